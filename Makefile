@@ -1,0 +1,33 @@
+# Each target sets up what it needs: a virtual environment in .venv, filled by plain pip.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-slow lint format clean
+.DEFAULT_GOAL := demo
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'isgd_optax needs Python 3.11 or newer; choose one with make PYTHON=python3.12')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+demo: .venv/installed ## train the ODE of the paper with ISGD, Adam and SGD; about two minutes
+	$(BIN)/python -m benchmarks demo
+
+test: .venv/installed ## the default tests, doctests and notebooks
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,106 @@
+"""Learning rates of the implicit step: constant, scheduled, or controlled by its outcome."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+
+class StepOutcome(NamedTuple):
+    """What one implicit step tells a controller.
+
+    Attributes:
+      learning_rate: the α that was used.
+      accepted: whether the parameters moved to the inner solver's point.
+      value_before: L(θₙ).
+      value_after: L at the inner solver's point, accepted or not.
+      predicted_decrease: of L(θₙ) − L(p), by the trapezoidal rule
+        ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (θₙ − p)/α: exact for a quadratic L and a solved
+        implicit equation.
+      residual: ‖(p − θₙ) + α∇L(p)‖ / ‖p − θₙ‖ at the inner solver's point p.
+      num_inner_steps: inner steps taken.
+    """
+
+    learning_rate: jax.Array
+    accepted: jax.Array
+    value_before: jax.Array
+    value_after: jax.Array
+    predicted_decrease: jax.Array
+    residual: jax.Array
+    num_inner_steps: jax.Array
+
+
+class LearningRateController(NamedTuple):
+    """Chooses α before a step and learns from the step's outcome.
+
+    Pure functions, called inside ``jit``. A controller is a tuple of functions
+    and not callable itself, so that ``optax.inject_hyperparams`` leaves it alone.
+
+    Attributes:
+      init: ``init() -> state``, a pytree of arrays.
+      propose: ``propose(state, count, value, grad_norm) -> α`` for step number
+        ``count`` from a point with loss ``value`` and gradient norm ``grad_norm``.
+      update: ``update(state, outcome) -> state`` with a :class:`StepOutcome`.
+
+    Examples:
+      A controller that halves α after every rejected step:
+
+      >>> import jax.numpy as jnp
+      >>> from isgd_optax import LearningRateController
+      >>> halving = LearningRateController(
+      ...     init=lambda: jnp.asarray(10.0),
+      ...     propose=lambda state, count, value, grad_norm: state,
+      ...     update=lambda state, outcome: jnp.where(outcome.accepted, state, state / 2),
+      ... )
+    """
+
+    init: Callable[[], Any]
+    propose: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
+    update: Callable[[Any, StepOutcome], Any]
+
+
+def constant(learning_rate: ArrayLike) -> LearningRateController:
+    """The same α at every step.
+
+    Raises:
+      ValueError: α is known now and not positive and finite.
+    """
+    if not isinstance(learning_rate, Tracer):
+        number = float(learning_rate)  # type: ignore[arg-type]
+        if not (math.isfinite(number) and number > 0):
+            raise ValueError(
+                f"learning_rate must be positive and finite, got {number}. It is the step size α of "
+                "the implicit step θₙ₊₁ = θₙ − α∇L(θₙ₊₁), which is stable at any α > 0."
+            )
+    return scheduled(lambda count: learning_rate)
+
+
+def scheduled(schedule: optax.Schedule) -> LearningRateController:
+    """α = schedule(number of steps taken), an optax schedule."""
+    return LearningRateController(
+        init=lambda: (),
+        propose=lambda state, count, value, grad_norm: jnp.asarray(schedule(count)),
+        update=lambda state, outcome: state,
+    )
+
+
+def as_controller(
+    learning_rate: optax.ScalarOrSchedule | LearningRateController,
+) -> LearningRateController:
+    """A number, an optax schedule or a controller, as a controller."""
+    if isinstance(learning_rate, LearningRateController):
+        return learning_rate
+    if callable(learning_rate):
+        return scheduled(learning_rate)
+    try:
+        return constant(learning_rate)
+    except TypeError as error:
+        raise TypeError(
+            "learning_rate must be a number, an optax schedule or a LearningRateController, "
+            f"got {learning_rate!r}."
+        ) from error

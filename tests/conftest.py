@@ -1,0 +1,23 @@
+"""Settings for all tests: several CPU devices, no silent rank promotion, x64 only where asked for."""
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def x64():
+    """Enables float64 for one test."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Runs a test in both precisions."""
+    jax.config.update("jax_enable_x64", request.param == "float64")
+    yield jax.numpy.dtype(request.param)
+    jax.config.update("jax_enable_x64", False)
