@@ -33,6 +33,13 @@ class ImplicitStepInfo(NamedTuple):
     learning_rate: jax.Array
 
 
+class StoredEvaluation(NamedTuple):
+    """The loss and its gradient at the parameters, where ``optax.value_and_grad_from_state`` finds them."""
+
+    value: jax.Array
+    grad: Any
+
+
 class ImplicitStepState(NamedTuple):
     """State of :func:`implicit_step`.
 
@@ -43,8 +50,7 @@ class ImplicitStepState(NamedTuple):
       controller_state: state of the controller of α.
       inner_leaves: with ``reset_inner=False`` the leaves of the inner state, else empty. Flat, so
         that ``optax.value_and_grad_from_state`` cannot mistake a proximal value for the loss.
-      value: with ``store_grad=True`` the loss at the new parameters, else None.
-      grad: with ``store_grad=True`` its gradient, else None.
+      stored: with ``store_grad=True`` the loss at the new parameters and its gradient, else ().
     """
 
     count: jax.Array
@@ -52,8 +58,7 @@ class ImplicitStepState(NamedTuple):
     num_gradients: jax.Array
     controller_state: Any
     inner_leaves: tuple[Any, ...]
-    value: jax.Array | None
-    grad: Any
+    stored: Any
 
 
 def implicit_step(
@@ -175,8 +180,9 @@ def implicit_step(
             num_gradients=jnp.zeros((), jnp.int32),
             controller_state=controller.init(),
             inner_leaves=() if reset_inner else tuple(jax.tree.leaves(inner.init(params))),
-            value=jnp.full((), jnp.inf, dtype) if store_grad else None,
-            grad=optax.tree.zeros_like(params) if store_grad else None,
+            stored=StoredEvaluation(jnp.full((), jnp.inf, dtype), optax.tree.zeros_like(params))
+            if store_grad
+            else (),
         )
 
     def update_fn(
@@ -233,19 +239,19 @@ def implicit_step(
             residual=info.residual,
             num_inner_steps=info.num_inner_steps,
         )
-        new_value = new_grad = None
+        stored = ()
         if store_grad:
             new_value = jnp.where(result.moved, point.loss, loss)
             new_grad = optax.tree.sub(point.grad, prox.force(point.params))
             new_grad = optax.tree.where(result.moved, new_grad, loss_grad)
+            stored = StoredEvaluation(new_value, new_grad)
         new_state = ImplicitStepState(
             count=jnp.asarray(optax.safe_increment(state.count)),
             info=info,
             num_gradients=result.num_gradients,
             controller_state=controller.update(state.controller_state, outcome),
             inner_leaves=() if reset_inner else tuple(jax.tree.leaves(result.inner_state)),
-            value=new_value,
-            grad=new_grad,
+            stored=stored,
         )
         return forbid_reverse_mode(delta), optax.tree.cast_like(new_state, state)
 

@@ -98,9 +98,7 @@ class Jet(FieldsAsLeaves):
     __rmul__ = __mul__
 
 
-def linear(
-    x: Any, kernel: jax.Array, bias: jax.Array | None, precision: jax.lax.PrecisionLike = None
-) -> Any:
+def linear(x: Any, kernel: jax.Array, bias: jax.Array | None, precision: jax.lax.PrecisionLike = None) -> Any:
     """``x @ kernel + bias`` of an array (..., features) or a :class:`Jet`."""
     streams = x.streams if isinstance(x, Jet) else x
     y = jnp.matmul(streams, kernel, precision=precision)
@@ -178,9 +176,7 @@ def laplacian(u: Callable[[Any], Any], x: jax.Array) -> tuple[jax.Array, jax.Arr
     return value, first, seconds[0]
 
 
-def second_derivatives(
-    u: Callable[[Any], Any], x: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def second_derivatives(u: Callable[[Any], Any], x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Value, first and pure second derivatives of ``u`` at one point.
 
     Args:

@@ -1,5 +1,6 @@
 """Networks for PINNs as Flax NNX modules; all of them accept jets, see :mod:`pinns.derivatives`."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinns.derivatives import Jet, activate, concatenate, linear
+from pinns.derivatives import activate, concatenate, linear
 
 Activation = Callable[[jax.Array], jax.Array]
 
@@ -34,14 +35,15 @@ class Linear(nnx.Linear):
         )
 
     def __call__(self, x: Any) -> Any:
+        """X @ kernel + bias."""
         assert self.bias is not None
         return linear(x, self.kernel[...], self.bias[...], self.precision)
 
 
 class MLP(nnx.Module):
-    """A fully connected network.
+    r"""A fully connected network.
 
-    .. math:: u(x) = W_L \\sigma(\\dots \\sigma(W_1 x + b_1) \\dots) + b_L
+    .. math:: u(x) = W_L \sigma(\dots \sigma(W_1 x + b_1) \dots) + b_L
 
     Glorot-normal kernels and zero biases, as PINN papers use. Its parameters are a pytree:
     ``graphdef, params = nnx.split(model)``.
@@ -86,12 +88,11 @@ class MLP(nnx.Module):
     ):
         _check_dtype(dtype)
         sizes = [in_features, *hidden, out_features]
-        self.layers = nnx.List(
-            Linear(m, n, dtype=dtype, rngs=rngs) for m, n in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.layers = nnx.List(Linear(m, n, dtype=dtype, rngs=rngs) for m, n in itertools.pairwise(sizes))
         self.activation = activation
 
     def __call__(self, x: Any) -> Any:
+        """The network at ``x``, an array or a jet."""
         for layer in self.layers[:-1]:
             x = activate(self.activation, layer(x))
         return self.layers[-1](x)
@@ -136,6 +137,7 @@ class FourierFeatures(nnx.Module):
         self.frequencies = FixedVariable(2 * jnp.pi * b)
 
     def __call__(self, x: Any) -> Any:
+        """The features of ``x``, an array or a jet."""
         z = linear(x, self.frequencies[...], None, jax.lax.Precision.HIGHEST)
         return concatenate([activate(jnp.cos, z), activate(jnp.sin, z)])
 
@@ -186,6 +188,7 @@ class FourierMLP(nnx.Module):
         self.mlp = MLP(2 * num_features, hidden, out_features, rngs=rngs, activation=activation, dtype=dtype)
 
     def __call__(self, x: Any) -> Any:
+        """The network at ``x``, an array or a jet."""
         return self.mlp(self.features(x))
 
 
@@ -244,12 +247,11 @@ class ModifiedMLP(nnx.Module):
         width = hidden[0]
         self.encoders = nnx.List(Linear(in_features, width, dtype=dtype, rngs=rngs) for _ in range(2))
         sizes = [in_features, *hidden, out_features]
-        self.layers = nnx.List(
-            Linear(m, n, dtype=dtype, rngs=rngs) for m, n in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.layers = nnx.List(Linear(m, n, dtype=dtype, rngs=rngs) for m, n in itertools.pairwise(sizes))
         self.activation = activation
 
     def __call__(self, x: Any) -> Any:
+        """The network at ``x``, an array or a jet."""
         u, v = (activate(self.activation, encoder(x)) for encoder in self.encoders)
         difference = v - u
         for layer in self.layers[:-1]:
@@ -263,18 +265,7 @@ def num_parameters(model: nnx.Module) -> int:
 
 
 def _check_dtype(dtype: Any) -> None:
-    if jnp.dtype(dtype) == jnp.dtype("float64") and not jax.config.jax_enable_x64:
+    if jnp.dtype(dtype) == jnp.dtype("float64") and not jax.config.read("jax_enable_x64"):
         raise ValueError(
             "dtype float64 needs 64-bit mode: call jax.config.update('jax_enable_x64', True) first."
         )
-
-
-__all__ = [
-    "MLP",
-    "FixedVariable",
-    "FourierFeatures",
-    "FourierMLP",
-    "Jet",
-    "ModifiedMLP",
-    "num_parameters",
-]

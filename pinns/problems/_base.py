@@ -111,9 +111,7 @@ class Problem:
         del x
         return None
 
-    def sample(
-        self, key: jax.Array, *, method: str = "uniform", dtype: Any = jnp.float32
-    ) -> Points:
+    def sample(self, key: jax.Array, *, method: str = "uniform", dtype: Any = jnp.float32) -> Points:
         """The points of every condition.
 
         Args:

@@ -55,7 +55,7 @@ class Helmholtz2D(Problem):
         return lap + self.k**2 * value - self.forcing(x)
 
     def boundary(self, u, x: jax.Array) -> jax.Array:
-        """u minus its given value."""
+        """U minus its given value."""
         return u(x) - self.exact(x)
 
     def forcing(self, x: jax.Array) -> jax.Array:
