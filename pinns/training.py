@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -79,6 +79,8 @@ def fit(
     description: str = "",
     checkpoint_dir: str | os.PathLike[str] | None = None,
     checkpoint_seconds: float = 10.0,
+    identity: Mapping[str, Any] | None = None,
+    on_evaluation: Callable[[list[dict[str, Any]]], None] | None = None,
 ) -> FitResult:
     """Trains ``model`` on ``problem``.
 
@@ -103,6 +105,10 @@ def fit(
       description: what the progress bar is called.
       checkpoint_dir: where checkpoints go; a run that left some there is continued bit for bit.
       checkpoint_seconds: least time between two checkpoints.
+      identity: what else tells this run from another, e.g. the optimiser's settings; JSON values.
+        A ``checkpoint_dir`` of a run that differs in it, in the problem, the network's shapes, the
+        key or the sampling is refused.
+      on_evaluation: called with the history after every chunk, e.g. to log it.
 
     Returns:
       A :class:`FitResult`.
@@ -134,14 +140,15 @@ def fit(
     optimizer = optax.with_extra_args_support(optimizer)
     plan = Sampling(sampling, _batch_sizes(problem, batch_size), resample_every)
     evaluator = _Evaluator(problem, model, dtype, target)
-    identity = {
+    described = {
         "problem": repr(problem),
         "model": str(jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), jax.tree.leaves(params))),
         "key": np.asarray(jax.random.key_data(key)).tolist(),
         "sampling": list(plan),
         "evaluate_every": every,
+        **(identity or {}),
     }
-    checkpoints = Checkpoints(checkpoint_dir, identity, checkpoint_seconds) if checkpoint_dir else None
+    checkpoints = Checkpoints(checkpoint_dir, described, checkpoint_seconds) if checkpoint_dir else None
     state = start(problem, params, optimizer, plan, key, dtype)
     history: list[dict[str, Any]] = []
     if checkpoints and (restored := checkpoints.restore(state)):
@@ -164,6 +171,8 @@ def fit(
             history.append(row)
             bar.update(length)
             bar.set_postfix_str(_summary(row))
+            if on_evaluation:
+                on_evaluation(history)
             reason = _reason(row, num_steps, target, time_limit)
             if interrupt.requested:
                 reason = reason or "interrupted"

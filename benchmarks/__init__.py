@@ -1,0 +1,1 @@
+"""Benchmarks of isgd_optax: ``python -m benchmarks list``."""

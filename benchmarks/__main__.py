@@ -1,0 +1,71 @@
+"""The command line: ``python -m benchmarks list | run EXPERIMENT | demo``."""
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from benchmarks import _experiments, _measurements
+from benchmarks._demo import demo
+from benchmarks._experiments import Experiment, TrainingExperiment
+from benchmarks._files import table
+from benchmarks._train import train
+
+Runnable = TrainingExperiment | _measurements.Measurement
+
+
+def list_experiments() -> None:
+    """List the experiments that ``run`` knows."""
+    kinds = [k for k in vars(_experiments).values() if inspect.isclass(k) and issubclass(k, Experiment)]
+    kinds = [k for k in kinds if k.name] + list(_measurements.KINDS)
+    print(table(["experiment", "what it is"], [[k.name, (k.__doc__ or "").splitlines()[0]] for k in kinds]))
+    print("\nOptions of one of them: python -m benchmarks run EXPERIMENT --help")
+
+
+def run(experiment: Annotated[Runnable, tyro.conf.arg(name="")]) -> None:
+    """Run an experiment, or resume it where it was interrupted.
+
+    Args:
+      experiment: which.
+    """
+    if not isinstance(experiment, Experiment):
+        experiment.run()
+        return
+    summary = train(experiment)
+    shown = ("rel_l2", "max_error", "loss", "num_gradients", "train_seconds", "compile_seconds")
+    print(table(["stopped", *shown], [[summary["stop_reason"], *(f"{summary[key]:.3g}" for key in shown)]]))
+    print(f"results in {experiment.folder()}")
+    if summary["stop_reason"] == "interrupted":
+        print("interrupted; the same command continues")
+        sys.exit(130)
+
+
+def run_demo(
+    gradients: int = 20_000, seed: int = 0, out: Path = Path("runs/demo"), progress: bool = True
+) -> None:
+    """Train the ε = 2 ODE with ISGD, Adam and SGD at learning rate 0.5; about two minutes on 2 cores.
+
+    Args:
+      gradients: gradient evaluations of each optimiser.
+      seed: of network and points.
+      out: folder of the figure.
+      progress: show progress bars.
+    """
+    demo(gradients=gradients, seed=seed, out=out, progress=progress)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Parses the command line and does what it says."""
+    commands = {"list": list_experiments, "run": run, "demo": run_demo}
+    tyro.extras.subcommand_cli_from_dict(
+        commands,
+        prog="python -m benchmarks",
+        args=args,
+        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What a measurement ran on."""
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+from typing import Any
+
+import jax
+
+_PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy")
+
+
+def environment() -> dict[str, Any]:
+    """Device and versions."""
+    device = jax.devices()[0]
+    cores = f", {os.cpu_count()} cores" if device.platform == "cpu" else ""
+    return {
+        "device": f"{device.device_kind}{cores}",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
+    }
+
+
+def command() -> str:
+    """The command line of this process, as a user would type it."""
+    return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
