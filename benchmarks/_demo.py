@@ -3,46 +3,38 @@
 from pathlib import Path
 
 import jax
-import optax
 from flax import nnx
 
 import pinns
 from benchmarks._files import table
-from isgd_optax import isgd_adam
+from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
 
 
 def demo(*, gradients: int, seed: int, out: Path, progress: bool) -> dict[str, pinns.FitResult]:
     """Trains the ε = 2 ODE with each optimiser, prints their errors and draws both figures."""
     problem = pinns.SingularlyPerturbedODE(epsilon=2.0)
     model = pinns.MLP(1, [50] * 4, 1, rngs=nnx.Rngs(seed))
-    num_inner = 100
-    num_implicit = gradients // (2 * num_inner)
-    num_explicit = gradients - num_implicit * (num_inner + 1)
-    isgd = isgd_adam(
-        0.5,
-        num_implicit_steps=num_implicit,
-        num_inner_steps=num_inner,
-        outer_learning_rate=optax.cosine_decay_schedule(1e-3, num_explicit),
-        safeguard=False,
-    )
-    optimizers = {
-        "ISGD, Adam": (isgd, num_implicit + num_explicit),
-        "Adam": (optax.adam(0.5), gradients),
-        "SGD": (optax.sgd(0.5), gradients),
+    # Half of the gradients in implicit steps; then Adam, whose learning rate falls to zero.
+    budgets = {
+        "isgd-adam": Budget(gradients, gradients // 2, decay=True),
+        "adam": Budget(gradients, 0, learning_rate=0.5),
+        "sgd": Budget(gradients, 0, learning_rate=0.5),
     }
+    labels = {"isgd-adam": "ISGD, Adam", "adam": "Adam", "sgd": "SGD"}
     print(f"−εy'' + y' = f with ε = 2, learning rate 0.5, {gradients:,} gradients each")
-    results = {
-        name: pinns.fit(
+    results = {}
+    for name, budget in budgets.items():
+        optimizer, num_steps = make_optimizer(name, budget)
+        results[labels[name]] = pinns.fit(
             problem,
             model,
             optimizer,
             num_steps=num_steps,
             key=jax.random.key(seed),
+            evaluate_every=evaluation_steps(name, budget),
             progress=progress,
-            description=f"{name:10s}",
+            description=f"{labels[name]:10s}",
         )
-        for name, (optimizer, num_steps) in optimizers.items()
-    }
     print(table(["optimizer", "rel. L2", "max error", "loss", "gradients", "seconds", ""], _rows(results)))
     out.mkdir(parents=True, exist_ok=True)
     pinns.plot_history(results, path=out / "history.png")
@@ -55,8 +47,11 @@ def _rows(results: dict[str, pinns.FitResult]) -> list[list[str]]:
     rows = []
     for name, result in results.items():
         final = result.final
-        good = "last good step" if result.stop_reason == "diverged" else ""
         errors = [f"{final[key]:.1e}" for key in ("rel_l2", "max_error", "loss")]
-        note = f"diverged, {good}" if good else ""
+        note = (
+            f"diverged; step {result.num_steps} was the last good one"
+            if result.stop_reason == "diverged"
+            else ""
+        )
         rows.append([name, *errors, f"{final['num_gradients']:,.0f}", f"{result.train_seconds:.0f}", note])
     return rows

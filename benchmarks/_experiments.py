@@ -46,6 +46,8 @@ class Experiment:
     """Folder of the results; by default one below runs/ that names the experiment and its options."""
     progress: bool = True
     """Show a progress bar."""
+    checkpoint_seconds: float = 10.0
+    """Least time between two checkpoints."""
 
     name = ""
 
@@ -76,7 +78,11 @@ class Experiment:
     def options(self) -> dict[str, Any]:
         """What is chosen apart from where the results go."""
         chosen = dataclasses.asdict(self)
-        return {key: value for key, value in chosen.items() if key not in ("out", "progress")}
+        return {
+            key: value
+            for key, value in chosen.items()
+            if key not in ("out", "progress", "checkpoint_seconds")
+        }
 
     def folder(self) -> Path:
         """Where the results go."""

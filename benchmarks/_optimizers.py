@@ -54,6 +54,15 @@ class Budget:
         return max(0, self.iterations - self.implicit_steps * self.inner_steps)
 
 
+def evaluation_steps(name: str, budget: Budget) -> list[int]:
+    """When to measure: about 50 times in the implicit phase, whose steps are dear, and 100 times after it."""
+    k0, k2 = (
+        (budget.implicit_steps, budget.explicit_steps) if name.startswith("isgd-") else (0, budget.iterations)
+    )
+    implicit = range(0, k0 + 1, math.ceil(max(1, k0) / 50))
+    return [*implicit, *range(k0, k0 + k2 + 1, math.ceil(max(1, k2) / 100))]
+
+
 def make_optimizer(name: str, budget: Budget) -> tuple[optax.GradientTransformationExtraArgs, int]:
     """The optimiser called ``name`` and the number of updates that its budget allows."""
     b = budget

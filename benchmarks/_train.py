@@ -9,7 +9,7 @@ import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Experiment
 from benchmarks._files import write_json, write_jsonl
-from benchmarks._optimizers import make_optimizer
+from benchmarks._optimizers import evaluation_steps, make_optimizer
 
 
 def train(experiment: Experiment) -> dict[str, Any]:
@@ -41,9 +41,11 @@ def train(experiment: Experiment) -> dict[str, Any]:
         num_steps=num_steps,
         key=jax.random.key(experiment.seed),
         batch_size=plan.batch_size,
+        evaluate_every=evaluation_steps(experiment.optimizer, plan.budget),
         progress=experiment.progress,
         description=f"{experiment.name}, {experiment.optimizer}",
         checkpoint_dir=folder / "checkpoint",
+        checkpoint_seconds=experiment.checkpoint_seconds,
         identity={"optimizer": experiment.optimizer, "plan": dataclasses.asdict(plan)},
         on_evaluation=lambda history: write_jsonl(folder / "metrics.jsonl", history),
     )

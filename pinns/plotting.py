@@ -31,8 +31,12 @@ def plot_history(
     labels = {"num_gradients": "gradient evaluations", "step": "steps", "seconds": "seconds of training"}
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     for name, result in results.items():
+        diverged = result.stop_reason == "diverged"
         for axis, column in zip(axes, ("loss", "rel_l2"), strict=True):
-            axis.semilogy(result.curve(x)[1], result.curve(column)[1], label=name)
+            abscissa, ordinate = result.curve(x)[1], result.curve(column)[1]
+            (line,) = axis.semilogy(abscissa, ordinate, label=name + " (diverged)" * diverged)
+            if diverged:
+                axis.plot(abscissa[-1:], ordinate[-1:], "x", color=line.get_color(), markersize=9, mew=2)
     for axis, title in zip(axes, ("loss", "relative L2 error"), strict=True):
         axis.set(xlabel=labels[x], title=title)
         axis.grid(alpha=0.3)

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -72,7 +72,7 @@ def fit(
     sampling: str = "uniform",
     batch_size: int | Mapping[str, int] | None = None,
     resample_every: int | None = None,
-    evaluate_every: int | None = None,
+    evaluate_every: int | Sequence[int] | None = None,
     target: float | None = None,
     time_limit: float | None = None,
     progress: bool = True,
@@ -84,7 +84,7 @@ def fit(
 ) -> FitResult:
     """Trains ``model`` on ``problem``.
 
-    Steps run in compiled chunks of ``evaluate_every``; between two of them the error is measured,
+    Steps run in compiled chunks, ``evaluate_every`` steps long; between two of them the error is measured,
     progress shown and, if wanted, a checkpoint written. Ctrl-C ends after the chunk that runs, saves,
     and returns what there is; pressed twice it interrupts at once.
 
@@ -98,7 +98,8 @@ def fit(
       batch_size: points per step of every condition that has more, or sizes by condition. Points
         are shuffled each epoch; an incomplete last batch is left out.
       resample_every: draw fresh points every so many steps; None keeps the first ones.
-      evaluate_every: steps per chunk; by default a hundredth of ``num_steps``.
+      evaluate_every: steps per chunk; by default a hundredth of ``num_steps``. Or the step numbers at
+        which chunks end, for steps of uneven cost; every chunk length is compiled once.
       target: stop when the relative L2 error is at most this.
       time_limit: stop when training has taken this many seconds, without compilation.
       progress: show a progress bar.
@@ -135,8 +136,8 @@ def fit(
     """
     params = nnx.state(model, nnx.Param)
     dtype = jnp.result_type(*(leaf.dtype for leaf in jax.tree.leaves(params)))
-    every = max(1, num_steps // 100) if evaluate_every is None else evaluate_every
-    _check_positive(num_steps=num_steps, evaluate_every=every, resample_every=resample_every)
+    _check_positive(num_steps=num_steps, resample_every=resample_every)
+    ends = _chunk_ends(num_steps, evaluate_every)
     optimizer = optax.with_extra_args_support(optimizer)
     plan = Sampling(sampling, _batch_sizes(problem, batch_size), resample_every)
     evaluator = _Evaluator(problem, model, dtype, target)
@@ -145,7 +146,6 @@ def fit(
         "model": str(jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), jax.tree.leaves(params))),
         "key": np.asarray(jax.random.key_data(key)).tolist(),
         "sampling": list(plan),
-        "evaluate_every": every,
         **(identity or {}),
     }
     checkpoints = Checkpoints(checkpoint_dir, described, checkpoint_seconds) if checkpoint_dir else None
@@ -161,7 +161,7 @@ def fit(
     good, reason = state, _reason(history[-1], num_steps, target, time_limit)
     with _Interrupt() as interrupt, _bar(num_steps, state, description, progress) as bar:
         while reason is None:
-            length = min(every, num_steps - int(good.step))
+            length = next(end for end in ends if end > good.step) - int(good.step)
             state, records = runner.run(jax.tree.map(jnp.copy, good), length)
             row = evaluator.row(state, records, clock)
             if not row.pop("finite"):
@@ -338,6 +338,15 @@ def _batch_sizes(problem: Problem, batch_size: int | Mapping[str, int] | None) -
                 f"got {size}."
             )
     return sizes
+
+
+def _chunk_ends(num_steps: int, evaluate_every: int | Sequence[int] | None) -> list[int]:
+    if evaluate_every is None:
+        evaluate_every = max(1, num_steps // 100)
+    if isinstance(evaluate_every, int):
+        _check_positive(evaluate_every=evaluate_every)
+        evaluate_every = range(evaluate_every, num_steps, evaluate_every)
+    return [*sorted(end for end in evaluate_every if 0 < end < num_steps), num_steps]
 
 
 def _check_positive(**numbers: int | None) -> None:

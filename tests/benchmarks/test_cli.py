@@ -1,0 +1,152 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import pytest
+
+from benchmarks._experiments import Helmholtz, Ode, Poisson1d, Poisson2d, Regression
+from benchmarks._optimizers import NAMES, Budget, make_optimizer
+
+EXPERIMENTS = {"ode": Ode, "poisson1d": Poisson1d, "poisson2d": Poisson2d, "helmholtz": Helmholtz}
+SUMMARY = {
+    "experiment", "optimizer", "preset", "seed", "dtype", "rel_l2", "max_error", "loss", "num_steps",
+    "num_gradients", "compile_seconds", "train_seconds", "device", "versions",
+}  # fmt: skip
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_list_names_every_experiment(cli, capsys):
+    cli("list")
+    out = capsys.readouterr().out
+    for name in (*EXPERIMENTS, "regression", "stiff_quadratic", "overhead", "derivatives", "fit_rate"):
+        assert name in out
+
+
+@pytest.mark.parametrize("optimizer", NAMES)
+def test_every_optimizer_leaves_its_results(cli, tmp_path, optimizer):
+    cli("run", "ode", "--optimizer", optimizer, "--steps", "20", "--out", tmp_path, "--no-progress")
+    summary = read(tmp_path / "summary.json")
+    assert set(summary) >= SUMMARY
+    assert summary["optimizer"] == optimizer
+    assert summary["num_gradients"] > 0
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["rel_l2"] == summary["rel_l2"]
+    assert (
+        read(tmp_path / "config.json")["problem"]
+        == "SingularlyPerturbedODE(epsilon=2.0, num_points=400, boundary_weight=1.0)"
+    )
+    for name in ("history.png", "solution.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert any((tmp_path / "checkpoint").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["ode", "--epsilon", "0.01"], "epsilon=0.01"),
+        (["poisson1d", "--solution", "smooth"], "solution='smooth'"),
+        (["regression", "--function", "discontinuous"], "function='discontinuous'"),
+    ],
+)
+def test_problem_options_reach_the_problem(cli, tmp_path, words, expected):
+    cli("run", *words, "--optimizer", "adam", "--steps", "2", "--out", tmp_path, "--no-progress")
+    assert expected in read(tmp_path / "config.json")["problem"]
+
+
+def test_two_dimensional_experiment_in_float64(cli, tmp_path):
+    words = ["--k", "2", "--optimizer", "adam", "--dtype", "float64", "--steps", "2", "--seed", "3"]
+    cli("run", "helmholtz", *words, "--out", tmp_path, "--no-progress")
+    config = read(tmp_path / "config.json")
+    assert "k=2.0" in config["problem"]
+    assert (config["dtype"], config["seed"]) == ("float64", 3)
+    assert jax.config.read("jax_enable_x64")
+
+
+def test_paper_presets_have_the_totals_of_table_1():
+    totals = {
+        Ode(preset="paper"): (102_000, 120_000),
+        Ode(preset="paper", epsilon=0.01): (360_000, 400_000),
+        Poisson2d(preset="paper"): (1_100_000, 2_000_000),
+        Helmholtz(preset="paper"): (550_000, 1_000_000),
+    }
+    for experiment, (isgd, plain) in totals.items():
+        kind, options = type(experiment), experiment.options()
+        budget = kind(**options | {"optimizer": "isgd-adam"}).plan().budget
+        assert budget.implicit_steps * budget.inner_steps + budget.explicit_steps == isgd
+        assert not budget.decay
+        assert not budget.safeguard
+        assert kind(**options | {"optimizer": "adam"}).plan().budget.iterations == plain
+    assert Poisson2d(preset="paper").problem().num_points == 4000
+    assert Poisson2d(preset="paper").plan().hidden == (100,) * 6
+    assert Poisson1d(preset="paper").plan().hidden == (200,) * 5
+    assert Regression(preset="paper").plan().hidden == (50,) * 4
+
+
+def test_paper_preset_of_the_ode_takes_mini_batches_at_a_small_learning_rate():
+    assert Ode(preset="paper", optimizer="adam").plan().batch_size == 40
+    assert Ode(preset="paper", optimizer="adam", alpha=0.5).plan().batch_size is None
+    assert Ode(preset="paper", optimizer="isgd-adam").plan().batch_size is None
+    assert Ode(preset="paper", optimizer="isgd-adam", alpha=0.001).plan().batch_size == 40
+
+
+def test_alpha_and_steps_replace_those_of_the_preset():
+    assert Ode(optimizer="adam", alpha=0.3).plan().budget.learning_rate == 0.3
+    assert Ode(optimizer="isgd-adam", alpha=0.3).plan().budget.alpha == 0.3
+    optimizer, num_steps = make_optimizer("isgd-adam", Ode(steps=1000).plan().budget)
+    assert num_steps == 5 + 500
+    assert optimizer.init({"w": jax.numpy.ones(2)}) is not None
+
+
+def test_budget_counts_inner_steps():
+    budget = Budget(1000, 300, inner_steps=50)
+    assert (budget.implicit_steps, budget.explicit_steps) == (6, 700)
+    assert make_optimizer("adam", budget)[1] == 1000
+
+
+def test_different_options_have_different_folders():
+    folders = {
+        e.folder() for e in (Ode(), Ode(epsilon=0.01), Ode(seed=1), Ode(dtype="float64"), Ode(steps=3))
+    }
+    assert len(folders) == 5
+
+
+def test_a_folder_of_another_run_is_refused(cli, tmp_path):
+    cli("run", "ode", "--optimizer", "adam", "--steps", "2", "--out", tmp_path, "--no-progress")
+    with pytest.raises(ValueError, match="holds another run"):
+        cli("run", "ode", "--optimizer", "sgd", "--steps", "2", "--out", tmp_path, "--no-progress")
+
+
+def test_killed_run_resumes_to_the_figures_of_an_undisturbed_one(tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "run", "ode", "--optimizer", "isgd-adam", "--no-progress"]
+    command += ["--steps", "1000", "--checkpoint-seconds", "0", "--out"]
+    environment = os.environ | {"MPLBACKEND": "Agg"}
+    subprocess.run([*command, tmp_path / "whole"], check=True, env=environment, capture_output=True)
+
+    process = subprocess.Popen([*command, tmp_path / "killed"], env=environment, stdout=subprocess.DEVNULL)
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    deadline = time.monotonic() + 60
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 5):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "summary.json").exists()
+    subprocess.run([*command, tmp_path / "killed"], check=True, env=environment, capture_output=True)
+
+    keys = ("rel_l2", "max_error", "loss", "num_steps", "num_gradients")
+    whole, resumed = (read(tmp_path / name / "summary.json") for name in ("whole", "killed"))
+    assert {key: whole[key] for key in keys} == {key: resumed[key] for key in keys}
+    rows = [
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("whole", "killed")
+    ]
+    for row in rows[0] + rows[1]:
+        del row["seconds"]
+    assert rows[0] == rows[1]
