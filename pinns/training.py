@@ -240,9 +240,14 @@ class _Evaluator:
             return row
 
         self._evaluate = evaluate
+        self._compiled = False
 
     def row(self, state: TrainState, records: StepRecord | None, clock: _Clock) -> dict[str, Any]:
+        began = time.perf_counter()
         values = jax.device_get(self._evaluate(state.params, state.points))
+        if not self._compiled:
+            self._compiled = True
+            clock.compile_seconds += time.perf_counter() - began
         row = {
             "step": int(state.step),
             "num_gradients": float(state.num_gradients),

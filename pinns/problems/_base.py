@@ -45,15 +45,18 @@ class NetworkResidual(FieldsAsLeaves):
     """A condition's residual as a function of the network's parameters and one point."""
 
     _leaves = ("rest",)
-    _static = ("graphdef", "residual")
+    _static = ("graphdef", "function", "owner")
 
     def __init__(self, graphdef: Any, rest: Any, residual: Callable[..., jax.Array]):
         self.graphdef = graphdef
         self.rest = rest
-        self.residual = residual
+        # Apart, because bound methods of equal objects are not equal.
+        self.function = getattr(residual, "__func__", residual)
+        self.owner = getattr(residual, "__self__", None)
 
     def __call__(self, params: Any, x: jax.Array) -> jax.Array:
-        return self.residual(nnx.merge(self.graphdef, params, self.rest), x)
+        u = nnx.merge(self.graphdef, params, self.rest)
+        return self.function(u, x) if self.owner is None else self.function(self.owner, u, x)
 
 
 class Problem:
