@@ -1,0 +1,61 @@
+"""Small problems and networks, and trainings that take a second."""
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+import pytest
+from flax import nnx
+
+from pinns import MLP, SingularlyPerturbedODE, fit
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture
+def quick_compilation():
+    """For tests that compile for longer than they run."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def ode():
+    """The ODE with few points."""
+    return SingularlyPerturbedODE(epsilon=2.0, num_points=20)
+
+
+@pytest.fixture
+def make_model():
+    """``make_model(hidden, dtype=..., dim=...)``: a tanh network, always the same."""
+
+    def make(hidden=(8,), *, dim=1, dtype=jnp.float32):
+        return MLP(dim, list(hidden), 1, dtype=dtype, rngs=nnx.Rngs(0))
+
+    return make
+
+
+@pytest.fixture
+def train(ode, make_model):
+    """``train(optimizer, **options)``: a training of a small network on the ODE, silent and short."""
+
+    def run(optimizer, **options):
+        problem = options.pop("problem", ode)
+        model = options.pop("model", None) or make_model()
+        options = {"num_steps": 12, "key": jax.random.key(3), "progress": False} | options
+        return fit(problem, model, optimizer, **options)
+
+    return run
+
+
+@pytest.fixture
+def assert_equal():
+    """``assert_equal(a, b)``: two trees hold the same numbers, bit for bit."""
+
+    def check(a, b):
+        assert jax.tree.structure(a) == jax.tree.structure(b)
+        for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+            np.testing.assert_array_equal(left, right)
+
+    return check
