@@ -13,6 +13,7 @@ from isgd_optax._checks import check_at_least, check_loss, check_params, check_t
 from isgd_optax._inner_loop import Options, minimize
 from isgd_optax._learning_rate import LearningRateController, StepOutcome, as_controller
 from isgd_optax._proximal import ProximalObjective, norm, select_kwargs
+from isgd_optax._pytree import own, without_names
 from isgd_optax._reverse_mode import forbid_reverse_mode
 
 
@@ -48,8 +49,9 @@ class ImplicitStepState(NamedTuple):
       info: what the last step did.
       num_gradients: gradients of L evaluated in the last step, int32; the incoming one is not counted.
       controller_state: state of the controller of α.
-      inner_leaves: with ``reset_inner=False`` the leaves of the inner state, else empty. Flat, so
-        that ``optax.value_and_grad_from_state`` cannot mistake a proximal value for the loss.
+      inner_state: with ``reset_inner=False`` the state of the inner solver, else (). Its named
+        tuples and dicts are plain tuples here, so that ``optax.value_and_grad_from_state`` cannot
+        mistake a proximal value for the loss.
       stored: with ``store_grad=True`` the loss at the new parameters and its gradient, else ().
     """
 
@@ -57,7 +59,7 @@ class ImplicitStepState(NamedTuple):
     info: ImplicitStepInfo
     num_gradients: jax.Array
     controller_state: Any
-    inner_leaves: tuple[Any, ...]
+    inner_state: Any
     stored: Any
 
 
@@ -178,8 +180,8 @@ def implicit_step(
             count=jnp.zeros((), jnp.int32),
             info=info,
             num_gradients=jnp.zeros((), jnp.int32),
-            controller_state=controller.init(),
-            inner_leaves=() if reset_inner else tuple(jax.tree.leaves(inner.init(params))),
+            controller_state=own(controller.init()),
+            inner_state=() if reset_inner else own(without_names(inner.init(params))),
             stored=StoredEvaluation(jnp.full((), jnp.inf, dtype), optax.tree.zeros_like(params))
             if store_grad
             else (),
@@ -216,7 +218,9 @@ def implicit_step(
         prox = ProximalObjective(loss_fn, params, jnp.asarray(alpha).astype(dtype))
         inner_state = inner.init(params)
         if not reset_inner:
-            inner_state = jax.tree.unflatten(jax.tree.structure(inner_state), state.inner_leaves)
+            inner_state = jax.tree.unflatten(
+                jax.tree.structure(inner_state), jax.tree.leaves(state.inner_state)
+            )
 
         result = minimize(prox, inner, inner_state, loss, loss_grad, options)
 
@@ -250,7 +254,7 @@ def implicit_step(
             info=info,
             num_gradients=result.num_gradients,
             controller_state=controller.update(state.controller_state, outcome),
-            inner_leaves=() if reset_inner else tuple(jax.tree.leaves(result.inner_state)),
+            inner_state=() if reset_inner else without_names(result.inner_state),
             stored=stored,
         )
         return forbid_reverse_mode(delta), optax.tree.cast_like(new_state, state)
@@ -260,5 +264,6 @@ def implicit_step(
 
 def _scalar_dtype(params: optax.Params) -> jnp.dtype:
     """float32, or float64 if a parameter is."""
-    dtypes = [leaf.dtype for leaf in jax.tree.leaves(params) if hasattr(leaf, "dtype")]
+    leaves = [leaf for leaf in jax.tree.leaves(params) if hasattr(leaf, "dtype")]
+    dtypes = [jax.dtypes.canonicalize_dtype(leaf.dtype) for leaf in leaves]
     return jnp.result_type(jnp.float32, *dtypes)

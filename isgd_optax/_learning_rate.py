@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.core import Tracer
 from jax.typing import ArrayLike
@@ -38,25 +39,26 @@ class StepOutcome(NamedTuple):
 class LearningRateController(NamedTuple):
     """Chooses α before a step and learns from the step's outcome.
 
-    Pure functions, called inside ``jit``. A controller is a tuple of functions
-    and not callable itself, so that ``optax.inject_hyperparams`` leaves it alone.
+        Pure functions, called inside ``jit``. A controller is a tuple of functions
+        and not callable itself, so that ``optax.inject_hyperparams`` leaves it alone.
 
     Attributes:
-      init: ``init() -> state``, a pytree of arrays.
-      propose: ``propose(state, count, value, grad_norm) -> α`` for step number
-        ``count`` from a point with loss ``value`` and gradient norm ``grad_norm``.
-      update: ``update(state, outcome) -> state`` with a :class:`StepOutcome`.
+          init: ``init() -> state``, a pytree of arrays.
+          propose: ``propose(state, count, value, grad_norm) -> α`` for step number
+            ``count`` from a point with loss ``value`` and gradient norm ``grad_norm``.
+          update: ``update(state, outcome) -> state`` with a :class:`StepOutcome`.
 
     Examples:
-      A controller that halves α after every rejected step:
+          A controller that halves α after every rejected step:
 
-      >>> import jax.numpy as jnp
-      >>> from isgd_optax import LearningRateController
-      >>> halving = LearningRateController(
-      ...     init=lambda: jnp.asarray(10.0),
-      ...     propose=lambda state, count, value, grad_norm: state,
-      ...     update=lambda state, outcome: jnp.where(outcome.accepted, state, state / 2),
-      ... )
+          >>> import jax.numpy as jnp
+    import numpy as np
+          >>> from isgd_optax import LearningRateController
+          >>> halving = LearningRateController(
+          ...     init=lambda: jnp.asarray(10.0),
+          ...     propose=lambda state, count, value, grad_norm: state,
+          ...     update=lambda state, outcome: jnp.where(outcome.accepted, state, state / 2),
+          ... )
     """
 
     init: Callable[[], Any]
@@ -97,10 +99,9 @@ def as_controller(
         return learning_rate
     if callable(learning_rate):
         return scheduled(learning_rate)
-    try:
-        return constant(learning_rate)
-    except TypeError as error:
+    if not isinstance(learning_rate, (int, float, np.ndarray, np.generic, jax.Array)):
         raise TypeError(
             "learning_rate must be a number, an optax schedule or a LearningRateController, "
             f"got {learning_rate!r}."
-        ) from error
+        )
+    return constant(learning_rate)

@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from isgd_optax._pytree import FieldsAsLeaves, as_pytree
@@ -28,6 +30,7 @@ class Residual(FieldsAsLeaves):
 
     Examples:
       >>> import jax.numpy as jnp
+    import numpy as np
       >>> from isgd_optax import Residual
       >>> block = Residual(lambda params, x: params * x - 1.0, jnp.array([1.0, 2.0]))
       >>> print(block.residuals(jnp.asarray(1.0)))
@@ -49,7 +52,7 @@ class Residual(FieldsAsLeaves):
             raise ValueError(
                 f"points must be arrays with one common, non-zero leading axis, got shapes {shapes}."
             )
-        if isinstance(weight, (int, float)) and not weight >= 0:
+        if not isinstance(weight, Tracer) and not np.all(np.asarray(weight) >= 0):
             raise ValueError(f"weight must be at least 0, got {weight}.")
         self.fn = as_pytree(fn)
         self.points = points
@@ -87,6 +90,7 @@ class LeastSquares(FieldsAsLeaves):
 
     Examples:
       >>> import jax.numpy as jnp
+    import numpy as np
       >>> from isgd_optax import LeastSquares, Residual
       >>> x = jnp.linspace(0.0, 1.0, 5)
       >>> loss = LeastSquares(

@@ -71,7 +71,7 @@ class ProximalObjective(FieldsAsLeaves):
 
     def value_and_grad(self, params: Any) -> tuple[jax.Array, jax.Array, Any]:
         """L(p), φ(p) and ∇φ(p); L is returned too, free of the rounding of φ."""
-        loss, grad = jax.value_and_grad(self.value_fn)(params)
+        loss, grad = jax.value_and_grad(lambda p: jnp.asarray(self.value_fn(p)))(params)
         value = loss + self.term(params).astype(loss.dtype)
         return loss, value, optax.tree.add(grad, self.force(params))
 

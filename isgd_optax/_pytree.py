@@ -4,12 +4,36 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 
 def as_pytree(fn: Callable[..., Any]) -> Callable[..., Any]:
     """``fn`` itself if it is a pytree node already, else wrapped so that it is one."""
     is_leaf = jax.tree.structure(fn) == jax.tree.structure(0)
     return jax.tree_util.Partial(fn) if is_leaf else fn
+
+
+def own(tree: Any) -> Any:
+    """``tree`` with every array copied, so that it may be donated, and no weak types, which recompile."""
+
+    def copy(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.extended):
+            return jnp.copy(leaf)  # a random key
+        if isinstance(leaf, (jax.Array, np.ndarray, np.generic, bool, int, float)):
+            return jnp.array(leaf, dtype=jnp.asarray(leaf).dtype)
+        return leaf  # a placeholder of optax or the shape of an array
+
+    return jax.tree.map(copy, tree)
+
+
+def without_names(tree: Any) -> Any:
+    """``tree`` with plain tuples for its named ones, so that ``optax.tree.get`` finds nothing in it."""
+    if isinstance(tree, (tuple, list)):
+        return tuple(without_names(child) for child in tree)
+    if isinstance(tree, dict):
+        return tuple(without_names(tree[key]) for key in sorted(tree))
+    return tree
 
 
 class FieldsAsLeaves:

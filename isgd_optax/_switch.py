@@ -1,5 +1,6 @@
 """Two optimisers one after the other, and the paper's Algorithm 1 built from them."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,8 @@ from jax.typing import ArrayLike
 from isgd_optax._checks import check_at_least, check_transformation
 from isgd_optax._implicit_step import implicit_step
 from isgd_optax._learning_rate import LearningRateController
+from isgd_optax._proximal import select_kwargs
+from isgd_optax._pytree import own
 
 
 class SwitchState(NamedTuple):
@@ -17,7 +20,8 @@ class SwitchState(NamedTuple):
 
     Attributes:
       count: steps taken, int32.
-      first: state of the first transformation.
+      first: state of the first transformation; at the switch it is initialised anew too, so that
+        nobody takes a value or gradient stored in it for a current one.
       second: state of the second one, initialised anew at the switch.
     """
 
@@ -67,7 +71,7 @@ def switch_after(
     second = optax.with_extra_args_support(second)
 
     def init_fn(params: optax.Params) -> SwitchState:
-        return SwitchState(jnp.zeros((), jnp.int32), first.init(params), second.init(params))
+        return SwitchState(jnp.zeros((), jnp.int32), own(first.init(params)), own(second.init(params)))
 
     def update_fn(
         updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: Any
@@ -77,12 +81,13 @@ def switch_after(
             return cast(new_updates), optax.tree.cast_like(first_state, state.first), state.second
 
         def run_second():
-            second_state = state.second
+            first_state, second_state = state.first, state.second
             if params is not None:
-                fresh = optax.tree.cast_like(second.init(params), second_state)
-                second_state = optax.tree.where(state.count == num_steps, fresh, second_state)
+                both = (first_state, second_state)
+                fresh = optax.tree.cast_like((first.init(params), second.init(params)), both)
+                first_state, second_state = optax.tree.where(state.count == num_steps, fresh, both)
             new_updates, second_state = second.update(updates, second_state, params, **extra_args)
-            return cast(new_updates), state.first, optax.tree.cast_like(second_state, state.second)
+            return cast(new_updates), first_state, optax.tree.cast_like(second_state, state.second)
 
         def cast(tree: optax.Updates) -> optax.Updates:
             return optax.tree.cast_like(tree, updates if params is None else params)
@@ -185,4 +190,27 @@ def isgd_lbfgs(
         rtol=rtol,
         safeguard=safeguard,
     )
-    return switch_after(num_implicit_steps, implicit, optax.lbfgs(memory_size=memory_size))
+    return switch_after(
+        num_implicit_steps, implicit, _close_over_extras(optax.lbfgs(memory_size=memory_size))
+    )
+
+
+def _close_over_extras(
+    solver: optax.GradientTransformationExtraArgs,
+) -> optax.GradientTransformationExtraArgs:
+    """``solver`` with a closed ``value_fn``: optax line searches refuse arguments that it does not name."""
+
+    def update_fn(
+        updates: Any,
+        state: Any,
+        params: Any = None,
+        *,
+        value: Any = None,
+        grad: Any = None,
+        value_fn: Any = None,
+        **extra_args: Any,
+    ) -> Any:
+        closed = functools.partial(value_fn, **select_kwargs(value_fn, extra_args))
+        return solver.update(updates, state, params, value=value, grad=grad, value_fn=lambda p: closed(p))
+
+    return optax.GradientTransformationExtraArgs(solver.init, update_fn)

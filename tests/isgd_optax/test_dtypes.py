@@ -1,0 +1,111 @@
+"""Updates and state keep their dtypes and shapes, whatever the dtypes of parameters, loss and value."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from isgd_optax import implicit_step
+
+FLOATS = ["float16", "bfloat16", "float32", "float64"]
+
+
+def loss(params):
+    return sum(jnp.sum((leaf - 1) ** 2) for leaf in jax.tree.leaves(params))
+
+
+@pytest.fixture(params=FLOATS)
+def param_dtype(request):
+    jax.config.update("jax_enable_x64", request.param == "float64")
+    yield jnp.dtype(request.param)
+    jax.config.update("jax_enable_x64", False)
+
+
+def test_state_is_stable_under_cond_with_a_value_of_another_dtype(solver, param_dtype, dtypes):
+    params = {"w": jnp.zeros((2, 3), param_dtype), "b": jnp.zeros((), param_dtype)}
+    state = solver.init(params)
+    confused = jnp.bfloat16 if param_dtype == jnp.float16 else jnp.float16
+
+    def step(params, state, skip):
+        value, grad = jax.value_and_grad(loss)(params)
+        value = value.astype(confused)
+        update = lambda: solver.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+        return jax.lax.cond(skip, lambda: (params, state), update)
+
+    updates, new_state = jax.eval_shape(step, params, state, True)
+    assert dtypes(updates) == dtypes(params)
+    assert dtypes(new_state) == dtypes(state)
+    assert jax.tree.map(jnp.shape, new_state) == jax.tree.map(jnp.shape, state)
+
+
+@pytest.mark.parametrize(
+    ("inner", "options"),
+    [
+        (optax.adam(0.05), {}),
+        (optax.adam(0.05), {"store_grad": True}),
+        (optax.lbfgs(memory_size=3), {"store_grad": True}),
+        (optax.lbfgs(memory_size=3), {"reset_inner": False}),
+    ],
+    ids=["adam", "adam store_grad", "lbfgs store_grad", "lbfgs carry"],
+)
+def test_mixed_trees_descend_and_keep_their_dtypes(inner, options, dtypes, x64):
+    params = {
+        "half": jnp.zeros(2, jnp.bfloat16),
+        "single": jnp.zeros((2, 2), jnp.float32),
+        "double": jnp.zeros((), jnp.float64),
+    }
+    wide_loss = lambda p: loss(jax.tree.map(lambda leaf: leaf.astype(jnp.float64), p))
+    solver = implicit_step(inner, 1.0, max_inner_steps=8, **options)
+    state = solver.init(params)
+    updates, new_state = jax.jit(
+        lambda s, p: solver.update(jax.grad(wide_loss)(p), s, p, value_fn=wide_loss)
+    )(state, params)
+    assert dtypes(updates) == dtypes(params)
+    assert dtypes(new_state) == dtypes(state)
+    assert new_state.info.residual.dtype == jnp.float64
+    assert new_state.info.accepted
+    assert wide_loss(optax.apply_updates(params, updates)) < wide_loss(params)
+
+
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "inner", [optax.sgd(0.1), optax.adam(0.05, eps=1e-3), optax.lbfgs()], ids=["sgd", "adam", "lbfgs"]
+)
+def test_half_precision_parameters_converge(inner, half, make_step):
+    params = jnp.array([-1.0, 0.25, 3.0], half)
+    solver = implicit_step(inner, 1.0, max_inner_steps=20, rtol=0.05)
+    step, state = make_step(solver, loss), solver.init(params)
+    for _ in range(12):
+        params, state = step(params, state)
+    assert params.dtype == half
+    assert state.info.residual.dtype == jnp.float32
+    np.testing.assert_allclose(params.astype(jnp.float32), np.ones(3), atol=0.1)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(("params_dtype", "loss_dtype"), [("float32", "float64"), ("float64", "float32")])
+def test_loss_may_be_wider_or_narrower_than_the_parameters(
+    inner, params_dtype, loss_dtype, make_step, dtypes
+):
+    params = jnp.array([-1.0, 0.25, 3.0], params_dtype)
+    value_fn = lambda p: loss(p.astype(loss_dtype))
+    solver = implicit_step(inner, 1.0, max_inner_steps=30, rtol=1e-3, store_grad=True)
+    step, state = make_step(solver, value_fn), solver.init(params)
+    for _ in range(3):
+        params, state = step(params, state)
+    assert params.dtype == params_dtype
+    assert dtypes(state) == dtypes(solver.init(params))
+    assert state.info.accepted
+    np.testing.assert_allclose(state.stored.value, value_fn(params), rtol=1e-3)
+
+
+@pytest.mark.parametrize("numpy_dtype", [np.float32, np.float64])
+def test_numpy_parameters_are_taken_like_jax_ones(numpy_dtype, assert_close, dtypes):
+    start = np.array([-1.0, 0.25, 3.0], numpy_dtype)
+    solver = implicit_step(optax.adam(0.05), 1.0, max_inner_steps=3, store_grad=True)
+    from_numpy, from_jax = solver.init(start), solver.init(jnp.asarray(start))
+    assert_close(from_numpy, from_jax)
+    assert dtypes(from_numpy) == dtypes(from_jax)
+    step = jax.jit(lambda p, s: solver.update(jax.grad(loss)(p), s, p, value_fn=loss))
+    assert_close(step(start, from_numpy), step(jnp.asarray(start), from_jax))

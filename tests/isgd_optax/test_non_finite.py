@@ -1,0 +1,138 @@
+"""Nothing non-finite is ever returned, wherever it comes from."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from isgd_optax import implicit_step
+
+START = np.array([1.0, 2.0], np.float32)
+
+
+def loss(p):
+    return jnp.sum((p - 4.0) ** 2)
+
+
+def compiled_update(solver, value_fn):
+    """``(grad, state, params, value) -> (updates, state)``."""
+    return jax.jit(lambda g, s, p, v: solver.update(g, s, p, value=v, value_fn=value_fn))
+
+
+def take_step(solver, value_fn, **overrides):
+    value, grad = jax.value_and_grad(loss)(START)
+    args = {"grad": grad, "state": solver.init(START), "params": START, "value": value} | overrides
+    return compiled_update(solver, value_fn)(*args.values())
+
+
+def beyond(bad):
+    """The loss, except ``bad`` where the first coordinate exceeds 3."""
+    return lambda p: jnp.where(p[0] > 3.0, bad, loss(p))
+
+
+def nan_gradient_beyond(p):
+    """Like the loss, with a finite value but a NaN gradient where the first coordinate exceeds 3."""
+    return loss(p) + 0.0 * jnp.where(p[0] > 3.0, jnp.sqrt(jnp.maximum(3.0 - p[0], 0.0)), 0.0)
+
+
+BAD_LOSSES = {
+    "nan": beyond(jnp.nan),
+    "inf": beyond(jnp.inf),
+    "minus inf": beyond(-jnp.inf),
+    "nan gradient": nan_gradient_beyond,
+}
+
+
+@pytest.mark.parametrize("bad_loss", BAD_LOSSES.values(), ids=BAD_LOSSES.keys())
+def test_best_finite_iterate_is_returned_when_a_later_one_is_not(bad_loss):
+    solver = implicit_step(optax.sgd(0.1), 1e3, max_inner_steps=50, rtol=0.0)
+    updates, state = take_step(solver, bad_loss)
+    assert state.info.accepted
+    assert 2.5 < START[0] + updates[0] <= 3.0
+    assert jnp.isfinite(state.info.residual)
+    assert 2 <= state.info.num_inner_steps < 50  # it stops there
+
+
+@pytest.mark.parametrize("safeguard", [True, False])
+@pytest.mark.parametrize("bad_loss", BAD_LOSSES.values(), ids=BAD_LOSSES.keys())
+def test_update_is_zero_when_no_iterate_is_finite(bad_loss, safeguard):
+    solver = implicit_step(optax.sgd(0.45), 1e3, max_inner_steps=50, safeguard=safeguard)
+    updates, state = take_step(solver, bad_loss)
+    np.testing.assert_array_equal(updates, jnp.zeros(2))
+    assert not state.info.accepted
+    assert state.info.num_inner_steps == 1
+
+
+@pytest.mark.parametrize("safeguard", [True, False])
+def test_update_is_zero_when_the_inner_solver_overflows(safeguard):
+    solver = implicit_step(optax.sgd(1e30), 1.0, max_inner_steps=50, safeguard=safeguard)
+    updates, state = take_step(solver, loss)
+    np.testing.assert_array_equal(updates, jnp.zeros(2))
+    assert not state.info.accepted
+
+
+def test_without_safeguard_a_non_finite_last_iterate_is_not_returned():
+    solver = implicit_step(optax.sgd(0.1), 1e3, max_inner_steps=50, rtol=0.0, safeguard=False)
+    updates, state = take_step(solver, beyond(jnp.nan))
+    np.testing.assert_array_equal(updates, jnp.zeros(2))
+    assert not state.info.accepted
+
+
+def test_line_search_stays_inside_the_domain_of_the_loss(inner):
+    barrier = lambda p: jnp.sum(p - 0.1 * jnp.log(p))
+    start = jnp.array([0.5, 3.0])
+    solver = implicit_step(inner, 1e3, max_inner_steps=40)
+    updates, state = jax.jit(
+        lambda p: solver.update(jax.grad(barrier)(p), solver.init(p), p, value_fn=barrier)
+    )(start)
+    assert jnp.all(start + updates > 0)
+    assert state.info.accepted
+    assert barrier(start + updates) < barrier(start)
+
+
+@pytest.mark.parametrize("options", [{}, {"reset_inner": False}, {"store_grad": True}, {"safeguard": False}])
+def test_non_finite_input_gives_a_zero_update_and_spoils_nothing(options):
+    solver = implicit_step(optax.adam(0.1), 1.0, max_inner_steps=5, **options)
+    update = compiled_update(solver, loss)
+    value, grad = jax.value_and_grad(loss)(START)
+    init = solver.init(START)
+    clean, _ = update(grad, init, START, value)
+    bad_gradients = [(jnp.array([bad, 1.0]), value) for bad in (jnp.nan, jnp.inf)]
+    bad_values = [(grad, jnp.float32(bad)) for bad in (jnp.nan, jnp.inf, -jnp.inf)]
+    for bad_grad, bad_value in bad_gradients + bad_values:
+        updates, state = update(bad_grad, init, START, bad_value)
+        np.testing.assert_array_equal(updates, jnp.zeros(2))
+        assert not state.info.accepted
+        assert state.info.num_inner_steps == 0
+        after, _ = update(grad, state, START, value)
+        np.testing.assert_array_equal(after, clean)
+
+
+@pytest.mark.parametrize("make_inner", [lambda: optax.adam(3.0), optax.lbfgs], ids=["adam", "lbfgs"])
+def test_carried_inner_state_recovers_from_non_finite_iterates(make_inner):
+    solver = implicit_step(make_inner(), 1e3, max_inner_steps=10, rtol=1e-6, reset_inner=False)
+
+    @jax.jit
+    def step(params, state, broken):
+        value, grad = jax.value_and_grad(loss)(params)
+        value_fn = lambda p: jnp.where(broken & jnp.any(p != params), jnp.nan, loss(p))
+        updates, state = solver.update(grad, state, params, value=value, value_fn=value_fn)
+        return params + updates, state
+
+    params, state = step(START, solver.init(START), True)
+    np.testing.assert_array_equal(params, START)
+    for _ in range(5):
+        params, state = step(params, state, False)
+    assert loss(params) < 0.1 * loss(START)
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, jnp.nan, jnp.inf])
+def test_useless_step_size_from_a_schedule_gives_a_zero_update(alpha):
+    solver = implicit_step(optax.sgd(0.1), lambda count: jnp.where(count == 0, alpha, 1.0))
+    updates, state = take_step(solver, loss)
+    np.testing.assert_array_equal(updates, jnp.zeros(2))
+    assert not state.info.accepted
+    updates, state = take_step(solver, loss, state=state)
+    assert state.info.accepted
+    assert jnp.all(updates > 0)
