@@ -104,8 +104,10 @@ def make_chunk(
         same_data = not sampling.batch_size and sampling.resample_every is None
         if same_data and _stores_value_and_grad(state.opt_state):
             value, grad = optax.value_and_grad_from_state(loss_fn)(state.params, state=state.opt_state)
+            evaluated = ~jnp.isfinite(optax.tree.get(state.opt_state, "value"))  # else it was stored
         else:
             value, grad = jax.value_and_grad(loss_fn)(state.params)
+            evaluated = jnp.ones((), bool)
         updates, opt_state = optimizer.update(
             grad, state.opt_state, state.params, value=value, grad=grad, value_fn=loss_fn
         )
@@ -115,7 +117,7 @@ def make_chunk(
             opt_state=opt_state,
             points=points,
             order=order,
-            num_gradients=state.num_gradients + 1 + _gradients_inside(state.opt_state, opt_state),
+            num_gradients=state.num_gradients + evaluated + _gradients_inside(state.opt_state, opt_state),
         )
         return new, _record(jnp.asarray(value), state.opt_state, opt_state)
 

@@ -12,23 +12,29 @@ from isgd_optax import FieldsAsLeaves
 class Jet(FieldsAsLeaves):
     """A value with its first and second derivatives by the coordinates, propagated together.
 
-    ``streams`` has shape (S, features): the value, the d first derivatives, then either one
-    Laplacian (``second="laplacian"``, S = d + 2), the d pure second derivatives
-    (``second="diagonal"``, S = 2d + 1) or nothing (``second="none"``, S = d + 1). A network that is
-    written with :func:`linear`, :func:`activate`, ``+``, ``-`` and ``*`` takes jets as it takes
-    arrays.
+    A network that is written with :func:`linear`, :func:`activate`, ``+``, ``-`` and ``*`` takes jets
+    as it takes arrays. Three arrays, not one: slicing a joint one costs more than it saves.
+
+    Args:
+      value: shape (features,).
+      first: the d first derivatives, shape (d, features).
+      seconds: shape (0, 1 or d, features), after ``second``.
+      second: ``"laplacian"`` for one Laplacian, ``"diagonal"`` for the d pure second derivatives,
+        ``"none"``.
 
     References:
       Li et al., A computational framework for neural network-based variational Monte Carlo with
       Forward Laplacian, 2024 (the propagation rules).
     """
 
-    _leaves = ("streams",)
-    _static = ("dim", "second")
+    _leaves = ("value", "first", "seconds")
+    _static = ("second",)
+    __array_ufunc__ = None  # so that NumPy arrays leave ``array * jet`` to the jet
 
-    def __init__(self, streams: jax.Array, dim: int, second: str):
-        self.streams = streams
-        self.dim = dim
+    def __init__(self, value: jax.Array, first: jax.Array, seconds: jax.Array, second: str):
+        self.value = value
+        self.first = first
+        self.seconds = seconds
         self.second = second
 
     @classmethod
@@ -36,26 +42,17 @@ class Jet(FieldsAsLeaves):
         """The coordinates ``x``, shape (d,), with their own derivatives."""
         (dim,) = x.shape
         num_second = {"none": 0, "laplacian": 1, "diagonal": dim}[second]
-        rows = [x[None], jnp.eye(dim, dtype=x.dtype), jnp.zeros((num_second, dim), x.dtype)]
-        return cls(jnp.concatenate(rows), dim, second)
+        return cls(x, jnp.eye(dim, dtype=x.dtype), jnp.zeros((num_second, dim), x.dtype), second)
 
-    @property
-    def value(self) -> jax.Array:
-        """Shape (features,)."""
-        return self.streams[0]
-
-    @property
-    def first(self) -> jax.Array:
-        """Shape (d, features)."""
-        return self.streams[1 : 1 + self.dim]
-
-    @property
-    def seconds(self) -> jax.Array:
-        """Shape (0, 1 or d, features)."""
-        return self.streams[1 + self.dim :]
+    def _each(self, fn: Callable[..., jax.Array], *others: "Jet") -> "Jet":
+        """A linear ``fn``, applied to value, first and second derivatives alike."""
+        parts = [
+            fn(*same) for same in zip(*((j.value, j.first, j.seconds) for j in (self, *others)), strict=True)
+        ]
+        return Jet(*parts, second=self.second)
 
     def _join(self, value: jax.Array, first: jax.Array, seconds: jax.Array) -> "Jet":
-        return Jet(jnp.concatenate([value[None], first, seconds]), self.dim, self.second)
+        return Jet(value, first, seconds, self.second)
 
     def _contract(self, products: jax.Array) -> jax.Array:
         """Products of first derivatives, shape (d, features), as they enter the seconds."""
@@ -70,13 +67,13 @@ class Jet(FieldsAsLeaves):
 
     def __add__(self, other: Any) -> "Jet":
         if isinstance(other, Jet):
-            return Jet(self.streams + other.streams, self.dim, self.second)
+            return self._each(jnp.add, other)
         return self._join(self.value + other, self.first, self.seconds)
 
     __radd__ = __add__
 
     def __neg__(self) -> "Jet":
-        return Jet(-self.streams, self.dim, self.second)
+        return self._each(jnp.negative)
 
     def __sub__(self, other: Any) -> "Jet":
         return self + (-other)
@@ -87,7 +84,8 @@ class Jet(FieldsAsLeaves):
     def __mul__(self, other: Any) -> "Jet":
         if not isinstance(other, Jet):
             factor = jnp.asarray(other)
-            return Jet(self.streams * (factor[None] if factor.ndim else factor), self.dim, self.second)
+            rows = factor[None] if factor.ndim else factor
+            return self._join(self.value * factor, self.first * rows, self.seconds * rows)
         cross = 2 * self._contract(self.first * other.first)
         return self._join(
             self.value * other.value,
@@ -100,13 +98,11 @@ class Jet(FieldsAsLeaves):
 
 def linear(x: Any, kernel: jax.Array, bias: jax.Array | None, precision: jax.lax.PrecisionLike = None) -> Any:
     """``x @ kernel + bias`` of an array (..., features) or a :class:`Jet`."""
-    streams = x.streams if isinstance(x, Jet) else x
-    y = jnp.matmul(streams, kernel, precision=precision)
     if isinstance(x, Jet):
-        y = Jet(y, x.dim, x.second)
-    elif bias is not None:
-        bias = jnp.expand_dims(bias, range(y.ndim - 1))
-    return y if bias is None else y + bias
+        y = x._each(lambda part: jnp.matmul(part, kernel, precision=precision))
+        return y if bias is None else y + bias
+    y = jnp.matmul(x, kernel, precision=precision)
+    return y if bias is None else y + jnp.expand_dims(bias, range(y.ndim - 1))
 
 
 def activate(fn: Callable[[jax.Array], jax.Array], x: Any) -> Any:
@@ -127,8 +123,7 @@ def concatenate(parts: list[Any]) -> Any:
     """Arrays or jets, joined along their features."""
     if not isinstance(parts[0], Jet):
         return jnp.concatenate(parts, axis=-1)
-    streams = jnp.concatenate([part.streams for part in parts], axis=-1)
-    return Jet(streams, parts[0].dim, parts[0].second)
+    return parts[0]._each(lambda *same: jnp.concatenate(same, axis=-1), *parts[1:])
 
 
 def gradient(u: Callable[[Any], Any], x: jax.Array) -> tuple[jax.Array, jax.Array]:

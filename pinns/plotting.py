@@ -27,8 +27,13 @@ def plot_history(
 
     Returns:
       The figure; as the last value of a notebook cell it is shown.
+
+    Raises:
+      ValueError: another ``x``.
     """
     labels = {"num_gradients": "gradient evaluations", "step": "steps", "seconds": "seconds of training"}
+    if x not in labels:
+        raise ValueError(f"x must be one of {tuple(labels)}, got {x!r}.")
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     for name, result in results.items():
         diverged = result.stop_reason == "diverged"
