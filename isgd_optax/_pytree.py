@@ -29,10 +29,9 @@ def own(tree: Any) -> Any:
 
 def without_names(tree: Any) -> Any:
     """``tree`` with plain tuples for its named ones, so that ``optax.tree.get`` finds nothing in it."""
-    if isinstance(tree, (tuple, list)):
-        return tuple(without_names(child) for child in tree)
-    if isinstance(tree, dict):
-        return tuple(without_names(tree[key]) for key in sorted(tree))
+    if isinstance(tree, (tuple, list, dict)):
+        children = jax.tree.leaves(tree, is_leaf=lambda node: node is not tree)  # in the order of JAX
+        return tuple(without_names(child) for child in children)
     return tree
 
 
