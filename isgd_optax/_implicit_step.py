@@ -50,8 +50,8 @@ class ImplicitStepState(NamedTuple):
       num_gradients: gradients of L evaluated in the last step, int32; the incoming one is not counted.
       controller_state: state of the controller of α.
       inner_state: with ``reset_inner=False`` the state of the inner solver, else (). Its named
-        tuples and dicts are plain tuples here, so that ``optax.value_and_grad_from_state`` cannot
-        mistake a proximal value for the loss.
+        tuples are plain ones here, so that ``optax.value_and_grad_from_state`` cannot mistake a
+        proximal value for the loss.
       stored: with ``store_grad=True`` the loss at the new parameters and its gradient, else ().
     """
 

@@ -29,9 +29,10 @@ def own(tree: Any) -> Any:
 
 def without_names(tree: Any) -> Any:
     """``tree`` with plain tuples for its named ones, so that ``optax.tree.get`` finds nothing in it."""
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return tuple(without_names(child) for child in tree)
     if isinstance(tree, (tuple, list, dict)):
-        children = jax.tree.leaves(tree, is_leaf=lambda node: node is not tree)  # in the order of JAX
-        return tuple(without_names(child) for child in children)
+        return jax.tree.map(without_names, tree, is_leaf=lambda node: node is not tree)
     return tree
 
 

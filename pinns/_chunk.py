@@ -129,7 +129,9 @@ def make_chunk(
 
 def _stores_value_and_grad(opt_state: Any) -> bool:
     """Whether there is one value and one gradient for ``optax.value_and_grad_from_state``."""
-    return all(len(optax.tree.get_all_with_path(opt_state, name)) == 1 for name in ("value", "grad"))
+    found = [optax.tree.get_all_with_path(opt_state, name) for name in ("value", "grad")]
+    # A line search that does not keep the gradient has None in its place.
+    return all(len(entries) == 1 and entries[0][1] is not None for entries in found)
 
 
 def _find(opt_state: Any, kind: type) -> list[Any]:

@@ -1,5 +1,7 @@
 """Without safeguard and tolerances the step is the paper's Algorithm 1 to the letter."""
 
+from collections import OrderedDict
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,11 +53,25 @@ def test_carried_moments_equal_the_loop_that_carries_them(make_step, trajectory,
         solver, make_step, trajectory, rosenbrock, carry_moments=True
     )
     np.testing.assert_allclose(ours, by_hand, rtol=1e-12)
-    for mine, theirs in zip(*map(jax.tree.leaves, (state.inner_leaves, inner_state)), strict=True):
+    for mine, theirs in zip(*map(jax.tree.leaves, (state.inner_state, inner_state)), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-12)
     reset, *_ = run_both(algorithm_1(), make_step, trajectory, rosenbrock, carry_moments=False)
     np.testing.assert_allclose(ours[0], reset[0], rtol=1e-12)
     assert np.all(np.abs(ours[-1] - reset[-1]) > 1e-4)
+
+
+def test_carried_moments_keep_their_order_in_ordered_dicts(make_step):
+    """``OrderedDict`` is flattened in the order of insertion, ``dict`` in that of its keys."""
+    loss = lambda p: 3 * p["z"] ** 2 + (p["a"] - 5) ** 2
+    results = []
+    for params in ({"z": 1.0, "a": 2.0}, OrderedDict(z=1.0, a=2.0)):
+        solver = algorithm_1(reset_inner=False)
+        params = jax.tree.map(jnp.asarray, params)
+        step, state = make_step(solver, loss), solver.init(params)
+        for _ in range(3):
+            params, state = step(params, state)
+        results.append((params["z"], params["a"]))
+    np.testing.assert_allclose(*results, rtol=1e-6)
 
 
 def test_every_step_draws_one_mini_batch_for_its_whole_inner_loop(trajectory):

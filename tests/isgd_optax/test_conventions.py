@@ -169,7 +169,11 @@ def test_map_params_finds_what_is_shaped_like_the_parameters(inner, options, ass
     )
     if "store_grad" in options:
         assert set(jax.tree.leaves(marked.stored.grad)) == {"params"}
+    if "reset_inner" in options:
+        assert jax.tree.leaves(marked.inner_state).count("params") in (2, 4)  # one or two moments of w and b
     assert marked.count == "other"
+    factors = {"w": 2.0, "b": 3.0}
+    optax.tree.map_params(solver, lambda leaf, factor: factor * leaf, state, factors)
 
 
 def test_map_params_of_isgd_adam(assert_close):
