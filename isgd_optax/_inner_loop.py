@@ -135,7 +135,8 @@ def minimize(
         ),
     )
     point = carry.point if carry.best is None else carry.best
-    moved = point.is_finite() & (point.distance > 0)
+    # An iterate at the centre is a step only if the centre solves the equation.
+    moved = point.is_finite() & (carry.num_steps > 0) & ((point.distance > 0) | (point.error == 0))
     if options.safeguard:
         moved &= descends(point)
     if options.keep_grad and line_search_evaluation(inner_state, prox.center) is not None:

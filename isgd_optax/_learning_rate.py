@@ -99,7 +99,8 @@ def as_controller(
         return learning_rate
     if callable(learning_rate):
         return scheduled(learning_rate)
-    if not isinstance(learning_rate, (int, float, np.ndarray, np.generic, jax.Array)):
+    is_number = isinstance(learning_rate, (int, float, np.ndarray, np.generic, jax.Array))
+    if not is_number or jnp.ndim(learning_rate) != 0:
         raise TypeError(
             "learning_rate must be a number, an optax schedule or a LearningRateController, "
             f"got {learning_rate!r}."

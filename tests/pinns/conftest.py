@@ -23,14 +23,14 @@ def quick_compilation():
 @pytest.fixture
 def ode():
     """The ODE with few points."""
-    return SingularlyPerturbedODE(epsilon=2.0, num_points=20)
+    return SingularlyPerturbedODE(epsilon=2.0, num_points=24)
 
 
 @pytest.fixture
 def make_model():
     """``make_model(hidden, dtype=..., dim=...)``: a tanh network, always the same."""
 
-    def make(hidden=(8,), *, dim=1, dtype=jnp.float32):
+    def make(hidden=(8, 8), *, dim=1, dtype=jnp.float32):
         return MLP(dim, list(hidden), 1, dtype=dtype, rngs=nnx.Rngs(0))
 
     return make
@@ -38,13 +38,11 @@ def make_model():
 
 @pytest.fixture
 def train(ode, make_model):
-    """``train(optimizer, **options)``: a training of a small network on the ODE, silent and short."""
+    """``train(optimizer, num_steps, **options)``: a silent training of a small network on the ODE."""
 
-    def run(optimizer, **options):
-        problem = options.pop("problem", ode)
-        model = options.pop("model", None) or make_model()
-        options = {"num_steps": 12, "key": jax.random.key(3), "progress": False} | options
-        return fit(problem, model, optimizer, **options)
+    def run(optimizer, num_steps=12, *, problem=ode, model=None, seed=0, **options):
+        options = {"key": jax.random.key(seed), "progress": False} | options
+        return fit(problem, model or make_model(), optimizer, num_steps=num_steps, **options)
 
     return run
 
