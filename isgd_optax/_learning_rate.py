@@ -52,7 +52,6 @@ class LearningRateController(NamedTuple):
           A controller that halves α after every rejected step:
 
           >>> import jax.numpy as jnp
-    import numpy as np
           >>> from isgd_optax import LearningRateController
           >>> halving = LearningRateController(
           ...     init=lambda: jnp.asarray(10.0),

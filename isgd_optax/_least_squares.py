@@ -30,7 +30,6 @@ class Residual(FieldsAsLeaves):
 
     Examples:
       >>> import jax.numpy as jnp
-    import numpy as np
       >>> from isgd_optax import Residual
       >>> block = Residual(lambda params, x: params * x - 1.0, jnp.array([1.0, 2.0]))
       >>> print(block.residuals(jnp.asarray(1.0)))
@@ -90,7 +89,6 @@ class LeastSquares(FieldsAsLeaves):
 
     Examples:
       >>> import jax.numpy as jnp
-    import numpy as np
       >>> from isgd_optax import LeastSquares, Residual
       >>> x = jnp.linspace(0.0, 1.0, 5)
       >>> loss = LeastSquares(
