@@ -107,7 +107,8 @@ def implicit_step(
     Args:
       inner: the solver of the proximal problem, any optax transformation: ``optax.sgd``,
         ``optax.adam``, ``optax.lbfgs``, chains. To freeze parameters, put ``optax.partition``
-        here, not around. A line search must come last in it.
+        here, not around; the gradient of frozen ones stays in the residual, so that ``rtol`` hardly
+        ever ends the loop then. A line search must come last in it.
       learning_rate: α > 0: a number, an optax schedule or a :class:`LearningRateController`.
       max_inner_steps: most inner steps per step (the paper's K1).
       rtol: relative tolerance of the implicit equation, in [0, 1) to be of use. With

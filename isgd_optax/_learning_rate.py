@@ -39,25 +39,25 @@ class StepOutcome(NamedTuple):
 class LearningRateController(NamedTuple):
     """Chooses α before a step and learns from the step's outcome.
 
-        Pure functions, called inside ``jit``. A controller is a tuple of functions
-        and not callable itself, so that ``optax.inject_hyperparams`` leaves it alone.
+    Pure functions, called inside ``jit``. A controller is a tuple of functions
+    and not callable itself, so that ``optax.inject_hyperparams`` leaves it alone.
 
     Attributes:
-          init: ``init() -> state``, a pytree of arrays.
-          propose: ``propose(state, count, value, grad_norm) -> α`` for step number
-            ``count`` from a point with loss ``value`` and gradient norm ``grad_norm``.
-          update: ``update(state, outcome) -> state`` with a :class:`StepOutcome`.
+      init: ``init() -> state``, a pytree of arrays.
+      propose: ``propose(state, count, value, grad_norm) -> α`` for step number
+        ``count`` from a point with loss ``value`` and gradient norm ``grad_norm``.
+      update: ``update(state, outcome) -> state`` with a :class:`StepOutcome`.
 
     Examples:
-          A controller that halves α after every rejected step:
+      A controller that halves α after every rejected step:
 
-          >>> import jax.numpy as jnp
-          >>> from isgd_optax import LearningRateController
-          >>> halving = LearningRateController(
-          ...     init=lambda: jnp.asarray(10.0),
-          ...     propose=lambda state, count, value, grad_norm: state,
-          ...     update=lambda state, outcome: jnp.where(outcome.accepted, state, state / 2),
-          ... )
+      >>> import jax.numpy as jnp
+      >>> from isgd_optax import LearningRateController
+      >>> halving = LearningRateController(
+      ...     init=lambda: jnp.asarray(10.0),
+      ...     propose=lambda state, count, value, grad_norm: state,
+      ...     update=lambda state, outcome: jnp.where(outcome.accepted, state, state / 2),
+      ... )
     """
 
     init: Callable[[], Any]
