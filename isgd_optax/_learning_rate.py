@@ -72,7 +72,7 @@ def constant(learning_rate: ArrayLike) -> LearningRateController:
       ValueError: α is known now and not positive and finite.
     """
     if not isinstance(learning_rate, Tracer):
-        number = float(learning_rate)  # type: ignore[arg-type]
+        number = np.asarray(learning_rate).item()
         if not (math.isfinite(number) and number > 0):
             raise ValueError(
                 f"learning_rate must be positive and finite, got {number}. It is the step size α of "

@@ -54,7 +54,7 @@ def test_points(problem: Problem, dtype: Any) -> jax.Array:
     return problem.domain.grid(per_axis, dtype)
 
 
-def predict(u: Callable[[jax.Array], jax.Array], points: jax.Array) -> jax.Array:
+def predict(u: Callable[..., Any], points: jax.Array) -> jax.Array:
     """``u`` at every point: shape (N, m) for a network of m outputs and points of shape (N, d)."""
     return jax.vmap(u)(points)
 
@@ -63,5 +63,5 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     """The exact solution at every point, shape (N, m), or None if the problem does not know it."""
     if problem.exact(points[0]) is None:
         return None
-    values = predict(problem.exact, points)  # type: ignore[arg-type]
+    values = predict(problem.exact, points)
     return values.reshape(points.shape[0], -1)

@@ -50,7 +50,7 @@ def plot_history(
 
 
 def plot_solution(
-    problem: Problem, models: Mapping[str, nnx.Module], *, path: str | os.PathLike[str] | None = None
+    problem: Problem, models: Mapping[str, Any], *, path: str | os.PathLike[str] | None = None
 ) -> Figure:
     """Predictions, the exact solution and the absolute error.
 
@@ -72,7 +72,7 @@ def plot_solution(
     exact = exact_values(problem, points)
     if problem.domain.dim not in (1, 2) or exact is None:
         raise ValueError("plot_solution needs a problem in one or two dimensions with an exact solution.")
-    predictions = {name: np.asarray(predict(model, points)) for name, model in models.items()}  # type: ignore[arg-type]
+    predictions = {name: np.asarray(predict(model, points)) for name, model in models.items()}
     draw = _draw_curves if problem.domain.dim == 1 else _draw_maps
     return _finish(draw(problem, np.asarray(points), np.asarray(exact), predictions), path)
 
