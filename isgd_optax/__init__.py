@@ -1,6 +1,9 @@
 """Implicit stochastic gradient descent for JAX, as optax transformations."""
 
+from isgd_optax._controllers import gain_ratio, largest_trusted, switched_evolution_relaxation
+from isgd_optax._gauss_newton import gauss_newton
 from isgd_optax._implicit_step import ImplicitStepInfo, ImplicitStepState, implicit_step
+from isgd_optax._layers import LayerFactors
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
 from isgd_optax._least_squares import LeastSquares, Residual
 from isgd_optax._proximal import ProximalObjective
@@ -11,6 +14,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FieldsAsLeaves",
+    "LayerFactors",
     "ImplicitStepInfo",
     "ImplicitStepState",
     "LearningRateController",
@@ -19,8 +23,12 @@ __all__ = [
     "Residual",
     "StepOutcome",
     "SwitchState",
+    "gain_ratio",
+    "gauss_newton",
     "implicit_step",
     "isgd_adam",
     "isgd_lbfgs",
+    "largest_trusted",
     "switch_after",
+    "switched_evolution_relaxation",
 ]

@@ -26,6 +26,24 @@ def check_at_least(name: str, value: Any, minimum: int) -> None:
         raise ValueError(f"{name} must be at least {minimum}, got {value}.")
 
 
+def check_positive(name: str, value: Any) -> None:
+    """Raises ValueError if ``value`` is known now and not positive and finite."""
+    if not isinstance(value, Tracer) and not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be positive and finite, got {value}.")
+
+
+def check_in_unit_interval(name: str, value: Any) -> None:
+    """Raises ValueError if ``value`` is known now and not in [0, 1)."""
+    if not isinstance(value, Tracer) and not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and less than 1, got {value}.")
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raises ValueError unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
 def check_params(params: Any) -> None:
     """Raises unless every leaf that has a dtype is real and floating."""
     leaves = jax.tree.leaves(params, is_leaf=lambda x: isinstance(x, optax.MaskedNode))

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from isgd_optax._proximal import ProximalObjective, norm
+from isgd_optax._candidates import Trial
+from isgd_optax._gauss_newton import GaussNewtonState
+from isgd_optax._proximal import ProximalObjective, norm, rounding
 from isgd_optax._reuse import line_search_evaluation
 
 
@@ -31,14 +33,16 @@ class InnerResult(NamedTuple):
 
     Attributes:
       point: the best point, or the last one without the safeguard.
-      moved: whether that point may be returned; if not, stay at the centre.
-      solved_at_start: whether the centre solves the implicit equation already.
+      displacement: that point minus the start.
+      moved: whether that point may be returned; if not, stay at the start.
+      solved_at_start: whether the start solves the implicit equation already.
       num_steps: inner steps taken, int32.
       num_gradients: gradients of L evaluated, int32.
       inner_state: the solver's last state.
     """
 
     point: Point
+    displacement: Any
     moved: jax.Array
     solved_at_start: jax.Array
     num_steps: jax.Array
@@ -69,11 +73,16 @@ def minimize(
     prox: ProximalObjective,
     inner: optax.GradientTransformationExtraArgs,
     inner_state: Any,
+    params: Any,
     loss: jax.Array,
     grad: Any,
     options: Options,
+    trial: Trial | None = None,
 ) -> InnerResult:
-    """Minimises ``prox`` with ``inner`` from its centre, where L has value ``loss`` and gradient ``grad``."""
+    """Minimises ``prox`` with ``inner`` from ``params``, where L has value ``loss`` and gradient ``grad``.
+
+    A ``trial`` is the first inner step, already made.
+    """
     dtype = jnp.asarray(prox.learning_rate).dtype
     rtol, atol = jnp.asarray(options.rtol, dtype), jnp.asarray(options.atol, dtype)
 
@@ -86,13 +95,13 @@ def minimize(
         return ((rtol > 0) | (atol > 0)) & (point.error <= rtol * point.distance + atol)
 
     def descends(point: Point) -> jax.Array:
-        return point.value <= loss + rounding(loss)
+        return point.value <= start.value + rounding(start.value)
 
     def evaluate(params: Any, inner_state: Any) -> tuple[Point, jax.Array]:
         cached = line_search_evaluation(inner_state, params)
         if cached is None:
             return new_point(params, *prox.value_and_grad(params)), jnp.ones((), jnp.int32)
-        value = cached.value.astype(loss.dtype)
+        value = cached.value.astype(start.value.dtype)
         return new_point(
             params, value - prox.term(params).astype(value.dtype), value, cached.grad
         ), cached.num_gradients
@@ -113,38 +122,62 @@ def minimize(
             lowest = jnp.where(finite, jnp.minimum(best.value, new.value), best.value)
             best = optax.tree.where(finite & (lower | (solved & descends(new))), keep(new), best)
             best = best._replace(value=lowest)
-        num_gradients += carry.num_gradients
+        num_gradients += carry.num_gradients + _work(inner_state)
         return _Carry(carry.num_steps + 1, solved | ~finite, new, best, inner_state, num_gradients)
 
     def keep(point: Point) -> Point:
         return point if options.keep_grad else point._replace(grad=None)
 
-    start = new_point(prox.center, loss, loss, grad)
+    start = new_point(params, loss, loss, grad)
+    if prox.center is not params:
+        value = loss + prox.term(params).astype(loss.dtype)
+        start = new_point(params, loss, value, optax.tree.add(grad, prox.force(params)))
     usable = start.is_finite() & jnp.isfinite(prox.learning_rate) & (prox.learning_rate > 0)
     solved_at_start = usable & is_solved(start)
-    carry = jax.lax.while_loop(
-        lambda carry: ~carry.done & (carry.num_steps < options.max_steps),
-        body,
-        _Carry(
-            num_steps=jnp.zeros((), jnp.int32),
-            done=solved_at_start | ~usable,
-            point=start,
-            best=keep(start)._replace(value=jnp.full_like(loss, jnp.inf)) if options.safeguard else None,
-            inner_state=inner_state,
-            num_gradients=jnp.zeros((), jnp.int32),
-        ),
+    carry = _Carry(
+        num_steps=jnp.zeros((), jnp.int32),
+        done=solved_at_start | ~usable,
+        point=start,
+        best=keep(start)._replace(value=jnp.full_like(start.value, jnp.inf)) if options.safeguard else None,
+        inner_state=inner_state,
+        num_gradients=jnp.zeros((), jnp.int32),
     )
+    if trial is not None:
+        first = new_point(trial.params, *prox.value_and_grad(trial.params))
+        failed = ~(trial.accepted & first.is_finite())
+        carry = carry._replace(
+            num_steps=jnp.ones((), jnp.int32),
+            done=carry.done | failed | is_solved(first),
+            point=first,
+            best=optax.tree.where(failed, carry.best, keep(first)) if options.safeguard else None,
+            num_gradients=trial.num_gradients + 1,
+        )
+    if trial is None or not (isinstance(options.max_steps, int) and options.max_steps == 1):
+        carry = jax.lax.while_loop(
+            lambda carry: ~carry.done & (carry.num_steps < options.max_steps), body, carry
+        )
     point = carry.point if carry.best is None else carry.best
-    # An iterate at the centre is a step only if the centre solves the equation.
-    moved = point.is_finite() & (carry.num_steps > 0) & ((point.distance > 0) | (point.error == 0))
+    displacement = optax.tree.sub(point.params, params)
+    # An iterate at the start is a step only if the start solves the equation.
+    moved = point.is_finite() & (carry.num_steps > 0) & ((norm(displacement) > 0) | (point.error == 0))
+    if trial is not None:
+        moved &= usable & trial.accepted
     if options.safeguard:
         moved &= descends(point)
     if options.keep_grad and line_search_evaluation(inner_state, prox.center) is not None:
         # The line search knows φ only; φ − ‖p − c‖²/(2α) loses the digits of a small L.
         point = point._replace(loss=jnp.asarray(prox.value_fn(point.params)))
-    return InnerResult(point, moved, solved_at_start, carry.num_steps, carry.num_gradients, carry.inner_state)
+    return InnerResult(
+        point,
+        displacement,
+        moved,
+        solved_at_start,
+        carry.num_steps,
+        carry.num_gradients,
+        carry.inner_state,
+    )
 
 
-def rounding(value: jax.Array) -> jax.Array:
-    """The size of a few rounding errors of ``value``."""
-    return 4 * jnp.finfo(value.dtype).eps * jnp.abs(value)
+def _work(inner_state: Any) -> jax.Array | int:
+    """Gradients' worth of work that the inner solver reports to have done itself."""
+    return inner_state.num_gradients if isinstance(inner_state, GaussNewtonState) else 0

@@ -21,10 +21,11 @@ class StepOutcome(NamedTuple):
       value_before: L(θₙ).
       value_after: L at the inner solver's point, accepted or not.
       predicted_decrease: of L(θₙ) − L(p), by the trapezoidal rule
-        ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (θₙ − p)/α: exact for a quadratic L and a solved
-        implicit equation.
-      residual: ‖(p − θₙ) + α∇L(p)‖ / ‖p − θₙ‖ at the inner solver's point p.
+        ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (c − p)/α: exact for a quadratic L and a solved
+        implicit equation, hence the decrease of the linear model for one Gauss–Newton step.
+      residual: ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
       num_inner_steps: inner steps taken.
+      num_candidates: how many α could be tried, see :class:`LearningRateController`; a Python int.
     """
 
     learning_rate: jax.Array
@@ -34,6 +35,7 @@ class StepOutcome(NamedTuple):
     predicted_decrease: jax.Array
     residual: jax.Array
     num_inner_steps: jax.Array
+    num_candidates: int = 1
 
 
 class LearningRateController(NamedTuple):
@@ -47,6 +49,9 @@ class LearningRateController(NamedTuple):
       propose: ``propose(state, count, value, grad_norm) -> α`` for step number
         ``count`` from a point with loss ``value`` and gradient norm ``grad_norm``.
       update: ``update(state, outcome) -> state`` with a :class:`StepOutcome`.
+      factors: with more than one, an inner solver that can (:func:`gauss_newton`) tries α times each
+        of them and takes the largest that it trusts; any other takes α.
+      min_gain_ratio: the least ratio of actual to predicted decrease at which a candidate is trusted.
 
     Examples:
       A controller that halves α after every rejected step:
@@ -63,6 +68,8 @@ class LearningRateController(NamedTuple):
     init: Callable[[], Any]
     propose: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
     update: Callable[[Any, StepOutcome], Any]
+    factors: tuple[float, ...] = (1.0,)
+    min_gain_ratio: float = 0.1
 
 
 def constant(learning_rate: ArrayLike) -> LearningRateController:

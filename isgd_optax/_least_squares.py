@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from isgd_optax._layers import LayerFactors
 from isgd_optax._pytree import FieldsAsLeaves, as_pytree
 
 
@@ -66,6 +67,23 @@ class Residual(FieldsAsLeaves):
     def residuals(self, params: Any) -> jax.Array:
         """The residuals at every point, unscaled: shape (N, ...)."""
         return jax.vmap(self.fn, in_axes=(None, 0))(params, self.points)
+
+    def scale(self, dtype: Any) -> jax.Array:
+        """√(w/N), the factor of the block's residuals in the stacked vector."""
+        return jnp.sqrt(jnp.asarray(self.weight, dtype) / self.num_points)
+
+    def layer_factors(self, params: Any) -> dict[str, LayerFactors] | None:
+        """The factors of each dense layer at every point, if ``fn.layer_factors`` offers them, else None.
+
+        ``fn.layer_factors(params, point)`` gives a :class:`LayerFactors` by the layer's name, or None
+        unless all that the residual takes from ``params`` are the kernels and biases of these layers.
+        """
+        offer = getattr(self.fn, "layer_factors", None)
+        if offer is None or jax.eval_shape(offer, params, jax.tree.map(lambda x: x[0], self.points)) is None:
+            return None
+        factors = jax.vmap(offer, in_axes=(None, 0))(params, self.points)
+        joined = lambda taps: taps.reshape(taps.shape[0], -1, *taps.shape[-2:])
+        return {name: f._replace(taps=joined(f.taps)) for name, f in factors.items()}
 
     def __call__(self, params: Any) -> jax.Array:
         """The unweighted loss of the block, mean_i |fn(params, xᵢ)|²."""
@@ -127,7 +145,7 @@ class LeastSquares(FieldsAsLeaves):
         """The stacked vector r with ‖r‖² = L: √(w/N) times each residual, flat."""
         return jnp.concatenate(
             [
-                (jnp.sqrt(jnp.asarray(block.weight, r.dtype) / block.num_points) * r).reshape(-1)
+                (block.scale(r.dtype) * r).reshape(-1)
                 for block, r in ((block, block.residuals(params)) for block in self.blocks)
             ]
         )

@@ -87,3 +87,8 @@ def squared_norm(tree: Any) -> jax.Array:
 def norm(tree: Any) -> jax.Array:
     """‖tree‖ over all leaves, accumulated in float32 at least."""
     return jnp.sqrt(squared_norm(tree))
+
+
+def rounding(value: jax.Array) -> jax.Array:
+    """The size of a few rounding errors of ``value``."""
+    return 4 * jnp.finfo(value.dtype).eps * jnp.abs(value)

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from isgd_optax import FieldsAsLeaves, LeastSquares, Residual
+from isgd_optax import FieldsAsLeaves, LayerFactors, LeastSquares, Residual
+from pinns._tape import layer_factors
 from pinns.sampling import Box, Region
 
 Points = dict[str, jax.Array]
@@ -55,7 +56,16 @@ class NetworkResidual(FieldsAsLeaves):
         self.owner = getattr(residual, "__self__", None)
 
     def __call__(self, params: Any, x: jax.Array) -> jax.Array:
-        u = nnx.merge(self.graphdef, params, self.rest)
+        return self._at(self._network(params), x)
+
+    def layer_factors(self, params: Any, x: jax.Array) -> dict[str, LayerFactors] | None:
+        """The factors of its dense layers, see :meth:`isgd_optax.Residual.layer_factors`."""
+        return layer_factors(lambda: self._network(params), lambda u: self._at(u, x))
+
+    def _network(self, params: Any) -> Any:
+        return nnx.merge(self.graphdef, params, self.rest)
+
+    def _at(self, u: Any, x: jax.Array) -> jax.Array:
         return self.function(u, x) if self.owner is None else self.function(self.owner, u, x)
 
 

@@ -1,0 +1,217 @@
+"""Controllers that find the learning rate α of the implicit step by themselves."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from isgd_optax._checks import check_positive
+from isgd_optax._learning_rate import LearningRateController, StepOutcome
+
+
+class GainRatioState(NamedTuple):
+    """State of :func:`gain_ratio`.
+
+    Attributes:
+      learning_rate: the next α.
+      shrink: what α is divided by if the next step fails.
+    """
+
+    learning_rate: jax.Array
+    shrink: jax.Array
+
+
+def gain_ratio(
+    initial_learning_rate: float = 1.0,
+    *,
+    max_growth: float = 3.0,
+    min_learning_rate: float = 1e-12,
+    max_learning_rate: float = 1e12,
+) -> LearningRateController:
+    r"""α grows where the loss falls as predicted and shrinks where it does not; for any inner solver.
+
+    With :math:`\rho` = actual over predicted decrease of L, Nielsen's rule for the damping 1/(2α):
+
+    .. math::
+      \alpha \leftarrow \alpha \, / \max(1/g, \; 1 - (2\rho - 1)^3)
+
+    after a step that was accepted with ρ > 0, where g is ``max_growth``; else α is divided by 2, then
+    by 4, 8, ... until a step succeeds.
+
+    Args:
+      initial_learning_rate: the first α.
+      max_growth: g > 1, the most that α grows in one step.
+      min_learning_rate: α never falls below.
+      max_learning_rate: α never rises above.
+
+    Returns:
+      A :class:`LearningRateController` for :func:`implicit_step`.
+
+    Raises:
+      ValueError: a number out of range.
+
+    Examples:
+      >>> import optax
+      >>> from isgd_optax import gain_ratio, implicit_step
+      >>> solver = implicit_step(optax.lbfgs(), gain_ratio(initial_learning_rate=1e-2))
+
+    References:
+      Nielsen, Damping parameter in Marquardt's method, 1999, Eq. 2.5.
+    """
+    clip = _clip(initial_learning_rate, min_learning_rate, max_learning_rate)
+    if not max_growth > 1:
+        raise ValueError(f"max_growth must be greater than 1, got {max_growth}.")
+
+    def update(state: GainRatioState, outcome: StepOutcome) -> GainRatioState:
+        ratio = _ratio(outcome)
+        success = outcome.accepted & (ratio > 0)
+        # With nothing left to gain, neither side of the ratio means anything.
+        idle = outcome.accepted & (outcome.predicted_decrease == 0)
+        divisor = jnp.maximum(1 / max_growth, 1 - (2 * ratio - 1) ** 3)
+        rate = state.learning_rate / jnp.where(success, divisor, jnp.where(idle, 1, state.shrink))
+        return GainRatioState(clip(rate), jnp.where(success | idle, 2.0, jnp.minimum(2 * state.shrink, 1e3)))
+
+    return LearningRateController(
+        init=lambda: GainRatioState(jnp.asarray(float(initial_learning_rate)), jnp.asarray(2.0)),
+        propose=lambda state, count, value, grad_norm: state.learning_rate,
+        update=update,
+    )
+
+
+def switched_evolution_relaxation(
+    initial_learning_rate: float = 1.0,
+    *,
+    exponent: float = 0.5,
+    increment: float = 1.0,
+    shrink: float = 0.1,
+    min_learning_rate: float = 1e-12,
+    max_learning_rate: float = 1e12,
+) -> LearningRateController:
+    r"""α grows as the loss falls: pseudo-transient continuation.
+
+    .. math::
+      \alpha_{n+1} = \kappa \, \alpha_n \left( \frac{L(\theta_n)}{L(\theta_{n+1})} \right)^{q}
+
+    For a least-squares loss and q = 1/2 this is the ratio of the residuals' norms ‖r‖, so that α ∝ 1/‖r‖.
+    After a rejected step α is multiplied by ``shrink``. Cheap, and for any inner solver.
+
+    Args:
+      initial_learning_rate: the first α.
+      exponent: q > 0.
+      increment: κ ≥ 1, growth on top; PETSc's default is 1.1.
+      shrink: in (0, 1), the factor after a rejected step.
+      min_learning_rate: α never falls below.
+      max_learning_rate: α never rises above.
+
+    Returns:
+      A :class:`LearningRateController` for :func:`implicit_step`.
+
+    Raises:
+      ValueError: a number out of range.
+
+    Examples:
+      >>> import optax
+      >>> from isgd_optax import implicit_step, switched_evolution_relaxation
+      >>> solver = implicit_step(optax.lbfgs(), switched_evolution_relaxation(1e-2))
+
+    References:
+      Mulder and van Leer, Experiments with implicit upwind methods for the Euler equations, 1985; Kelley
+      and Keyes, Convergence analysis of pseudo-transient continuation, 1998, Eq. 1.5.
+    """
+    clip = _clip(initial_learning_rate, min_learning_rate, max_learning_rate)
+    check_positive("exponent", exponent)
+    if not increment >= 1:
+        raise ValueError(f"increment must be at least 1, got {increment}.")
+    if not 0 < shrink < 1:
+        raise ValueError(f"shrink must lie between 0 and 1, got {shrink}.")
+
+    def update(state: jax.Array, outcome: StepOutcome) -> jax.Array:
+        fall = outcome.value_before / outcome.value_after
+        growth = jnp.where(jnp.isfinite(fall) & (fall > 0), increment * fall**exponent, 1)
+        return clip(state * jnp.where(outcome.accepted, growth, shrink))
+
+    return LearningRateController(
+        init=lambda: jnp.asarray(float(initial_learning_rate)),
+        propose=lambda state, count, value, grad_norm: state,
+        update=update,
+    )
+
+
+def largest_trusted(
+    initial_learning_rate: float = 1.0,
+    *,
+    factors: tuple[float, ...] = (0.03, 0.2, 1.0, 3.0, 10.0, 30.0),
+    min_gain_ratio: float = 0.1,
+    min_learning_rate: float = 1e-12,
+    max_learning_rate: float = 1e12,
+) -> LearningRateController:
+    r"""The largest of several α whose gain ratio can be trusted; made for :func:`gauss_newton`.
+
+    At every step α times each of ``factors`` is tried from one linearisation, the largest first, until
+    the proximal objective falls by ``min_gain_ratio`` of what the linear model predicts. Failing that,
+    the one with the lowest loss is taken; if none decreases it the step is rejected and α divided by 10.
+    The α taken is the next step's α. An inner solver that cannot try several is given one: α, tripled
+    after a step that reaches ``min_gain_ratio``.
+
+    Args:
+      initial_learning_rate: the first α.
+      factors: of the candidates.
+      min_gain_ratio: in (0, 1).
+      min_learning_rate: α never falls below.
+      max_learning_rate: α never rises above.
+
+    Returns:
+      A :class:`LearningRateController` for :func:`implicit_step`.
+
+    Raises:
+      ValueError: a number out of range, or fewer than two factors.
+
+    Examples:
+      >>> from isgd_optax import gauss_newton, implicit_step, largest_trusted
+      >>> solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
+
+    References:
+      The rule that aims at a gain ratio: Webb, Jerad and Cartis, DSGNAR, 2026.
+    """
+    clip = _clip(initial_learning_rate, min_learning_rate, max_learning_rate)
+    if len(factors) < 2:
+        raise ValueError(f"factors must be at least two, e.g. (0.1, 1.0, 10.0), got {factors}.")
+    for factor in factors:
+        check_positive("each factor", factor)
+    if not 0 < min_gain_ratio < 1:
+        raise ValueError(f"min_gain_ratio must lie between 0 and 1, got {min_gain_ratio}.")
+
+    def update(state: jax.Array, outcome: StepOutcome) -> jax.Array:
+        growth = 1.0
+        if outcome.num_candidates == 1:
+            growth = jnp.where(_ratio(outcome) >= min_gain_ratio, 3.0, 1.0)
+        return clip(outcome.learning_rate * jnp.where(outcome.accepted, growth, 0.1)).astype(state.dtype)
+
+    return LearningRateController(
+        init=lambda: jnp.asarray(float(initial_learning_rate)),
+        propose=lambda state, count, value, grad_norm: state,
+        update=update,
+        factors=tuple(factors),
+        min_gain_ratio=min_gain_ratio,
+    )
+
+
+def _clip(initial: float, lower: float, upper: float) -> Callable[[jax.Array], jax.Array]:
+    """Checks the three learning rates; returns the function that keeps α between the last two."""
+    check_positive("initial_learning_rate", initial)
+    check_positive("min_learning_rate", lower)
+    if not lower <= initial <= upper:
+        raise ValueError(
+            "initial_learning_rate must lie between min_learning_rate and max_learning_rate, got "
+            f"{initial}, {lower} and {upper}."
+        )
+    return lambda rate: jnp.clip(rate, lower, upper)
+
+
+def _ratio(outcome: StepOutcome) -> jax.Array:
+    """Actual over predicted decrease; 0 where none was predicted."""
+    actual = outcome.value_before - outcome.value_after
+    predicted = outcome.predicted_decrease
+    usable = jnp.isfinite(actual) & (predicted > 0)
+    return jnp.where(usable, actual / jnp.where(usable, predicted, 1), 0)

@@ -1,0 +1,197 @@
+"""Gauss–Newton in function space: an inner solver of the implicit step for least-squares losses."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from isgd_optax import _linear_solvers
+from isgd_optax._checks import check_at_least, check_choice, check_positive
+from isgd_optax._least_squares import LeastSquares
+from isgd_optax._linearization import KERNELS, Linearization
+from isgd_optax._memory import Sizes, available_bytes, check_memory, choose_linear_solver
+from isgd_optax._proximal import ProximalObjective
+
+LINEAR_SOLVERS = ("auto", "dual", "primal", "qr", "cg")
+_MAX_FACTORISATIONS = 12
+
+
+class GaussNewtonState(NamedTuple):
+    """State of :func:`gauss_newton`.
+
+    Attributes:
+      num_gradients: multiplications by J and Jᵀ in the last update, in pairs, int32.
+    """
+
+    num_gradients: jax.Array
+
+
+class Steps(NamedTuple):
+    """The Gauss–Newton points of one linearisation, for any α.
+
+    Attributes:
+      at: ``at(α) -> (p, num_gradients)``, not finite where a factorisation fails.
+      num_gradients: what the linearisation itself has cost.
+    """
+
+    at: Callable[[jax.Array], tuple[Any, jax.Array]]
+    num_gradients: int
+
+
+class GaussNewton(optax.GradientTransformationExtraArgs):
+    """An inner solver that can step with several α from one linearisation; made by :func:`gauss_newton`."""
+
+    linearize: Callable[[Any, Any, Any], Steps]
+
+
+def gauss_newton(
+    *,
+    linear_solver: str = "auto",
+    kernel: str = "auto",
+    row_block: int = 256,
+    cg_rtol: float = 1e-6,
+    cg_max_steps: int = 200,
+    preconditioner_rank: int = 50,
+    memory_limit: int | None = None,
+) -> GaussNewton:
+    r"""The inner solver that solves the linearised implicit equation exactly; for least-squares losses.
+
+    With stacked residuals r, L = ‖r‖², their Jacobian J at the inner iterate p, and centre c,
+
+    .. math::
+      p \leftarrow \arg\min_q \lVert r + J (q - p) \rVert^2 + \frac{\lVert q - c \rVert^2}{2\alpha}
+
+    One such step from p = c is a Levenberg–Marquardt step with damping λ = 1/(2α); the model's residual
+    after it is :math:`(I + 2\alpha K)^{-1} r` with the Gram matrix :math:`K = J J^T` of N×N numbers
+    (paper Eqs. 16 and 27). Several reach the backward Euler point. Which, is for ``max_inner_steps`` and
+    ``rtol`` of :func:`implicit_step` to say; with a controller that proposes several α
+    (:func:`largest_trusted`) the first of them tries all from one linearisation.
+
+    Matrices are formed and factored in float64 if ``jax_enable_x64`` is set, whatever the parameters'
+    dtype: K squares the condition number of J. Where a factorisation fails, a smaller α is taken.
+
+    Args:
+      linear_solver: ``"dual"``: Cholesky of K + λI, for N ≤ P; ``"primal"``: of the P×P matrix JᵀJ + λI;
+        ``"qr"``: QR of J and SVD of its factor, dearer, does not square the condition number; ``"cg"``:
+        conjugate gradients on K + λI with JVPs and VJPs, no matrix; ``"auto"``: the smaller of dual and
+        primal, or CG if neither fits in memory.
+      kernel: how K is formed for ``"dual"``: from the ``"layers"`` of the network without J, from the
+        ``"rows"`` of J, or ``"auto"``, layers where the residuals offer them (those of ``pinns`` do).
+      row_block: points whose rows of J are differentiated at once.
+      cg_rtol: relative tolerance of CG.
+      cg_max_steps: most CG steps.
+      preconditioner_rank: rank of the Nyström preconditioner of CG; 0 for none.
+      memory_limit: bytes that may be used; None takes four fifths of the device's memory.
+
+    Returns:
+      A :class:`GaussNewton`, an ``optax.GradientTransformationExtraArgs`` for :func:`implicit_step`.
+
+    Raises:
+      ValueError: an unknown choice, a number out of range; at trace time what will not fit in memory,
+        or ``kernel="layers"`` for residuals that do not offer them.
+      TypeError: at trace time, a ``value_fn`` that is no :class:`LeastSquares`.
+
+    Examples:
+      Fitting a line by one implicit step with a large α:
+
+      >>> import jax, jax.numpy as jnp
+      >>> from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
+      >>> x = jnp.linspace(0.0, 1.0, 5)
+      >>> loss = LeastSquares(Residual(lambda p, x: p[0] + p[1] * x - (1 + 2 * x), x))
+      >>> solver = implicit_step(gauss_newton(), learning_rate=1e4)
+      >>> params = jnp.zeros(2)
+      >>> updates, state = jax.jit(solver.update)(
+      ...     jax.grad(loss)(params), solver.init(params), params, value_fn=loss
+      ... )
+      >>> print((params + updates).round(2))
+      [1. 2.]
+
+    References:
+      Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
+      Networks, 2023, Eqs. 15, 16 and 27. Levenberg, 1944; Marquardt, 1963. In function space: Müller and
+      Zeinhofer, Achieving high accuracy with PINNs via energy natural gradients, 2023; Goldshlager et al.,
+      Improving energy natural gradient descent through Woodbury, momentum, and randomization, 2025.
+    """
+    check_choice("linear_solver", linear_solver, LINEAR_SOLVERS)
+    check_choice("kernel", kernel, KERNELS)
+    check_at_least("row_block", row_block, 1)
+    check_at_least("cg_max_steps", cg_max_steps, 1)
+    check_at_least("preconditioner_rank", preconditioner_rank, 0)
+    check_positive("cg_rtol", cg_rtol)
+
+    def linearize(loss: Any, params: Any, center: Any) -> Steps:
+        if not isinstance(loss, LeastSquares):
+            raise TypeError(
+                "gauss_newton needs the loss as a sum of squares that remembers its residuals: pass a "
+                f"LeastSquares of Residual blocks as value_fn, not {loss!r}. Other losses: optax.lbfgs()."
+            )
+        lin = Linearization(loss, params, kernel, row_block)
+        chosen = _choose(lin, linear_solver, memory_limit)
+        residual = lin.residual.astype(lin.dtype)
+        num_gradients = 1
+        if center is not params:  # r + J (q − p) = s + J (q − c)
+            residual -= lin.push(optax.tree.sub(params, center))
+            num_gradients += 1
+        options = {"rtol": cg_rtol, "max_steps": cg_max_steps, "rank": preconditioner_rank}
+        if chosen == "cg":
+            num_gradients += min(preconditioner_rank, lin.num_residuals)
+        factory = getattr(_linear_solvers, chosen)
+        solve = factory(lin, residual, **(options if chosen == "cg" else {}))
+
+        def at(alpha: jax.Array) -> tuple[Any, jax.Array]:
+            step, num_products = solve(0.5 / alpha.astype(lin.dtype))
+            return optax.tree.add(center, step), num_products
+
+        return Steps(at, num_gradients)
+
+    def init(params: Any) -> GaussNewtonState:
+        del params
+        return GaussNewtonState(jnp.zeros((), jnp.int32))
+
+    def update(updates: Any, state: Any, params: Any = None, *, value_fn: Any = None, **extra_args: Any) -> Any:
+        del updates, state, extra_args
+        if not isinstance(value_fn, ProximalObjective):
+            raise TypeError(
+                "gauss_newton is an inner solver: use it as "
+                "implicit_step(gauss_newton(), learning_rate), which calls it with its proximal objective."
+            )
+        steps = linearize(value_fn.value_fn, params, value_fn.center)
+
+        def retry(carry: Any) -> Any:
+            count, alpha, _, num_gradients = carry
+            point, more = steps.at(alpha / 10)
+            return count + 1, alpha / 10, point, num_gradients + more
+
+        def failed(carry: Any) -> jax.Array:
+            return (carry[0] < _MAX_FACTORISATIONS) & ~_is_finite(carry[2])
+
+        alpha = value_fn.learning_rate
+        point, products = steps.at(alpha)
+        carry = (jnp.ones((), jnp.int32), alpha, point, products + steps.num_gradients)
+        _, _, point, num_gradients = jax.lax.while_loop(failed, retry, carry)
+        return optax.tree.sub(point, params), GaussNewtonState(num_gradients)
+
+    solver = GaussNewton(init, update)
+    solver.linearize = linearize
+    return solver
+
+
+def _choose(lin: Linearization, linear_solver: str, memory_limit: int | None) -> str:
+    numbers = None
+    if lin.factors is not None:
+        layers = {name: factors for block in lin.factors for name, factors in block.items()}
+        numbers = sum(
+            f.taps.shape[-2] * (f.inputs.shape[-1] + f.taps.shape[-1]) for f in layers.values()
+        )
+    sizes = Sizes(lin.num_residuals, lin.num_params, lin.dtype.itemsize, numbers, lin.row_block)
+    limit = available_bytes() if memory_limit is None else memory_limit
+    if linear_solver == "auto":
+        return choose_linear_solver(sizes, limit)
+    check_memory(linear_solver, sizes, limit)
+    return linear_solver
+
+
+def _is_finite(tree: Any) -> jax.Array:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()

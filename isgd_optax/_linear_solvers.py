@@ -1,0 +1,142 @@
+"""Solvers of the damped least-squares problem min ‖s + J e‖² + λ‖e‖² for several λ at the cost of few.
+
+Each factory does what does not depend on λ and returns ``solve(λ) -> (e, num_products)``: e is a pytree
+like the parameters, not finite where a factorisation fails, and num_products counts multiplications by
+J and Jᵀ in pairs, each about as dear as a gradient.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from isgd_optax._linearization import Linearization
+
+Solve = Callable[[jax.Array], tuple[Any, jax.Array]]
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+def dual(lin: Linearization, shifted: jax.Array) -> Solve:
+    """E = −Jᵀ(K + λI)⁻¹s by Cholesky of the N×N matrix K = JJᵀ."""
+    gram = lin.gram()
+
+    def solve(damping: jax.Array) -> tuple[Any, jax.Array]:
+        y = _cholesky_solve(gram, damping, shifted)
+        return jax.tree.map(jnp.negative, lin.pull(y)), jnp.ones((), jnp.int32)
+
+    return solve
+
+
+def primal(lin: Linearization, shifted: jax.Array) -> Solve:
+    """E = −(JᵀJ + λI)⁻¹Jᵀs by Cholesky of the P×P matrix."""
+    normal = lin.normal()
+    gradient = lin.ravel(lin.pull(shifted))
+
+    def solve(damping: jax.Array) -> tuple[Any, jax.Array]:
+        return lin.unravel(-_cholesky_solve(normal, damping, gradient)), jnp.zeros((), jnp.int32)
+
+    return solve
+
+
+def qr(lin: Linearization, shifted: jax.Array) -> Solve:
+    """QR of J or Jᵀ, then an SVD of its square factor: nothing is squared, one factorisation for all λ."""
+    jacobian = lin.rows()
+    tall = lin.num_residuals > lin.num_params
+    q, r = jnp.linalg.qr(jacobian if tall else jacobian.T)
+    if tall:  # J = Q R; e = −V σ/(σ² + λ) Uᵀ Qᵀs of R = U σ Vᵀ
+        u, sigma, vt = jnp.linalg.svd(r)
+        data, lift = jnp.matmul(u.T, jnp.matmul(q.T, shifted)), lambda x: jnp.matmul(vt.T, x)
+    else:  # J = Rᵀ Qᵀ; e = −Q U σ/(σ² + λ) Vᵀs
+        u, sigma, vt = jnp.linalg.svd(r)
+        data, lift = jnp.matmul(vt, shifted), lambda x: jnp.matmul(q, jnp.matmul(u, x))
+
+    def solve(damping: jax.Array) -> tuple[Any, jax.Array]:
+        return lin.unravel(-lift(sigma / (sigma**2 + damping) * data)), jnp.zeros((), jnp.int32)
+
+    return solve
+
+
+def cg(lin: Linearization, shifted: jax.Array, *, rtol: float, max_steps: int, rank: int) -> Solve:
+    """Conjugate gradients on (K + λI) y = s through JVPs and VJPs, preconditioned by a Nyström sketch of K."""
+    tangent = jax.linearize(lin.loss.residuals, lin.params)[1]
+    product = lambda v: tangent(lin.pull(v)).astype(lin.dtype)
+    precondition = nystrom(product, lin.num_residuals, rank, lin.dtype) if rank else None
+
+    def solve(damping: jax.Array) -> tuple[Any, jax.Array]:
+        count, y = _conjugate_gradients(
+            lambda v: product(v) + damping * v,
+            shifted,
+            (lambda v: v) if precondition is None else precondition(damping),
+            rtol,
+            max_steps,
+        )
+        return jax.tree.map(jnp.negative, lin.pull(y)), count + 1
+
+    return solve
+
+
+def nystrom(
+    product: Callable[[jax.Array], jax.Array], size: int, rank: int, dtype: jnp.dtype
+) -> Callable[[jax.Array], Callable[[jax.Array], jax.Array]]:
+    """A preconditioner of K + λI for any λ, from ``rank`` products with K.
+
+    References:
+      Frangella, Tropp and Udell, Randomized Nyström preconditioning, 2023, Algorithm 2.1 and Eq. 1.3.
+    """
+    rank = min(rank, size)
+    basis, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (size, rank), dtype))
+    sketch = jax.lax.map(product, basis.T).T
+    shift = jnp.finfo(dtype).eps * jnp.linalg.norm(sketch)
+    sketch += shift * basis
+    core = jnp.linalg.cholesky(_symmetrized(jnp.matmul(basis.T, sketch, precision=_HIGHEST)))
+    root = jax.scipy.linalg.solve_triangular(core, sketch.T, lower=True).T
+    u, sigma, _ = jnp.linalg.svd(root, full_matrices=False)
+    eigenvalues = jnp.maximum(sigma**2 - shift, 0)
+    usable = jnp.all(jnp.isfinite(u)) & jnp.all(jnp.isfinite(eigenvalues))
+    u, eigenvalues = jnp.where(usable, u, 0), jnp.where(usable, eigenvalues, 0)
+
+    def at(damping: jax.Array) -> Callable[[jax.Array], jax.Array]:
+        weights = (eigenvalues[-1] + damping) / (eigenvalues + damping) - 1
+        return lambda v: v + jnp.matmul(u, weights * jnp.matmul(u.T, v))
+
+    return at
+
+
+def _cholesky_solve(matrix: jax.Array, damping: jax.Array, data: jax.Array) -> jax.Array:
+    factor = jax.scipy.linalg.cho_factor(matrix + damping * jnp.eye(matrix.shape[0], dtype=matrix.dtype))
+    return jax.scipy.linalg.cho_solve(factor, data)
+
+
+def _conjugate_gradients(
+    product: Callable[[jax.Array], jax.Array],
+    data: jax.Array,
+    precondition: Callable[[jax.Array], jax.Array],
+    rtol: float,
+    max_steps: int,
+) -> tuple[jax.Array, jax.Array]:
+    """Steps made and the solution; jax.scipy's has no count, and ours must stop where it turns non-finite."""
+    goal = rtol * jnp.linalg.norm(data)
+
+    def body(carry: Any) -> Any:
+        count, x, residual, direction, rho = carry
+        image = product(direction)
+        step = rho / jnp.vdot(direction, image)
+        x, residual = x + step * direction, residual - step * image
+        z = precondition(residual)
+        new = jnp.vdot(residual, z)
+        return count + 1, x, residual, z + new / rho * direction, new
+
+    def unfinished(carry: Any) -> jax.Array:
+        count, _, residual, _, rho = carry
+        return (count < max_steps) & (jnp.linalg.norm(residual) > goal) & jnp.isfinite(rho)
+
+    start = precondition(data)
+    carry = (jnp.zeros((), jnp.int32), jnp.zeros_like(data), data, start, jnp.vdot(data, start))
+    count, x, *_ = jax.lax.while_loop(unfinished, body, carry)
+    return count, x
+
+
+def _symmetrized(matrix: jax.Array) -> jax.Array:
+    return (matrix + matrix.T) / 2
