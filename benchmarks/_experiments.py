@@ -26,22 +26,45 @@ class Plan:
     hidden: tuple[int, ...]
     budget: Budget
     batch_size: int | None = None
+    sampling: str = "uniform"
+    resample_every: int | None = None
+    evaluate_every: int | None = None
+    target: float | None = None
+    time_limit: float | None = None
+
+    def setting(self) -> dict[str, Any]:
+        """What decides where a run goes; not when it stops."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in ("target", "time_limit")}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """What all training experiments let you choose."""
 
-    optimizer: Literal["sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs"] = "isgd-adam"
+    optimizer: Literal["sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs", "isgd-gn"] = "isgd-adam"
     preset: Preset = "quick"
     """quick: minutes on 2 CPU cores. paper: Table 1's network, points and iterations."""
     seed: int = 0
     """Of the network, the points and the mini-batches."""
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] | None = None
+    """By default float64 for isgd-gn, float32 for the others."""
     steps: int | None = None
     """Iterations as Table 1 counts them, (K0·K1 + K2)·batches, instead of the preset's."""
     alpha: float | None = None
-    """Learning rate of SGD or Adam, or α of the implicit step, instead of the preset's."""
+    """Learning rate of SGD or Adam, or α of the implicit step (the first one for isgd-gn), instead of the
+    preset's."""
+    sampling: Literal["uniform", "sobol", "grid"] | None = None
+    """How points are drawn, instead of the preset's way."""
+    resample_every: int | None = None
+    """Draw fresh points every so many steps."""
+    batch_size: int | None = None
+    """Points per step of every condition that has more."""
+    momentum: float | None = None
+    """μ of isgd-gn, the shift of its centre; of use with fresh points."""
+    target: float | None = None
+    """Stop at this relative L2 error."""
+    time_limit: float | None = None
+    """Stop after so many seconds of training, without compilation."""
     out: Path | None = None
     """Folder of the results; by default one below runs/ that names the experiment and its options."""
     progress: bool = True
@@ -68,27 +91,36 @@ class Experiment:
         if self.alpha is not None:
             field = "alpha" if self.optimizer.startswith("isgd-") else "learning_rate"
             budget = dataclasses.replace(budget, **{field: self.alpha})
-        return dataclasses.replace(plan, budget=budget)
+        if self.momentum is not None:
+            budget = dataclasses.replace(budget, momentum=self.momentum)
+        names = ("sampling", "resample_every", "batch_size", "target", "time_limit")
+        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return dataclasses.replace(plan, budget=budget, **chosen)
+
+    @property
+    def precision(self) -> str:
+        """The dtype, chosen or by default."""
+        return self.dtype or ("float64" if self.optimizer == "isgd-gn" else "float32")
 
     def model(self) -> nnx.Module:
         """The network, initialised from the seed."""
         dim = self.problem().domain.dim
-        return pinns.MLP(dim, self.plan().hidden, 1, dtype=jnp.dtype(self.dtype), rngs=nnx.Rngs(self.seed))
+        return pinns.MLP(
+            dim, self.plan().hidden, 1, dtype=jnp.dtype(self.precision), rngs=nnx.Rngs(self.seed)
+        )
 
     def options(self) -> dict[str, Any]:
         """What is chosen apart from where the results go."""
-        chosen = dataclasses.asdict(self)
-        return {
-            key: value
-            for key, value in chosen.items()
-            if key not in ("out", "progress", "checkpoint_seconds")
-        }
+        chosen = dataclasses.asdict(self) | {"dtype": self.precision}
+        apart = ("out", "progress", "checkpoint_seconds", "target", "time_limit")
+        return {key: value for key, value in chosen.items() if key not in apart}
 
     def folder(self) -> Path:
         """Where the results go."""
         if self.out is not None:
             return self.out
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        unchanged = type(self)(optimizer=self.optimizer)
+        defaults = unchanged.options()
         changed = {
             key: value
             for key, value in self.options().items()
@@ -117,6 +149,8 @@ class Ode(Experiment):
         return pinns.SingularlyPerturbedODE(self.epsilon)
 
     def preset_plan(self) -> Plan:
+        if self.optimizer == "isgd-gn":
+            return _gauss_newton((50,) * 4, target=1e-6, time_limit=120)
         if self.preset == "quick":
             return Plan((50,) * 4, Budget(39_800, 20_000, decay=True))
         budget = Budget(102_000, 2_000) if self.epsilon >= 0.1 else Budget(360_000, 60_000)
@@ -138,6 +172,10 @@ class Poisson1d(Experiment):
         return pinns.Poisson1D(self.solution, num_points=400 if self.preset == "quick" else 1000)
 
     def preset_plan(self) -> Plan:
+        if self.optimizer == "isgd-gn" and self.preset == "quick":
+            return _gauss_newton((64,) * 4, sampling="grid", target=5e-6, time_limit=240)
+        if self.optimizer == "isgd-gn":
+            return _gauss_newton((200,) * 5, sampling="grid", target=1e-5, time_limit=900)
         if self.preset == "quick":
             return Plan((64,) * 4, Budget(20_000, 10_000, alpha=0.1, decay=True))
         # "ISGD with learning rate 0.1 for a maximum 10⁴ epochs, Adam with default settings for 10⁷".
@@ -177,7 +215,47 @@ class Helmholtz(Experiment):
         return _plan_2d(self, plain=1_000_000, implicit=550_000, within=50_000)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HelmholtzPeriodic(Experiment):
+    """Periodic Helmholtz equation on [-1, 1]², the field's comparison of second-order methods."""
+
+    k: float = 1.0
+    """The wave number."""
+
+    name = "helmholtz_periodic"
+
+    def problem(self) -> pinns.Problem:
+        return pinns.PeriodicHelmholtz2D(self.k, num_points=2048)
+
+    def model(self) -> nnx.Module:
+        return pinns.PeriodicMLP(
+            (2.0, 2.0), self.plan().hidden, 1, dtype=jnp.dtype(self.precision), rngs=nnx.Rngs(self.seed)
+        )
+
+    def preset_plan(self) -> Plan:
+        if self.optimizer == "isgd-gn":
+            plan = _gauss_newton((30,) * 4, sampling="sobol", target=4e-9, time_limit=250)
+            return dataclasses.replace(plan, evaluate_every=4)
+        if self.preset == "quick":
+            return Plan((30,) * 4, Budget(10_000, 5_000, decay=True), sampling="sobol")
+        return Plan((30,) * 4, Budget(550_000, 50_000), sampling="sobol")
+
+
+def _gauss_newton(
+    hidden: tuple[int, ...], *, target: float, time_limit: float, sampling: str = "uniform"
+) -> Plan:
+    """Gauss–Newton steps, one linearisation each, until the target or the time is reached."""
+    budget = Budget(100_000, 100_000, inner_steps=1, alpha=1.0, safeguard=True)
+    return Plan(
+        hidden, budget, sampling=sampling, evaluate_every=10, target=target, time_limit=time_limit
+    )
+
+
 def _plan_2d(experiment: Experiment, *, plain: int, implicit: int, within: int) -> Plan:
+    if experiment.optimizer == "isgd-gn":
+        hidden = (50,) * 4 if experiment.preset == "quick" else (100,) * 6
+        plan = _gauss_newton(hidden, target=1e-5, time_limit=240 if experiment.preset == "quick" else 600)
+        return dataclasses.replace(plan, evaluate_every=2)
     if experiment.preset == "quick":
         return Plan((50,) * 4, Budget(10_000, 5_000, decay=True))
     total = implicit if experiment.optimizer.startswith("isgd-") else plain
@@ -199,6 +277,8 @@ class Regression(Experiment):
         return pinns.FunctionApproximation(self.function)
 
     def preset_plan(self) -> Plan:
+        if self.optimizer == "isgd-gn":
+            return _gauss_newton((50,) * 4, target=1e-5, time_limit=120)
         if self.preset == "quick":
             return Plan((50,) * 4, Budget(39_800, 20_000, decay=True))
         # "up to 350 K" epochs; the paper gives neither the points nor a split.
@@ -210,5 +290,6 @@ TrainingExperiment = (
     | Annotated[Poisson1d, tyro.conf.subcommand("poisson1d")]
     | Annotated[Poisson2d, tyro.conf.subcommand("poisson2d")]
     | Annotated[Helmholtz, tyro.conf.subcommand("helmholtz")]
+    | Annotated[HelmholtzPeriodic, tyro.conf.subcommand("helmholtz_periodic")]
     | Annotated[Regression, tyro.conf.subcommand("regression")]
 )

@@ -5,9 +5,9 @@ import math
 
 import optax
 
-from isgd_optax import implicit_step, isgd_adam, isgd_lbfgs, switch_after
+from isgd_optax import gauss_newton, implicit_step, isgd_adam, isgd_lbfgs, largest_trusted, switch_after
 
-NAMES = ("sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs")
+NAMES = ("sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs", "isgd-gn")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +20,13 @@ class Budget:
       implicit_iterations: K0·K1, the part of them inside implicit steps.
       inner_steps: K1.
       learning_rate: of plain SGD and Adam.
-      alpha: α of the implicit steps.
+      alpha: α of the implicit steps; the first one for isgd-gn, which controls it.
       inner_learning_rate: γ.
       outer_learning_rate: η.
       decay: let γ fall to zero within each implicit step and η over the second phase, by a cosine;
         the paper keeps both constant.
       safeguard: see :func:`isgd_optax.implicit_step`; False is Algorithm 1 to the letter.
+      momentum: see :func:`isgd_optax.implicit_step`; for isgd-gn.
     """
 
     iterations: int
@@ -37,6 +38,7 @@ class Budget:
     outer_learning_rate: float = 1e-3
     decay: bool = False
     safeguard: bool = False
+    momentum: float | None = None
 
     def scaled(self, iterations: int) -> "Budget":
         """The same with another number of iterations, split in the same proportion."""
@@ -74,6 +76,16 @@ def make_optimizer(name: str, budget: Budget) -> tuple[optax.GradientTransformat
         }
         return optax.with_extra_args_support(plain[name]()), b.iterations
     k0, k1, k2 = b.implicit_steps, b.inner_steps, b.explicit_steps
+    if name == "isgd-gn":
+        optimizer = implicit_step(
+            gauss_newton(),
+            largest_trusted(b.alpha),
+            max_inner_steps=k1,
+            safeguard=b.safeguard,
+            momentum=b.momentum,
+            store_grad=True,
+        )
+        return optimizer, k0
     inner_rate, outer_rate = b.inner_learning_rate, b.outer_learning_rate
     if b.decay:
         inner_rate = optax.cosine_decay_schedule(inner_rate, k1)

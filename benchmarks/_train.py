@@ -18,7 +18,7 @@ def train(experiment: Experiment) -> dict[str, Any]:
     The folder then holds ``config.json``, ``metrics.jsonl`` (a row per evaluation), ``summary.json``,
     ``history.png``, ``solution.png`` and ``checkpoint/``.
     """
-    jax.config.update("jax_enable_x64", experiment.dtype == "float64")
+    jax.config.update("jax_enable_x64", experiment.precision == "float64")
     folder = experiment.folder()
     plan = experiment.plan()
     problem, model = experiment.problem(), experiment.model()
@@ -40,13 +40,17 @@ def train(experiment: Experiment) -> dict[str, Any]:
         optimizer,
         num_steps=num_steps,
         key=jax.random.key(experiment.seed),
+        sampling=plan.sampling,
         batch_size=plan.batch_size,
-        evaluate_every=evaluation_steps(experiment.optimizer, plan.budget),
+        resample_every=plan.resample_every,
+        evaluate_every=plan.evaluate_every or evaluation_steps(experiment.optimizer, plan.budget),
+        target=plan.target,
+        time_limit=plan.time_limit,
         progress=experiment.progress,
         description=f"{experiment.name}, {experiment.optimizer}",
         checkpoint_dir=folder / "checkpoint",
         checkpoint_seconds=experiment.checkpoint_seconds,
-        identity={"optimizer": experiment.optimizer, "plan": dataclasses.asdict(plan)},
+        identity={"optimizer": experiment.optimizer, "plan": plan.setting()},
         on_evaluation=lambda history: write_jsonl(folder / "metrics.jsonl", history),
     )
     write_jsonl(folder / "metrics.jsonl", result.history)

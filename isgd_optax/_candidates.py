@@ -28,7 +28,6 @@ class Trial(NamedTuple):
 
 def largest_trusted_step(
     steps: Steps,
-    loss_fn: Any,
     params: Any,
     center: Any,
     value: jax.Array,
@@ -42,7 +41,7 @@ def largest_trusted_step(
 
     with the proximal objective φ of that α and its linearised one, whose decrease is
     :math:`-\frac12 \langle \nabla\phi(\theta), p - \theta \rangle` at its minimiser. If none is
-    trusted, the one with the lowest loss among those that decrease φ. Larger α are tried first, and no
+    trusted, take the one with the lowest loss among those that decrease φ. Larger α are tried first, and no
     more once one is trusted.
     """
     offset = optax.tree.sub(params, center)
@@ -58,12 +57,10 @@ def largest_trusted_step(
 
     def body(carry: Carry) -> Carry:
         alpha = order[carry.index]
-        point, num_products = steps.at(alpha)
-        point = optax.tree.cast_like(point, params)
-        loss = jnp.asarray(loss_fn(point)).astype(value.dtype)
-        displacement = optax.tree.sub(point, params)
-        slope = optax.tree.vdot(optax.tree.add_scale(grad, 1 / alpha, offset), displacement)
-        away = squared_norm(optax.tree.sub(point, center)) - squared_norm(offset)
+        step = steps.at(alpha)
+        loss = step.value.astype(value.dtype)
+        slope = optax.tree.vdot(optax.tree.add_scale(grad, 1 / alpha, offset), step.tangent)
+        away = squared_norm(optax.tree.sub(step.params, center)) - squared_norm(offset)
         decrease = value - loss - (away / (2 * alpha)).astype(value.dtype)
         predicted = -jnp.asarray(slope).astype(value.dtype) / 2
         finite = jnp.isfinite(loss) & jnp.isfinite(away)
@@ -73,10 +70,10 @@ def largest_trusted_step(
         return Carry(
             index=carry.index + 1,
             trusted=trusted,
-            best=optax.tree.where(take, point, carry.best),
+            best=optax.tree.where(take, step.params, carry.best),
             best_loss=jnp.where(take, loss, carry.best_loss),
             best_rate=jnp.where(take, alpha, carry.best_rate),
-            num_gradients=carry.num_gradients + num_products,
+            num_gradients=carry.num_gradients + step.num_gradients,
         )
 
     start = Carry(

@@ -83,7 +83,7 @@ def switched_evolution_relaxation(
     initial_learning_rate: float = 1.0,
     *,
     exponent: float = 0.5,
-    increment: float = 1.0,
+    increment: float = 1.1,
     shrink: float = 0.1,
     min_learning_rate: float = 1e-12,
     max_learning_rate: float = 1e12,
@@ -99,7 +99,7 @@ def switched_evolution_relaxation(
     Args:
       initial_learning_rate: the first α.
       exponent: q > 0.
-      increment: κ ≥ 1, growth on top; PETSc's default is 1.1.
+      increment: κ ≥ 1, growth on top, so that a small α grows out of the way (1.1 as in PETSc).
       shrink: in (0, 1), the factor after a rejected step.
       min_learning_rate: α never falls below.
       max_learning_rate: α never rises above.

@@ -243,7 +243,6 @@ def implicit_step(
         if isinstance(inner, GaussNewton) and len(controller.factors) > 1:
             trial = largest_trusted_step(
                 inner.linearize(loss_fn, params, center),
-                loss_fn,
                 params,
                 center,
                 loss,

@@ -1,6 +1,6 @@
-"""Solvers of the damped least-squares problem min ‖s + J e‖² + λ‖e‖² for several λ at the cost of few.
+"""Solvers of the damped least-squares problem min ‖s + J e‖² + λ‖e‖² for several λ and s.
 
-Each factory does what does not depend on λ and returns ``solve(λ) -> (e, num_products)``: e is a pytree
+Each factory does what depends on J alone and returns ``solve(λ, s) -> (e, num_products)``: e is a pytree
 like the parameters, not finite where a factorisation fails, and num_products counts multiplications by
 J and Jᵀ in pairs, each about as dear as a gradient.
 """
@@ -13,58 +13,56 @@ import jax.numpy as jnp
 
 from isgd_optax._linearization import Linearization
 
-Solve = Callable[[jax.Array], tuple[Any, jax.Array]]
+Solve = Callable[[jax.Array, jax.Array], tuple[Any, jax.Array]]
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 
-def dual(lin: Linearization, shifted: jax.Array) -> Solve:
+def dual(lin: Linearization) -> Solve:
     """E = −Jᵀ(K + λI)⁻¹s by Cholesky of the N×N matrix K = JJᵀ."""
     gram = lin.gram()
 
-    def solve(damping: jax.Array) -> tuple[Any, jax.Array]:
+    def solve(damping: jax.Array, shifted: jax.Array) -> tuple[Any, jax.Array]:
         y = _cholesky_solve(gram, damping, shifted)
         return jax.tree.map(jnp.negative, lin.pull(y)), jnp.ones((), jnp.int32)
 
     return solve
 
 
-def primal(lin: Linearization, shifted: jax.Array) -> Solve:
+def primal(lin: Linearization) -> Solve:
     """E = −(JᵀJ + λI)⁻¹Jᵀs by Cholesky of the P×P matrix."""
     normal = lin.normal()
-    gradient = lin.ravel(lin.pull(shifted))
 
-    def solve(damping: jax.Array) -> tuple[Any, jax.Array]:
-        return lin.unravel(-_cholesky_solve(normal, damping, gradient)), jnp.zeros((), jnp.int32)
+    def solve(damping: jax.Array, shifted: jax.Array) -> tuple[Any, jax.Array]:
+        gradient = lin.ravel(lin.pull(shifted))
+        return lin.unravel(-_cholesky_solve(normal, damping, gradient)), jnp.ones((), jnp.int32)
 
     return solve
 
 
-def qr(lin: Linearization, shifted: jax.Array) -> Solve:
+def qr(lin: Linearization) -> Solve:
     """QR of J or Jᵀ, then an SVD of its square factor: nothing is squared, one factorisation for all λ."""
     jacobian = lin.rows()
     tall = lin.num_residuals > lin.num_params
+    # J = Q R with R = U σ Vᵀ, or Jᵀ = Q R with Rᵀ = U σ Vᵀ.
     q, r = jnp.linalg.qr(jacobian if tall else jacobian.T)
-    if tall:  # J = Q R; e = −V σ/(σ² + λ) Uᵀ Qᵀs of R = U σ Vᵀ
-        u, sigma, vt = jnp.linalg.svd(r)
-        data, lift = jnp.matmul(u.T, jnp.matmul(q.T, shifted)), lambda x: jnp.matmul(vt.T, x)
-    else:  # J = Rᵀ Qᵀ; e = −Q U σ/(σ² + λ) Vᵀs
-        u, sigma, vt = jnp.linalg.svd(r)
-        data, lift = jnp.matmul(vt, shifted), lambda x: jnp.matmul(q, jnp.matmul(u, x))
+    u, sigma, vt = jnp.linalg.svd(r if tall else r.T)
 
-    def solve(damping: jax.Array) -> tuple[Any, jax.Array]:
-        return lin.unravel(-lift(sigma / (sigma**2 + damping) * data)), jnp.zeros((), jnp.int32)
+    def solve(damping: jax.Array, shifted: jax.Array) -> tuple[Any, jax.Array]:
+        data = jnp.matmul(u.T, jnp.matmul(q.T, shifted) if tall else shifted)
+        step = jnp.matmul(vt.T, sigma / (sigma**2 + damping) * data)
+        return lin.unravel(-(step if tall else jnp.matmul(q, step))), jnp.zeros((), jnp.int32)
 
     return solve
 
 
-def cg(lin: Linearization, shifted: jax.Array, *, rtol: float, max_steps: int, rank: int) -> Solve:
+def cg(lin: Linearization, *, rtol: float, max_steps: int, rank: int) -> Solve:
     """Conjugate gradients on (K + λI) y = s through JVPs and VJPs, preconditioned by a Nyström sketch of K."""
     tangent = jax.linearize(lin.loss.residuals, lin.params)[1]
     product = lambda v: tangent(lin.pull(v)).astype(lin.dtype)
     precondition = nystrom(product, lin.num_residuals, rank, lin.dtype) if rank else None
 
-    def solve(damping: jax.Array) -> tuple[Any, jax.Array]:
+    def solve(damping: jax.Array, shifted: jax.Array) -> tuple[Any, jax.Array]:
         count, y = _conjugate_gradients(
             lambda v: product(v) + damping * v,
             shifted,

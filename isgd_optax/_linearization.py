@@ -49,6 +49,11 @@ class Linearization:
         """J d for a pytree d, shape (N,)."""
         return jax.jvp(self.loss.residuals, (self.params,), (direction,))[1].astype(self.dtype)
 
+    def curvature(self, direction: Any) -> jax.Array:
+        """d²/dt² r(p + t d) at t = 0, shape (N,)."""
+        along = lambda p: jax.jvp(self.loss.residuals, (p,), (direction,))[1]
+        return jax.jvp(along, (self.params,), (direction,))[1].astype(self.dtype)
+
     def pull(self, cotangent: jax.Array) -> Any:
         """Jᵀ v for v of shape (N,), a pytree like the parameters."""
         return self._pull(cotangent.astype(self.residual.dtype))[0]

@@ -3,12 +3,13 @@
 from pinns.checkpoint import Checkpoints
 from pinns.derivatives import Jet, gradient, laplacian, second_derivatives
 from pinns.metric import Errors, errors
-from pinns.networks import MLP, FourierFeatures, FourierMLP, Linear, ModifiedMLP, num_parameters
+from pinns.networks import MLP, FourierFeatures, FourierMLP, Linear, ModifiedMLP, PeriodicMLP, num_parameters
 from pinns.plotting import plot_history, plot_solution
 from pinns.problems import (
     Condition,
     FunctionApproximation,
     Helmholtz2D,
+    PeriodicHelmholtz2D,
     Poisson1D,
     Poisson2D,
     Problem,
@@ -32,6 +33,8 @@ __all__ = [
     "Jet",
     "Linear",
     "ModifiedMLP",
+    "PeriodicHelmholtz2D",
+    "PeriodicMLP",
     "Poisson1D",
     "Poisson2D",
     "Problem",

@@ -2,7 +2,7 @@
 
 from pinns.problems._approximation import FunctionApproximation
 from pinns.problems._base import Condition, NetworkResidual, Points, Problem
-from pinns.problems._helmholtz import Helmholtz2D
+from pinns.problems._helmholtz import Helmholtz2D, PeriodicHelmholtz2D
 from pinns.problems._ode import SingularlyPerturbedODE
 from pinns.problems._poisson import Poisson1D, Poisson2D
 
@@ -12,6 +12,7 @@ __all__ = [
     "Helmholtz2D",
     "NetworkResidual",
     "Points",
+    "PeriodicHelmholtz2D",
     "Poisson1D",
     "Poisson2D",
     "Problem",
