@@ -11,7 +11,7 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
-demo: .venv/installed ## train the ODE of the paper with ISGD, Adam and SGD; about two minutes
+demo: .venv/installed ## solve the multi-scale Poisson problem with ISGD, Adam and L-BFGS; about three minutes
 	$(BIN)/python -m benchmarks demo
 
 test: .venv/installed ## the default tests, doctests and notebooks

@@ -43,17 +43,17 @@ def run(experiment: Annotated[Runnable, tyro.conf.arg(name="")]) -> None:
 
 
 def run_demo(
-    gradients: int = 20_000, seed: int = 0, out: Path = Path("runs/demo"), progress: bool = True
+    seconds: float = 40.0, seed: int = 0, out: Path = Path("runs/demo"), progress: bool = True
 ) -> None:
-    """Train the ε = 2 ODE with ISGD, Adam and SGD at learning rate 0.5; about two minutes on 2 cores.
+    """Solve the multi-scale Poisson problem with ISGD, Adam and L-BFGS; about three minutes on 2 cores.
 
     Args:
-      gradients: gradient evaluations of each optimiser.
-      seed: of network and points.
-      out: folder of the figure.
+      seconds: of training for each optimiser, without compilation.
+      seed: of the network.
+      out: folder of the figures.
       progress: show progress bars.
     """
-    demo(gradients=gradients, seed=seed, out=out, progress=progress)
+    demo(seconds=seconds, seed=seed, out=out, progress=progress)
 
 
 def main(args: list[str] | None = None) -> None:

@@ -246,9 +246,7 @@ def _gauss_newton(
 ) -> Plan:
     """Gauss–Newton steps, one linearisation each, until the target or the time is reached."""
     budget = Budget(100_000, 100_000, inner_steps=1, alpha=1.0, safeguard=True)
-    return Plan(
-        hidden, budget, sampling=sampling, evaluate_every=10, target=target, time_limit=time_limit
-    )
+    return Plan(hidden, budget, sampling=sampling, evaluate_every=10, target=target, time_limit=time_limit)
 
 
 def _plan_2d(experiment: Experiment, *, plain: int, implicit: int, within: int) -> Plan:

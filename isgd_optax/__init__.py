@@ -1,5 +1,6 @@
 """Implicit stochastic gradient descent for JAX, as optax transformations."""
 
+from isgd_optax import diagnostics
 from isgd_optax._controllers import gain_ratio, largest_trusted, switched_evolution_relaxation
 from isgd_optax._gauss_newton import gauss_newton
 from isgd_optax._implicit_step import ImplicitStepInfo, ImplicitStepState, implicit_step
@@ -14,15 +15,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FieldsAsLeaves",
-    "LayerFactors",
     "ImplicitStepInfo",
     "ImplicitStepState",
+    "LayerFactors",
     "LearningRateController",
     "LeastSquares",
     "ProximalObjective",
     "Residual",
     "StepOutcome",
     "SwitchState",
+    "diagnostics",
     "gain_ratio",
     "gauss_newton",
     "implicit_step",

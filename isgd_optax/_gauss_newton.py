@@ -1,5 +1,6 @@
 """Gauss–Newton in function space: an inner solver of the implicit step for least-squares losses."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,10 +13,10 @@ from isgd_optax._checks import check_at_least, check_choice, check_positive
 from isgd_optax._least_squares import LeastSquares
 from isgd_optax._linearization import KERNELS, Linearization
 from isgd_optax._memory import Sizes, available_bytes, check_memory, choose_linear_solver
-from isgd_optax._proximal import ProximalObjective, squared_norm
+from isgd_optax._proximal import ProximalObjective, rounding, squared_norm
 
 LINEAR_SOLVERS = ("auto", "dual", "primal", "qr", "cg")
-_MAX_FACTORISATIONS = 12
+_MAX_TRIES = 12
 
 
 class GaussNewtonState(NamedTuple):
@@ -80,14 +81,15 @@ def gauss_newton(
     .. math::
       p \leftarrow \arg\min_q \lVert r + J (q - p) \rVert^2 + \frac{\lVert q - c \rVert^2}{2\alpha}
 
-    One such step from p = c without acceleration is a Levenberg–Marquardt step with damping λ = 1/(2α); the model's residual
-    after it is :math:`(I + 2\alpha K)^{-1} r` with the Gram matrix :math:`K = J J^T` of N×N numbers
-    (paper Eqs. 16 and 27). Several reach the backward Euler point. Which, is for ``max_inner_steps`` and
-    ``rtol`` of :func:`implicit_step` to say; with a controller that proposes several α
-    (:func:`largest_trusted`) the first of them tries all from one linearisation.
+    One such step from p = c without acceleration is a Levenberg–Marquardt step with damping λ = 1/(2α);
+    the model's residual after it is :math:`(I + 2\alpha K)^{-1} r` with the Gram matrix :math:`K = J J^T`
+    of N×N numbers (paper Eqs. 16 and 27). Several reach the backward Euler point. How many, is for
+    ``max_inner_steps`` and ``rtol`` of :func:`implicit_step` to say; with a controller that proposes
+    several α (:func:`largest_trusted`) the first of them tries all from one linearisation.
 
     Matrices are formed and factored in float64 if ``jax_enable_x64`` is set, whatever the parameters'
-    dtype: K squares the condition number of J. Where a factorisation fails, a smaller α is taken.
+    dtype: K squares the condition number of J. Where a factorisation fails or the proximal objective
+    would rise, the linear model is damped ten times more, up to 11 times.
 
     Args:
       linear_solver: ``"dual"``: Cholesky of K + λI, for N ≤ P; ``"primal"``: of the P×P matrix JᵀJ + λI;
@@ -186,14 +188,23 @@ def gauss_newton(
         del params
         return GaussNewtonState(jnp.zeros((), jnp.int32))
 
-    def update(updates: Any, state: Any, params: Any = None, *, value_fn: Any = None, **extra_args: Any) -> Any:
+    def update(
+        updates: Any,
+        state: Any,
+        params: Any = None,
+        *,
+        value_fn: Any = None,
+        value: Any = None,
+        **extra_args: Any,
+    ) -> Any:
         del updates, state, extra_args
         if not isinstance(value_fn, ProximalObjective):
             raise TypeError(
                 "gauss_newton is an inner solver: use it as "
                 "implicit_step(gauss_newton(), learning_rate), which calls it with its proximal objective."
             )
-        steps = linearize(value_fn.value_fn, params, value_fn.center)
+        prox = value_fn
+        steps = linearize(prox.value_fn, params, prox.center)
 
         def retry(carry: Any) -> Any:
             count, alpha, step = carry
@@ -201,10 +212,11 @@ def gauss_newton(
             return count + 1, alpha / 10, new._replace(num_gradients=step.num_gradients + new.num_gradients)
 
         def failed(carry: Any) -> jax.Array:
-            return (carry[0] < _MAX_FACTORISATIONS) & ~_is_finite(carry[2].params)
+            count, _, step = carry
+            ascent = step.value + prox.term(step.params) > value + rounding(value)
+            return (count < _MAX_TRIES) & (ascent | ~_is_finite(step.params))
 
-        alpha = value_fn.learning_rate
-        carry = (jnp.ones((), jnp.int32), alpha, steps.at(alpha))
+        carry = (jnp.ones((), jnp.int32), prox.learning_rate, steps.at(prox.learning_rate))
         *_, step = jax.lax.while_loop(failed, retry, carry)
         work = steps.num_gradients + step.num_gradients
         return optax.tree.sub(step.params, params), GaussNewtonState(work)
@@ -215,13 +227,11 @@ def gauss_newton(
 
 
 def _choose(lin: Linearization, linear_solver: str, memory_limit: int | None) -> str:
-    numbers = None
+    factors = None
     if lin.factors is not None:
-        layers = {name: factors for block in lin.factors for name, factors in block.items()}
-        numbers = sum(
-            f.taps.shape[-2] * (f.inputs.shape[-1] + f.taps.shape[-1]) for f in layers.values()
-        )
-    sizes = Sizes(lin.num_residuals, lin.num_params, lin.dtype.itemsize, numbers, lin.row_block)
+        layers = [f for block in lin.factors for f in block.values()]
+        factors = sum(math.prod(f.inputs.shape) + math.prod(f.taps.shape) for f in layers)
+    sizes = Sizes(lin.num_residuals, lin.num_params, lin.dtype.itemsize, factors, lin.row_block)
     limit = available_bytes() if memory_limit is None else memory_limit
     if linear_solver == "auto":
         return choose_linear_solver(sizes, limit)

@@ -57,7 +57,7 @@ def qr(lin: Linearization) -> Solve:
 
 
 def cg(lin: Linearization, *, rtol: float, max_steps: int, rank: int) -> Solve:
-    """Conjugate gradients on (K + λI) y = s through JVPs and VJPs, preconditioned by a Nyström sketch of K."""
+    """Conjugate gradients on (K + λI) y = s by JVPs and VJPs, preconditioned by a Nyström sketch of K."""
     tangent = jax.linearize(lin.loss.residuals, lin.params)[1]
     product = lambda v: tangent(lin.pull(v)).astype(lin.dtype)
     precondition = nystrom(product, lin.num_residuals, rank, lin.dtype) if rank else None

@@ -1,6 +1,5 @@
 """The linear model r(p + d) ≈ r + J d of a least-squares loss, and what is computed with its Jacobian J."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -141,8 +140,3 @@ def _split(points: Any, num_points: int, size: int) -> tuple[Any, Any, int]:
 
 def _symmetrized(matrix: jax.Array) -> jax.Array:
     return (matrix + matrix.T) / 2
-
-
-def count_parameters(params: Any) -> int:
-    """P, from arrays or abstract arrays."""
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))

@@ -7,12 +7,20 @@ import jax
 
 
 class Sizes(NamedTuple):
-    """The numbers that decide: N residuals, P parameters, bytes per number, S(in + out) over all layers."""
+    """The numbers that decide.
+
+    Attributes:
+      num_residuals: N.
+      num_params: P.
+      itemsize: bytes per number.
+      factors: numbers in the layers' factors; None where rows of J are needed instead.
+      row_block: points whose rows are differentiated at once.
+    """
 
     num_residuals: int
     num_params: int
     itemsize: int
-    layer_numbers: int | None  # per residual; None where rows of J are needed
+    factors: int | None
     row_block: int
 
     def bytes_needed(self, linear_solver: str) -> int:
@@ -22,10 +30,10 @@ class Sizes(NamedTuple):
         rows = min(self.row_block, n) * p
         numbers = {
             # The matrix, its upper triangle, a damped copy and its factor.
-            "dual": 5 * n**2 + (2 * jacobian if self.layer_numbers is None else 4 * n * self.layer_numbers),
+            "dual": 5 * n**2 + (2 * jacobian if self.factors is None else 3 * self.factors),
             "primal": 5 * p**2 + 3 * rows,
             "qr": 4 * jacobian + 4 * min(n, p) ** 2,
-            "cg": 10 * (n + p) + 2 * n * (self.layer_numbers or 0),
+            "cg": 10 * (n + p) + 2 * (self.factors or n),
         }
         return self.itemsize * numbers[linear_solver]
 
@@ -61,8 +69,8 @@ def check_memory(linear_solver: str, sizes: Sizes, limit: int) -> None:
         if other != linear_solver and sizes.bytes_needed(other) <= limit
     ]
     raise ValueError(
-        f"linear_solver={linear_solver!r} needs about {_shown(needed)} for {sizes.num_residuals:,} residuals and "
-        f"{sizes.num_params:,} parameters in {8 * sizes.itemsize}-bit numbers; there are {_shown(limit)}. "
+        f"linear_solver={linear_solver!r} needs about {_shown(needed)} for {sizes.num_residuals:,} residuals "
+        f"and {sizes.num_params:,} parameters in {8 * sizes.itemsize}-bit numbers; there are {_shown(limit)}. "
         f"Take {' or '.join([*fitting, 'fewer points per step'])}, or raise memory_limit."
     )
 

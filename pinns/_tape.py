@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.extend.core import get_opaque_trace_state
 
 from isgd_optax import LayerFactors
 from pinns.derivatives import Jet, linear
@@ -54,11 +55,15 @@ def _record(
 ) -> tuple[jax.Array, list[tuple[jax.Array, jax.Array]]]:
     """The residual, and the inputs and the tap of each call of a dense layer, in order."""
     calls: list[tuple[jax.Array, jax.Array]] = []
+    outside = get_opaque_trace_state(convention="nnx")
 
     def tapped(name: str, layer: Linear) -> Callable[[Any], Any]:
+        assert layer.bias is not None
         kernel, bias, precision = layer.kernel[...], layer.bias[...], layer.precision
 
         def call(x: Any) -> Any:
+            if get_opaque_trace_state(convention="nnx") != outside:
+                raise TypeError("a layer was called under autodiff or a loop of the residual's own")
             y = linear(x, kernel, bias, precision)
             inputs, outputs = _streams(x), _streams(y)
             is_value = jnp.zeros((inputs.shape[0], 1), inputs.dtype).at[0].set(1)
@@ -76,7 +81,8 @@ def _record(
     layers = [(path, m) for path, m in nnx.iter_modules(u) if isinstance(m, Linear)]
     for path, layer in layers:
         layer.tap = tapped("/".join(map(str, path)), layer)
-        layer.kernel, layer.bias = nnx.Param(_Taken()), nnx.Param(_Taken())
+        for attribute in ("kernel", "bias"):
+            setattr(layer, attribute, nnx.Param(_Taken()))
     if not all(isinstance(leaf, _Taken) for leaf in jax.tree.leaves(nnx.state(u, nnx.Param))):
         raise TypeError("the network has parameters outside dense layers")
     return jnp.asarray(residual(u)), calls

@@ -1,0 +1,113 @@
+"""Other libraries' least-squares solvers as optax transformations, so that ``pinns.fit`` runs them like ours.
+
+They are given the loss when they are made, because their state holds parts of it.
+"""
+
+import importlib.util
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+
+from isgd_optax import LeastSquares
+
+
+def is_installed(package: str) -> bool:
+    """Whether a peer can be imported."""
+    return importlib.util.find_spec(package) is not None
+
+
+def optimistix_levenberg_marquardt(
+    loss: LeastSquares, *, rtol: float
+) -> optax.GradientTransformationExtraArgs:
+    """optimistix.LevenbergMarquardt with matrix-free LSMR solves to ``rtol``."""
+    import equinox as eqx
+    import lineax as lx
+    import optimistix as optx
+
+    solver = optx.LevenbergMarquardt(rtol=0.0, atol=0.0, linear_solver=lx.LSMR(rtol=rtol, atol=rtol))
+    options: dict[str, Any] = {}
+    tags: frozenset[object] = frozenset()
+    shared: dict[str, Any] = {}
+
+    def init(params: Any) -> Any:
+        fn = eqx.filter_closure_convert(lambda p, _: (loss.residuals(p), None), params, None)
+        shape, aux = jax.eval_shape(lambda p: fn(p, None), params)
+        state = solver.init(fn, params, None, options, shape, aux, tags)
+        arrays, shared["static"] = eqx.partition(state, eqx.is_array)
+        shared["fn"] = fn
+        return arrays
+
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+        del updates, extra_args
+        whole = eqx.combine(state, shared["static"])
+        new, whole, _ = solver.step(shared["fn"], params, None, options, whole, tags)
+        return optax.tree.sub(new, params), eqx.filter(whole, eqx.is_array)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def jaxopt_levenberg_marquardt(
+    loss: LeastSquares, *, damping: float, geodesic: bool
+) -> optax.GradientTransformationExtraArgs:
+    """jaxopt.LevenbergMarquardt, matrix-free, on the flat parameters."""
+    import jaxopt
+
+    def solver_for(params: Any) -> Any:
+        unravel = ravel_pytree(params)[1]
+        return jaxopt.LevenbergMarquardt(
+            lambda flat: loss.residuals(unravel(flat)),
+            damping_parameter=damping,
+            geodesic=geodesic,
+            tol=0.0,
+            xtol=0.0,
+            gtol=0.0,
+            implicit_diff=False,
+        )
+
+    def init(params: Any) -> Any:
+        return solver_for(params).init_state(ravel_pytree(params)[0])
+
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+        del updates, extra_args
+        flat, unravel = ravel_pytree(params)
+        new, new_state = solver_for(params).update(flat, state)
+        return unravel(new - flat), optax.tree.cast_like(new_state, state)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+class SomaxState(NamedTuple):
+    """somax's state and a random key, which it asks for."""
+
+    inner: Any
+    key: jax.Array
+
+
+def somax_gauss_newton(
+    loss: LeastSquares, *, policy: str, damping: float
+) -> optax.GradientTransformationExtraArgs:
+    """python-somax's dual Gauss–Newton (row Cholesky), with constant or trust-region damping."""
+    import somax
+
+    def predict(params: Any, scale: jax.Array) -> jax.Array:
+        return scale * loss.residuals(params)  # ½ mean of squares is L/2
+
+    method = somax.egn_mse(
+        predict_fn=predict, lam_policy=policy, lam0=damping, record_rho_every_k=1 if policy != "const" else -1
+    )
+
+    def init(params: Any) -> SomaxState:
+        return SomaxState(method.init(params), jax.random.key(0))
+
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+        del updates, extra_args
+        count = jax.eval_shape(loss.residuals, params).size
+        dtype = jnp.result_type(*jax.tree.leaves(params))
+        batch = {"x": jnp.sqrt(jnp.asarray(count, dtype)), "y": jnp.zeros(count, dtype)}
+        new, inner, _ = method.step(params, batch, state.inner, state.key)
+        return optax.tree.sub(new, params), SomaxState(optax.tree.cast_like(inner, state.inner), state.key)
+
+    return optax.GradientTransformationExtraArgs(init, update)

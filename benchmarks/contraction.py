@@ -1,0 +1,128 @@
+"""The contraction of each eigenmode along a training, measured and predicted."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import optax
+from flax import nnx
+
+import pinns
+from benchmarks._environment import command, environment
+from benchmarks._files import table, write_json
+from isgd_optax import diagnostics, gauss_newton, implicit_step, largest_trusted
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contraction:
+    """Contraction of each eigenmode of K by one implicit step against 1/(1 + 2αλ), along a training."""
+
+    name = "contraction"
+
+    epsilon: float = 0.01
+    """ε of the ODE."""
+    steps: tuple[int, ...] = (0, 20, 60)
+    """Training steps after which it is measured."""
+    alphas: tuple[float, ...] = (1e-4, 1e-2, 1.0)
+    """Learning rates of the steps that are measured."""
+    max_inner_steps: int = 50
+    """Most Gauss–Newton steps of each of them."""
+    seed: int = 0
+    """Of the network and the points."""
+    out: Path = Path("runs/contraction")
+    """Folder of contraction.json and contraction.png."""
+
+    def run(self) -> dict[str, Any]:
+        """Trains the ODE with isgd-gn, 4×50 tanh, float64, and stops to measure implicit steps."""
+        jax.config.update("jax_enable_x64", True)
+        problem = pinns.SingularlyPerturbedODE(self.epsilon)
+        model = pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
+        params = nnx.state(model, nnx.Param)
+        loss = problem.loss(model, problem.sample(jax.random.key(self.seed), dtype=jnp.float64))
+        advance = _stepper(implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1), loss, params)
+        panels = []
+        taken = 0
+        for target in sorted(self.steps):
+            for _ in range(target - taken):
+                params, _ = advance(params)
+            taken = target
+            panels += [self._measure(loss, params, target, alpha) for alpha in self.alphas]
+        result = {"command": command(), "panels": panels, **environment()}
+        write_json(self.out / "contraction.json", result)
+        self._draw(panels)
+        keys = ("step", "alpha", "residual", "modes", "median_ratio", "within_10_percent")
+        print(table(list(keys), [[f"{panel[key]:.3g}" for key in keys] for panel in panels]))
+        return result
+
+    def _measure(self, loss: Any, params: Any, step: int, alpha: float) -> dict[str, Any]:
+        """One implicit step from ``params``, solved to 1e-8, and every mode's contraction."""
+        solver = implicit_step(gauss_newton(), alpha, max_inner_steps=self.max_inner_steps, rtol=1e-8)
+        new_params, state = _stepper(solver, loss, params)(params)
+        modes = jax.jit(diagnostics.contraction)(loss, params, new_params, alpha)
+        decay = jax.jit(diagnostics.loss_decay, static_argnums=0)(
+            jax.tree_util.Partial(loss), params, new_params, alpha
+        )
+        # Modes that hold nothing of the residual, or lie below rounding, have no contraction to measure.
+        clear = np.abs(modes.before) > 1e-8 * np.linalg.norm(modes.before)
+        clear &= np.asarray(modes.eigenvalues) > 1e-13 * float(modes.eigenvalues[-1])
+        agreement = np.asarray(modes.measured / modes.predicted)[clear]
+        return {
+            "step": step,
+            "alpha": alpha,
+            "accepted": bool(state.info.accepted),
+            "residual": float(state.info.residual),
+            "num_inner_steps": int(state.info.num_inner_steps),
+            "loss_decay": {k: float(v) for k, v in decay._asdict().items()},
+            "modes": int(clear.sum()),
+            "median_ratio": float(np.median(agreement)),
+            "within_10_percent": float(np.mean(np.abs(agreement - 1) < 0.1)),
+            "eigenvalues": np.asarray(modes.eigenvalues)[clear].tolist(),
+            "measured": np.asarray(modes.measured)[clear].tolist(),
+            "predicted": np.asarray(modes.predicted)[clear].tolist(),
+        }
+
+    def _draw(self, panels: list[dict[str, Any]]) -> None:
+        columns = len(self.alphas)
+        figure, axes = plt.subplots(
+            len(panels) // columns,
+            columns,
+            figsize=(3.6 * columns, 3.0 * (len(panels) // columns)),
+            layout="constrained",
+            squeeze=False,
+            sharex=True,
+            sharey=True,
+        )
+        for axis, panel in zip(axes.flat, panels, strict=True):
+            axis.loglog(panel["eigenvalues"], panel["measured"], ".", markersize=3, label="measured")
+            axis.loglog(panel["eigenvalues"], panel["predicted"], color="black", label="1/(1 + 2αλ)")
+            axis.set(title=f"step {panel['step']}, α = {panel['alpha']:g}")
+            axis.grid(alpha=0.3)
+        for axis in axes[-1]:
+            axis.set(xlabel="eigenvalue λ of K")
+        for axis in axes[:, 0]:
+            axis.set(ylabel="contraction")
+        axes[0, 0].legend()
+        figure.savefig(self.out / "contraction.png", dpi=130)
+        plt.close(figure)
+
+
+def _stepper(solver: optax.GradientTransformationExtraArgs, loss: Any, params: Any) -> Any:
+    """``step(params) -> (params, state)``, with its own state."""
+    state = solver.init(params)
+
+    @jax.jit
+    def update(params, state):
+        value, grad = jax.value_and_grad(loss)(params)
+        updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
+        return optax.apply_updates(params, updates), state
+
+    def step(params):
+        nonlocal state
+        params, state = update(params, state)
+        return params, state
+
+    return step

@@ -1,0 +1,243 @@
+"""Gauss–Newton inner steps against dense linear algebra, against each other and against optimistix."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optimistix
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted
+from isgd_optax._linearization import Linearization
+
+pytestmark = pytest.mark.usefixtures("x64")
+PLAIN = {"geodesic_acceleration": False}
+SOLVERS = {
+    "dual": {},
+    "dual, rows": {"linear_solver": "dual", "kernel": "rows", "row_block": 2},
+    "primal": {"linear_solver": "primal", "row_block": 2},
+    "qr": {"linear_solver": "qr", "row_block": 3},
+    "cg": {"linear_solver": "cg", "cg_rtol": 1e-14},
+    "cg, no preconditioner": {"linear_solver": "cg", "cg_rtol": 1e-14, "preconditioner_rank": 0},
+}
+
+
+def curve(p, x):
+    """Two residuals per point."""
+    fit = p["a"] * jnp.sin(p["b"][0] * x) + p["b"][1] * x**2 - jnp.cos(3 * x)
+    return jnp.stack([fit, p["b"][2] * x - jnp.exp(-p["a"] * x)])
+
+
+def make_problem(num_points):
+    x = jnp.linspace(0.1, 1.0, num_points)
+    prior = Residual(lambda p, x: p["a"] - x, jnp.array([1.1]), weight=0.3, name="prior")
+    loss = LeastSquares(Residual(curve, x, weight=2.0, name="curve"), prior)
+    return loss, {"a": jnp.asarray(0.5), "b": jnp.array([2.0, 1.0, -0.7])}
+
+
+def dense(loss, params):
+    flat, unravel = ravel_pytree(params)
+    return (
+        np.asarray(loss.residuals(params)),
+        np.asarray(jax.jacobian(lambda v: loss.residuals(unravel(v)))(flat)),
+        np.asarray(flat),
+    )
+
+
+def damped(r, jacobian, damping, offset=0.0):
+    """The minimiser d of ‖r + J d‖² + λ‖d + offset‖², by an augmented least-squares solve."""
+    size = jacobian.shape[1]
+    matrix = np.vstack([jacobian, np.sqrt(damping) * np.eye(size)])
+    data = np.concatenate([-r, -np.sqrt(damping) * (np.zeros(size) + offset)])
+    return np.linalg.lstsq(matrix, data, rcond=None)[0]
+
+
+def one_step(loss, params, alpha, *, state=None, momentum=None, **options):
+    solver = implicit_step(
+        gauss_newton(**PLAIN | options), alpha, max_inner_steps=1, momentum=momentum, safeguard=False
+    )
+    state = solver.init(params) if state is None else state
+    update = jax.jit(lambda g, s, p, loss: solver.update(g, s, p, value_fn=loss))
+    return update(jax.grad(loss)(params), state, params, loss)
+
+
+@pytest.mark.parametrize("num_points", [1, 2, 6])  # fewer, about as many, and more residuals than parameters
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("alpha", [1e-2, 10.0, 1e4])
+def test_one_step_is_a_dense_levenberg_marquardt_step(solver, num_points, alpha):
+    loss, params = make_problem(num_points)
+    updates, state = one_step(loss, params, alpha, **SOLVERS[solver])
+    r, jacobian, _ = dense(loss, params)
+    expected = damped(r, jacobian, 1 / (2 * alpha))
+    np.testing.assert_allclose(ravel_pytree(updates)[0], expected, rtol=1e-10, atol=1e-10)
+    assert state.info.accepted
+    assert state.info.num_inner_steps == 1
+
+
+def test_one_step_is_the_levenberg_marquardt_step_of_optimistix():
+    loss, params = make_problem(6)
+    updates, _ = one_step(loss, params, 0.5)  # λ = 1/(2α) = 1, optimistix's first damping
+    solver = optimistix.LevenbergMarquardt(rtol=1e-12, atol=1e-12)
+    solution = optimistix.least_squares(
+        lambda p, _: loss.residuals(p), solver, params, max_steps=2, throw=False
+    )
+    theirs = optax.tree.sub(solution.value, params)
+    np.testing.assert_allclose(ravel_pytree(updates)[0], ravel_pytree(theirs)[0], rtol=1e-10, atol=1e-12)
+
+
+def test_the_linear_model_contracts_as_the_paper_says():
+    loss, params = make_problem(6)
+    updates, _ = one_step(loss, params, 3.0)
+    r, jacobian, _ = dense(loss, params)
+    after = r + jacobian @ np.asarray(ravel_pytree(updates)[0])
+    contraction = np.linalg.inv(np.eye(r.size) + 2 * 3.0 * jacobian @ jacobian.T)
+    np.testing.assert_allclose(after, contraction @ r, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+@pytest.mark.parametrize("alpha", [0.1, 5.0])
+def test_many_steps_reach_the_backward_euler_point(alpha, accelerated):
+    loss, params = make_problem(6)
+    solver = implicit_step(
+        gauss_newton(geodesic_acceleration=accelerated), alpha, max_inner_steps=60, rtol=1e-9
+    )
+    updates, state = jax.jit(lambda g, s, p: solver.update(g, s, p, value_fn=loss))(
+        jax.grad(loss)(params), solver.init(params), params
+    )
+    new = optax.apply_updates(params, updates)
+    equation = jax.tree.map(lambda d, g: d + alpha * g, updates, jax.grad(loss)(new))
+    assert optax.tree.norm(equation) <= 1e-8 * optax.tree.norm(updates)
+    assert state.info.residual <= 1e-9
+    assert state.info.accepted
+    assert 1 < state.info.num_inner_steps < 60
+
+
+def test_geodesic_acceleration_is_the_second_order_correction():
+    loss, params = make_problem(6)
+    alpha = 0.5
+    updates, _ = one_step(loss, params, alpha, geodesic_acceleration=True)
+    r, jacobian, flat = dense(loss, params)
+    unravel = ravel_pytree(params)[1]
+    velocity = damped(r, jacobian, 1 / (2 * alpha))
+    along = lambda t: loss.residuals(unravel(flat + t * velocity))
+    curvature = np.asarray(jax.jacfwd(jax.jacfwd(along))(0.0))
+    bend = damped(curvature / 2, jacobian, 1 / (2 * alpha))
+    proximal = lambda d: loss(unravel(flat + d)) + np.sum(d**2) / (2 * alpha)
+    assert proximal(velocity + bend) < proximal(velocity)
+    np.testing.assert_allclose(ravel_pytree(updates)[0], velocity + bend, rtol=1e-9)
+
+
+def test_geodesic_acceleration_is_left_out_where_it_raises_the_objective():
+    # Far from where the second derivative describes the residual.
+    loss = LeastSquares(Residual(lambda p, x: jnp.tanh(5 * p) - x, jnp.array([-0.9])))
+    params = jnp.asarray(0.5)
+    plain, _ = one_step(loss, params, 1e4)
+    accelerated, _ = one_step(loss, params, 1e4, geodesic_acceleration=True)
+    assert loss(params + plain) > 0
+    assert loss(params + accelerated) <= loss(params + plain)
+
+
+def test_momentum_is_spring():
+    """φ ← μφ − Jᵀ(JJᵀ + λ)⁻¹(r + μJφ), the update of Goldshlager et al. 2024."""
+    loss, params = make_problem(2)
+    alpha, mu = 0.3, 0.8
+    phi, state, p = 0.0, None, params
+    for _ in range(3):
+        r, jacobian, flat = dense(loss, p)
+        phi = phi * np.ones_like(flat)
+        kernel = jacobian @ jacobian.T + np.eye(r.size) / (2 * alpha)
+        phi = mu * phi - jacobian.T @ np.linalg.solve(kernel, r + mu * jacobian @ phi)
+        updates, state = one_step(loss, p, alpha, state=state, momentum=mu)
+        np.testing.assert_allclose(ravel_pytree(updates)[0], phi, rtol=1e-9, atol=1e-12)
+        p = optax.apply_updates(p, updates)
+
+
+def test_single_precision_parameters_are_solved_for_in_double():
+    loss, params = make_problem(6)
+    params = optax.tree.cast(params, jnp.float32)
+    loss = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), loss)
+    assert Linearization(loss, params, "auto", 8).gram().dtype == jnp.float64
+    updates, _ = one_step(loss, params, 1e4)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(updates))
+    r, jacobian, _ = dense(loss, params)
+    expected = damped(r.astype(float), jacobian.astype(float), 1 / 2e4)
+    np.testing.assert_allclose(ravel_pytree(updates)[0], expected, rtol=1e-4)
+
+
+def test_new_points_of_the_same_shape_do_not_compile_again():
+    solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
+    calls = []
+
+    @jax.jit
+    def step(params, state, loss):
+        calls.append(None)
+        return solver.update(jax.grad(loss)(params), state, params, value_fn=loss)
+
+    loss, params = make_problem(6)
+    _, state = step(params, solver.init(params), loss)
+    step(params, state, jax.tree.map(lambda leaf: leaf * 1.1, loss))
+    assert len(calls) == 1
+
+
+def test_an_ensemble_is_trained_by_vmap():
+    loss, params = make_problem(6)
+    solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
+    step = jax.jit(lambda p: solver.update(jax.grad(loss)(p), solver.init(p), p, value_fn=loss)[0])
+    several = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf * 1.2, leaf - 0.3]), params)
+    together = jax.vmap(step)(several)
+    for i in range(3):
+        alone = step(jax.tree.map(lambda leaf, i=i: leaf[i], several))
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(a[i], b, rtol=1e-7)
+
+
+def test_another_loss_is_refused():
+    params = jnp.ones(2)
+    solver = implicit_step(gauss_newton(), 1.0)
+    with pytest.raises(TypeError, match="LeastSquares"):
+        solver.update(params, solver.init(params), params, value_fn=lambda p: jnp.sum(p**2))
+
+
+def test_use_outside_an_implicit_step_is_refused():
+    loss, params = make_problem(2)
+    solver = gauss_newton()
+    with pytest.raises(TypeError, match="inner solver"):
+        solver.update(jax.grad(loss)(params), solver.init(params), params, value_fn=loss)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"linear_solver": "lu"}, "linear_solver"),
+        ({"kernel": "columns"}, "kernel"),
+        ({"row_block": 0}, "row_block"),
+        ({"cg_rtol": 0.0}, "cg_rtol"),
+        ({"cg_max_steps": 0}, "cg_max_steps"),
+        ({"preconditioner_rank": -1}, "preconditioner_rank"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        gauss_newton(**options)
+
+
+def test_layers_are_refused_where_there_are_none():
+    loss, params = make_problem(2)
+    with pytest.raises(ValueError, match="dense layers"):
+        one_step(loss, params, 1.0, kernel="layers")
+
+
+@pytest.mark.parametrize(("linear_solver", "limit"), [("dual", 4000), ("primal", 1700), ("qr", 2000)])
+def test_what_does_not_fit_is_refused_with_alternatives(linear_solver, limit):
+    loss, params = make_problem(6)
+    with pytest.raises(ValueError, match=r"GiB.*cg.*memory_limit"):
+        one_step(loss, params, 1.0, linear_solver=linear_solver, memory_limit=limit)
+
+
+def test_automatic_choice_without_memory_is_conjugate_gradients():
+    loss, params = make_problem(6)
+    automatic, state = one_step(loss, params, 1.0, memory_limit=1, cg_rtol=1e-14)
+    exact, exact_state = one_step(loss, params, 1.0)
+    assert state.num_gradients > exact_state.num_gradients
+    np.testing.assert_allclose(ravel_pytree(automatic)[0], ravel_pytree(exact)[0], rtol=1e-9)
