@@ -70,8 +70,8 @@ def check_memory(linear_solver: str, sizes: Sizes, limit: int) -> None:
     ]
     raise ValueError(
         f"linear_solver={linear_solver!r} needs about {_shown(needed)} for {sizes.num_residuals:,} residuals "
-        f"and {sizes.num_params:,} parameters in {8 * sizes.itemsize}-bit numbers; there are {_shown(limit)}. "
-        f"Take {' or '.join([*fitting, 'fewer points per step'])}, or raise memory_limit."
+        f"and {sizes.num_params:,} parameters in {8 * sizes.itemsize}-bit numbers; there are {_shown(limit)}."
+        f" Take {' or '.join([*fitting, 'fewer points per step'])}, or raise memory_limit."
     )
 
 

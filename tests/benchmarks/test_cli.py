@@ -8,10 +8,16 @@ import time
 import jax
 import pytest
 
-from benchmarks._experiments import Helmholtz, Ode, Poisson1d, Poisson2d, Regression
+from benchmarks._experiments import Helmholtz, HelmholtzPeriodic, Ode, Poisson1d, Poisson2d, Regression
 from benchmarks._optimizers import NAMES, Budget, make_optimizer
 
-EXPERIMENTS = {"ode": Ode, "poisson1d": Poisson1d, "poisson2d": Poisson2d, "helmholtz": Helmholtz}
+EXPERIMENTS = {
+    "ode": Ode,
+    "poisson1d": Poisson1d,
+    "poisson2d": Poisson2d,
+    "helmholtz": Helmholtz,
+    "helmholtz_periodic": HelmholtzPeriodic,
+}
 SUMMARY = {
     "experiment", "optimizer", "preset", "seed", "dtype", "rel_l2", "max_error", "loss", "num_steps",
     "num_gradients", "compile_seconds", "train_seconds", "device", "versions",
@@ -25,7 +31,8 @@ def read(path):
 def test_list_names_every_experiment(cli, capsys):
     cli("list")
     out = capsys.readouterr().out
-    for name in (*EXPERIMENTS, "regression", "stiff_quadratic", "overhead", "derivatives", "fit_rate"):
+    others = ("stiff_quadratic", "contraction", "overhead", "derivatives", "fit_rate", "kernel", "peers")
+    for name in (*EXPERIMENTS, "regression", *others):
         assert name in out
 
 
@@ -108,6 +115,49 @@ def test_budget_counts_inner_steps():
     budget = Budget(1000, 300, inner_steps=50)
     assert (budget.implicit_steps, budget.explicit_steps) == (6, 700)
     assert make_optimizer("adam", budget)[1] == 1000
+
+
+def test_gauss_newton_runs_in_float64_unless_told_otherwise():
+    assert Ode(optimizer="isgd-gn").precision == "float64"
+    assert Ode(optimizer="isgd-gn", dtype="float32").precision == "float32"
+    assert Ode(optimizer="isgd-adam").precision == "float32"
+
+
+@pytest.mark.parametrize("experiment", [*EXPERIMENTS.values(), Regression])
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_every_experiment_has_a_gauss_newton_plan_that_ends(experiment, preset):
+    plan = experiment(optimizer="isgd-gn", preset=preset).plan()
+    assert plan.target > 0
+    assert plan.time_limit > 0
+    assert plan.budget.safeguard
+    longer = experiment(optimizer="isgd-gn", preset=preset, time_limit=7.0, target=0.5).plan()
+    assert (longer.time_limit, longer.target) == (7.0, 0.5)
+    assert longer.setting() == plan.setting()  # the same run goes on
+
+
+def test_gauss_newton_stops_at_its_target(cli, tmp_path):
+    cli("run", "ode", "--optimizer", "isgd-gn", "--target", "0.5", "--out", tmp_path, "--no-progress")
+    summary = read(tmp_path / "summary.json")
+    assert summary["stop_reason"] == "target"
+    assert summary["rel_l2"] <= 0.5
+    assert summary["dtype"] == "float64"
+
+
+def test_sampling_options_reach_the_run(cli, tmp_path):
+    words = ["--sampling", "sobol", "--resample-every", "2", "--momentum", "0.5", "--steps", "4"]
+    cli("run", "ode", "--optimizer", "isgd-gn", *words, "--out", tmp_path, "--no-progress")
+    plan = read(tmp_path / "config.json")["plan"]
+    assert (plan["sampling"], plan["resample_every"], plan["budget"]["momentum"]) == ("sobol", 2, 0.5)
+    assert read(tmp_path / "summary.json")["num_steps"] == 4
+
+
+def test_demo_ends_with_a_table_and_figures(cli, tmp_path, capsys):
+    cli("demo", "--seconds", "0.1", "--out", tmp_path, "--no-progress")
+    out = capsys.readouterr().out
+    for name in ("ISGD, Gauss–Newton", "Adam", "L-BFGS"):
+        assert name in out
+    for name in ("history.png", "solution.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_different_options_have_different_folders():

@@ -4,9 +4,12 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.contraction import Contraction
 from benchmarks.derivatives import Derivatives
 from benchmarks.fit_rate import FitRate
+from benchmarks.kernel import Kernel
 from benchmarks.overhead import Overhead
+from benchmarks.peers import Peers
 from benchmarks.stiff_quadratic import StiffQuadratic
 
 
@@ -33,11 +36,51 @@ def test_stiff_quadratic_decays_as_equations_7_and_8_say(tmp_path):
         (Overhead(repeats=1, outer_steps=1, inner_steps=3), "overhead.json", "ratio_to_adam"),
         (Derivatives(repeats=1, points=10, width=8), "derivatives.json", "ratio_to_ours"),
         (FitRate(repeats=1, steps=10), "fit_rate.json", "ratio"),
+        (Kernel(repeats=1, points=20), "kernel.json", "1-D, 4×50"),
     ],
 )
+@pytest.mark.usefixtures("x64_restored")
 def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key):
     with jax.numpy_rank_promotion("allow"):  # folx promotes ranks
         type(measurement)(**vars(measurement) | {"out": tmp_path}).run()
     recorded = json.loads((tmp_path / file).read_text())
     assert recorded[key]
     assert {"command", "device", "versions"} <= set(recorded)
+
+
+@pytest.mark.usefixtures("x64_restored")
+def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path):
+    result = Contraction(steps=(0, 2), alphas=(1e-6,), out=tmp_path).run()
+    assert [panel["step"] for panel in result["panels"]] == [0, 2]
+    for panel in result["panels"]:
+        assert panel["modes"] > 10
+        assert panel["accepted"]
+        np.testing.assert_allclose(panel["median_ratio"], 1, atol=1e-3)
+        np.testing.assert_allclose(panel["loss_decay"]["predicted"], panel["loss_decay"]["actual"], rtol=1e-5)
+    assert (tmp_path / "contraction.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("x64_restored")
+def test_peers_records_every_setting_and_skips_what_is_not_installed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("benchmarks._peers.is_installed", lambda package: package in ("optax", "isgd_optax"))
+    with jax.numpy_rank_promotion("allow"):
+        result = Peers(problem="ode", seconds=0.01, out=tmp_path, progress=False).run()
+    out = capsys.readouterr().out
+    assert out.count("is not installed") == 3
+    assert set(result["runs"]) == {"isgd-gn", "adam", "lbfgs", "isgd-adam"}
+    assert len(result["runs"]["adam"]) == 4
+    assert "seconds_to" in result["runs"]["isgd-gn"]["α by itself"]
+    assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("x64_restored")
+@pytest.mark.filterwarnings("ignore")  # other libraries' own
+def test_an_adapted_peer_trains(tmp_path):
+    pytest.importorskip("optimistix")
+    with jax.numpy_rank_promotion("allow"):
+        result = Peers(
+            problem="ode", seconds=0.01, only=("optimistix LM (LSMR)",), out=tmp_path, progress=False
+        ).run()
+    for run in result["runs"]["optimistix LM (LSMR)"].values():
+        assert run["num_steps"] > 0
+        assert np.isfinite(run["rel_l2"])

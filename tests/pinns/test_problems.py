@@ -11,6 +11,7 @@ from flax import nnx
 from pinns import (
     FunctionApproximation,
     Helmholtz2D,
+    PeriodicHelmholtz2D,
     Poisson1D,
     Poisson2D,
     SingularlyPerturbedODE,
@@ -24,6 +25,8 @@ from pinns import (
         SingularlyPerturbedODE(1e-4),
         SingularlyPerturbedODE(1e-6),
         Helmholtz2D(1.0, a1=2.0, a2=3.0),
+        PeriodicHelmholtz2D(1.0),
+        PeriodicHelmholtz2D(2.5, a1=3.0, a2=2.0),
         FunctionApproximation("multiscale"),
         FunctionApproximation("discontinuous"),
     ],
