@@ -1,5 +1,6 @@
 """The choice of α among several candidates, all stepped to from one linearisation."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -26,37 +27,46 @@ class Trial(NamedTuple):
     num_gradients: jax.Array
 
 
+class _Search(NamedTuple):
+    index: jax.Array
+    direction: jax.Array  # 1 up, −1 down, 0 at the first candidate
+    done: jax.Array
+    best: Any
+    best_loss: jax.Array  # −inf once a step is trusted: no untrusted one is better
+    best_rate: jax.Array
+    accepted: jax.Array
+    num_gradients: jax.Array
+
+
 def largest_trusted_step(
     steps: Steps,
     params: Any,
     center: Any,
     value: jax.Array,
     grad: Any,
-    learning_rates: jax.Array,
+    learning_rate: jax.Array,
+    factors: tuple[float, ...],
     min_gain_ratio: float,
 ) -> Trial:
-    r"""The step with the largest α whose gain ratio is at least ``min_gain_ratio``.
+    r"""The step with the largest α that can be trusted, among ``learning_rate`` times ``factors``.
 
-    .. math:: \rho = \frac{\phi(\theta) - \phi(p)}{\phi(\theta) - \phi_\mathrm{model}(p)}
+    A step is trusted if its gain ratio is at least ``min_gain_ratio``:
+
+    .. math::
+      \rho = \frac{\phi(\theta) - \phi(p)}{\phi(\theta) - \phi_\mathrm{model}(p)}
 
     with the proximal objective φ of that α and its linearised one, whose decrease is
-    :math:`-\frac12 \langle \nabla\phi(\theta), p - \theta \rangle` at its minimiser. If none is
-    trusted, take the one with the lowest loss among those that decrease φ. Larger α are tried first, and no
-    more once one is trusted.
+    :math:`-\frac12 \langle \nabla\phi(\theta), p - \theta \rangle` at its minimiser. The search starts at
+    the factor next to 1; from there it goes up as long as steps are trusted, or down until one is. If
+    none is, it takes the one with the lowest loss among those that decrease φ.
     """
+    factors = tuple(sorted(factors))
+    first = min(range(len(factors)), key=lambda i: abs(math.log(factors[i])))
+    rates = learning_rate * jnp.asarray(factors, learning_rate.dtype)
     offset = optax.tree.sub(params, center)
-    order = jnp.sort(learning_rates, descending=True)
 
-    class Carry(NamedTuple):
-        index: jax.Array
-        trusted: jax.Array
-        best: Any
-        best_loss: jax.Array
-        best_rate: jax.Array
-        num_gradients: jax.Array
-
-    def body(carry: Carry) -> Carry:
-        alpha = order[carry.index]
+    def body(search: _Search) -> _Search:
+        alpha = rates[search.index]
         step = steps.at(alpha)
         loss = step.value.astype(value.dtype)
         slope = optax.tree.vdot(optax.tree.add_scale(grad, 1 / alpha, offset), step.tangent)
@@ -65,24 +75,31 @@ def largest_trusted_step(
         predicted = -jnp.asarray(slope).astype(value.dtype) / 2
         finite = jnp.isfinite(loss) & jnp.isfinite(away)
         trusted = finite & (decrease >= min_gain_ratio * predicted) & (decrease > 0)
-        better = finite & (decrease >= -rounding(value)) & (loss < carry.best_loss)
-        take = trusted | better
-        return Carry(
-            index=carry.index + 1,
-            trusted=trusted,
-            best=optax.tree.where(take, step.params, carry.best),
-            best_loss=jnp.where(take, loss, carry.best_loss),
-            best_rate=jnp.where(take, alpha, carry.best_rate),
-            num_gradients=carry.num_gradients + step.num_gradients,
+        take = trusted | (finite & (decrease >= -rounding(value)) & (loss < search.best_loss))
+        direction = jnp.where(trusted, 1, -1).astype(jnp.int32)
+        index = search.index + direction
+        # A turn means that the boundary between trusted and not trusted lies behind.
+        turned = search.direction * direction < 0
+        return _Search(
+            index=index,
+            direction=direction,
+            done=turned | (index < 0) | (index >= len(factors)),
+            best=optax.tree.where(take, step.params, search.best),
+            best_loss=jnp.where(trusted, -jnp.inf, jnp.where(take, loss, search.best_loss)),
+            best_rate=jnp.where(take, alpha, search.best_rate),
+            accepted=search.accepted | take,
+            num_gradients=search.num_gradients + step.num_gradients,
         )
 
-    start = Carry(
-        index=jnp.zeros((), jnp.int32),
-        trusted=jnp.zeros((), bool),
+    search = _Search(
+        index=jnp.asarray(first, jnp.int32),
+        direction=jnp.zeros((), jnp.int32),
+        done=jnp.zeros((), bool),
         best=params,
         best_loss=jnp.full_like(value, jnp.inf),
-        best_rate=order[-1],
+        best_rate=rates[0],
+        accepted=jnp.zeros((), bool),
         num_gradients=jnp.asarray(steps.num_gradients, jnp.int32),
     )
-    end = jax.lax.while_loop(lambda c: ~c.trusted & (c.index < order.size), body, start)
-    return Trial(end.best, end.best_rate, jnp.isfinite(end.best_loss), end.num_gradients)
+    search = jax.lax.while_loop(lambda search: ~search.done, body, search)
+    return Trial(search.best, search.best_rate, search.accepted, search.num_gradients)

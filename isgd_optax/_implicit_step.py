@@ -247,7 +247,8 @@ def implicit_step(
                 center,
                 loss,
                 loss_grad,
-                alpha * jnp.asarray(controller.factors, dtype),
+                alpha,
+                controller.factors,
                 controller.min_gain_ratio,
             )
             alpha = trial.learning_rate

@@ -8,7 +8,7 @@ import optimistix
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted, switch_after
 from isgd_optax._linearization import Linearization
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -241,3 +241,43 @@ def test_automatic_choice_without_memory_is_conjugate_gradients():
     exact, exact_state = one_step(loss, params, 1.0)
     assert state.num_gradients > exact_state.num_gradients
     np.testing.assert_allclose(ravel_pytree(automatic)[0], ravel_pytree(exact)[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda solver: optax.chain(solver, optax.clip_by_global_norm(1e6)),
+        lambda solver: switch_after(1, optax.adam(1e-3), solver),
+        lambda solver: optax.apply_if_finite(solver, 3),
+        lambda solver: optax.inject_hyperparams(implicit_step)(gauss_newton(), learning_rate=1.0),
+    ],
+    ids=["chain", "switch_after", "apply_if_finite", "inject_hyperparams"],
+)
+def test_it_works_inside_other_transformations(wrap):
+    loss, params = make_problem(6)
+    solver = optax.with_extra_args_support(wrap(implicit_step(gauss_newton(), largest_trusted())))
+
+    @jax.jit
+    def run(params):
+        def step(carry, _):
+            params, state = carry
+            value, grad = jax.value_and_grad(loss)(params)
+            updates, state = solver.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+            return (optax.apply_updates(params, updates), state), value
+
+        return jax.lax.scan(step, (params, solver.init(params)), length=30)[1]
+
+    values = run(params)
+    assert values[-1] < 0.1 * values[0]
+
+
+def test_the_stored_gradient_is_that_of_the_new_parameters():
+    loss, params = make_problem(6)
+    solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, store_grad=True)
+    update = jax.jit(lambda g, s, p: solver.update(g, s, p, value_fn=loss))
+    updates, state = update(jax.grad(loss)(params), solver.init(params), params)
+    new = optax.apply_updates(params, updates)
+    value, grad = optax.value_and_grad_from_state(loss)(new, state=state)
+    np.testing.assert_allclose(value, loss(new), rtol=1e-12)
+    for ours, theirs in zip(jax.tree.leaves(grad), jax.tree.leaves(jax.grad(loss)(new)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
