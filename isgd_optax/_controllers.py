@@ -148,11 +148,12 @@ def largest_trusted(
 ) -> LearningRateController:
     r"""The largest of several α whose gain ratio can be trusted; made for :func:`gauss_newton`.
 
-    At every step α times each of ``factors`` is tried from one linearisation, the largest first, until
-    the proximal objective falls by ``min_gain_ratio`` of what the linear model predicts. Failing that,
-    the one with the lowest loss is taken; if none decreases it the step is rejected and α divided by 10.
-    The α taken is the next step's α. An inner solver that cannot try several is given one: α, tripled
-    after a step that reaches ``min_gain_ratio``.
+    At every step α times several ``factors`` is tried from one linearisation. A step is trusted if the
+    proximal objective falls by ``min_gain_ratio`` of what the linear model predicts. From the factor next
+    to 1 the search goes up as long as steps are trusted, or down until one is; failing that, it takes the
+    one with the lowest loss; if none decreases it, the step is rejected and α becomes a tenth of the
+    smallest one tried. The α taken is where the next step starts. An inner solver that cannot try
+    several is given one: α, tripled after a step that reaches ``min_gain_ratio``.
 
     Args:
       initial_learning_rate: the first α.

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from isgd_optax._linearization import Linearization
+from isgd_optax._linearization import Linearization, symmetrized
 
 Solve = Callable[[jax.Array, jax.Array], tuple[Any, jax.Array]]
 
@@ -88,7 +88,7 @@ def nystrom(
     sketch = jax.lax.map(product, basis.T).T
     shift = jnp.finfo(dtype).eps * jnp.linalg.norm(sketch)
     sketch += shift * basis
-    core = jnp.linalg.cholesky(_symmetrized(jnp.matmul(basis.T, sketch, precision=_HIGHEST)))
+    core = jnp.linalg.cholesky(symmetrized(jnp.matmul(basis.T, sketch, precision=_HIGHEST)))
     root = jax.scipy.linalg.solve_triangular(core, sketch.T, lower=True).T
     u, sigma, _ = jnp.linalg.svd(root, full_matrices=False)
     eigenvalues = jnp.maximum(sigma**2 - shift, 0)
@@ -134,7 +134,3 @@ def _conjugate_gradients(
     carry = (jnp.zeros((), jnp.int32), jnp.zeros_like(data), data, start, jnp.vdot(data, start))
     count, x, *_ = jax.lax.while_loop(unfinished, body, carry)
     return count, x
-
-
-def _symmetrized(matrix: jax.Array) -> jax.Array:
-    return (matrix + matrix.T) / 2

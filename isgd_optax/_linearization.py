@@ -62,7 +62,7 @@ class Linearization:
         if self.factors is not None:
             return gram_matrix(self.factors, self.dtype)
         jacobian = self.rows()
-        return _symmetrized(jnp.matmul(jacobian, jacobian.T, precision="highest"))
+        return symmetrized(jnp.matmul(jacobian, jacobian.T, precision="highest"))
 
     def normal(self) -> jax.Array:
         """JᵀJ, shape (P, P), summed over blocks of rows: J is never whole."""
@@ -79,7 +79,7 @@ class Linearization:
                 total, _ = jax.lax.scan(add, total, points)
             if rest is not None:
                 total, _ = add(total, rest)
-        return _symmetrized(total)
+        return symmetrized(total)
 
     def rows(self) -> jax.Array:
         """J, shape (N, P), its columns in the order of ``jax.flatten_util.ravel_pytree``."""
@@ -138,5 +138,6 @@ def _split(points: Any, num_points: int, size: int) -> tuple[Any, Any, int]:
     return full, rest, num_full
 
 
-def _symmetrized(matrix: jax.Array) -> jax.Array:
+def symmetrized(matrix: jax.Array) -> jax.Array:
+    """Half the sum of a matrix and its transpose."""
     return (matrix + matrix.T) / 2
