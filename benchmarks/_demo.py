@@ -9,7 +9,7 @@ from flax import nnx
 
 import pinns
 from benchmarks._files import table
-from isgd_optax import gauss_newton, implicit_step, largest_trusted
+from benchmarks._optimizers import isgd_gauss_newton
 
 
 def demo(*, seconds: float, seed: int, out: Path, progress: bool) -> dict[str, pinns.FitResult]:
@@ -17,9 +17,8 @@ def demo(*, seconds: float, seed: int, out: Path, progress: bool) -> dict[str, p
     jax.config.update("jax_enable_x64", True)
     problem = pinns.Poisson1D("multiscale", num_points=400)
     model = pinns.MLP(1, [64] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(seed))
-    implicit = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, store_grad=True)
     optimizers = {  # and the steps between two looks at the clock, about half a second
-        "ISGD, Gauss–Newton": (implicit, 10),
+        "ISGD, Gauss–Newton": (isgd_gauss_newton(), 10),
         "Adam": (optax.adam(1e-3), 200),
         "L-BFGS": (optax.lbfgs(), 50),
     }

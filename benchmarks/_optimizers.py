@@ -65,6 +65,20 @@ def evaluation_steps(name: str, budget: Budget) -> list[int]:
     return [*implicit, *range(k0, k0 + k2 + 1, math.ceil(max(1, k2) / 100))]
 
 
+def isgd_gauss_newton(
+    alpha: float = 1.0, *, max_inner_steps: int = 1, safeguard: bool = True, momentum: float | None = None
+) -> optax.GradientTransformationExtraArgs:
+    """Gauss–Newton steps with the largest trusted α, ``alpha`` at first."""
+    return implicit_step(
+        gauss_newton(),
+        largest_trusted(alpha),
+        max_inner_steps=max_inner_steps,
+        safeguard=safeguard,
+        momentum=momentum,
+        store_grad=True,
+    )
+
+
 def make_optimizer(name: str, budget: Budget) -> tuple[optax.GradientTransformationExtraArgs, int]:
     """The optimiser called ``name`` and the number of updates that its budget allows."""
     b = budget
@@ -77,15 +91,7 @@ def make_optimizer(name: str, budget: Budget) -> tuple[optax.GradientTransformat
         return optax.with_extra_args_support(plain[name]()), b.iterations
     k0, k1, k2 = b.implicit_steps, b.inner_steps, b.explicit_steps
     if name == "isgd-gn":
-        optimizer = implicit_step(
-            gauss_newton(),
-            largest_trusted(b.alpha),
-            max_inner_steps=k1,
-            safeguard=b.safeguard,
-            momentum=b.momentum,
-            store_grad=True,
-        )
-        return optimizer, k0
+        return isgd_gauss_newton(b.alpha, max_inner_steps=k1, safeguard=b.safeguard, momentum=b.momentum), k0
     inner_rate, outer_rate = b.inner_learning_rate, b.outer_learning_rate
     if b.decay:
         inner_rate = optax.cosine_decay_schedule(inner_rate, k1)

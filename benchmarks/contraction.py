@@ -14,7 +14,8 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
-from isgd_optax import diagnostics, gauss_newton, implicit_step, largest_trusted
+from benchmarks._optimizers import isgd_gauss_newton
+from isgd_optax import diagnostics, gauss_newton, implicit_step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Contraction:
         model = pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
         params = nnx.state(model, nnx.Param)
         loss = problem.loss(model, problem.sample(jax.random.key(self.seed), dtype=jnp.float64))
-        advance = _stepper(implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1), loss, params)
+        advance = _stepper(isgd_gauss_newton(), loss, params)
         panels = []
         taken = 0
         for target in sorted(self.steps):

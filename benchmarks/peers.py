@@ -16,7 +16,8 @@ import pinns
 from benchmarks import _peers
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
-from isgd_optax import LeastSquares, gauss_newton, implicit_step, isgd_adam, largest_trusted
+from benchmarks._optimizers import isgd_gauss_newton
+from isgd_optax import LeastSquares, isgd_adam
 
 Make = Callable[[LeastSquares], optax.GradientTransformation]
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -31,10 +32,9 @@ class Peer:
         self.package = package
 
 
-def peers(seconds: float) -> dict[str, Peer]:
-    """Every optimiser under comparison; ``seconds`` scales nothing but what decays over a run."""
-    del seconds
-    ours = lambda loss: implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, store_grad=True)
+def peers() -> dict[str, Peer]:
+    """Every optimiser under comparison."""
+    ours = lambda loss: isgd_gauss_newton()
     adam = lambda rate: lambda loss: optax.adam(rate)
     lbfgs = lambda memory: lambda loss: optax.lbfgs(memory_size=memory)
     algorithm_1 = lambda alpha, rate: (
@@ -117,7 +117,7 @@ class Peers:
         key = jax.random.key(self.seed)
         loss = problem.loss(model, problem.sample(key, method=sampling, dtype=jnp.float64))
         runs: dict[str, dict[str, Any]] = {}
-        for name, peer in peers(self.seconds).items():
+        for name, peer in peers().items():
             if self.only and name not in self.only:
                 continue
             if not _peers.is_installed(peer.package):
@@ -125,7 +125,8 @@ class Peers:
                 continue
             for setting, make in peer.settings.items():
                 path = folder / f"{name} {setting}.json".replace("/", "_")
-                if not path.exists():
+                identity = {"problem": repr(problem), "seed": self.seed, "seconds": self.seconds}
+                if not path.exists() or json.loads(path.read_text())["identity"] != identity:
                     result = pinns.fit(
                         problem,
                         model,
@@ -138,7 +139,7 @@ class Peers:
                         progress=self.progress,
                         description=f"{name}, {setting}",
                     )
-                    write_json(path, _record(result))
+                    write_json(path, {"identity": identity, **_record(result)})
                 runs.setdefault(name, {})[setting] = json.loads(path.read_text())
         result = {
             "command": command(),

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from isgd_optax._gauss_newton import Steps
+from isgd_optax._learning_rate import LearningRateController
 from isgd_optax._proximal import rounding, squared_norm
 
 
@@ -43,14 +44,12 @@ def largest_trusted_step(
     params: Any,
     center: Any,
     value: jax.Array,
-    grad: Any,
     learning_rate: jax.Array,
-    factors: tuple[float, ...],
-    min_gain_ratio: float,
+    controller: LearningRateController,
 ) -> Trial:
-    r"""The step with the largest α that can be trusted, among ``learning_rate`` times ``factors``.
+    r"""The step with the largest α that can be trusted, among the controller's candidates.
 
-    A step is trusted if its gain ratio is at least ``min_gain_ratio``:
+    A step is trusted if its gain ratio is at least the controller's ``min_gain_ratio``:
 
     .. math::
       \rho = \frac{\phi(\theta) - \phi(p)}{\phi(\theta) - \phi_\mathrm{model}(p)}
@@ -60,21 +59,22 @@ def largest_trusted_step(
     the factor next to 1; from there it goes up as long as steps are trusted, or down until one is. If
     none is, it takes the one with the lowest loss among those that decrease φ.
     """
-    factors = tuple(sorted(factors))
+    factors = tuple(sorted(controller.factors))
     first = min(range(len(factors)), key=lambda i: abs(math.log(factors[i])))
-    rates = learning_rate * jnp.asarray(factors, learning_rate.dtype)
+    lower, upper = controller.min_learning_rate, controller.max_learning_rate
+    rates = jnp.clip(learning_rate * jnp.asarray(factors, learning_rate.dtype), lower, upper)
     offset = optax.tree.sub(params, center)
 
     def body(search: _Search) -> _Search:
         alpha = rates[search.index]
         step = steps.at(alpha)
         loss = step.value.astype(value.dtype)
-        slope = optax.tree.vdot(optax.tree.add_scale(grad, 1 / alpha, offset), step.tangent)
+        slope = optax.tree.vdot(optax.tree.add_scale(steps.grad, 1 / alpha, offset), step.tangent)
         away = squared_norm(optax.tree.sub(step.params, center)) - squared_norm(offset)
         decrease = value - loss - (away / (2 * alpha)).astype(value.dtype)
         predicted = -jnp.asarray(slope).astype(value.dtype) / 2
         finite = jnp.isfinite(loss) & jnp.isfinite(away)
-        trusted = finite & (decrease >= min_gain_ratio * predicted) & (decrease > 0)
+        trusted = finite & (decrease >= controller.min_gain_ratio * predicted) & (decrease > 0)
         take = trusted | (finite & (decrease >= -rounding(value)) & (loss < search.best_loss))
         direction = jnp.where(trusted, 1, -1).astype(jnp.int32)
         index = search.index + direction

@@ -8,17 +8,18 @@ import jax.numpy as jnp
 
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
+from isgd_optax._proximal import rounding
 
 
 class GainRatioState(NamedTuple):
     """State of :func:`gain_ratio`.
 
     Attributes:
-      learning_rate: the next α.
+      next_learning_rate: the next α.
       shrink: what α is divided by if the next step fails.
     """
 
-    learning_rate: jax.Array
+    next_learning_rate: jax.Array
     shrink: jax.Array
 
 
@@ -66,15 +67,16 @@ def gain_ratio(
     def update(state: GainRatioState, outcome: StepOutcome) -> GainRatioState:
         ratio = _ratio(outcome)
         success = outcome.accepted & (ratio > 0)
-        # With nothing left to gain, neither side of the ratio means anything.
-        idle = outcome.accepted & (outcome.predicted_decrease == 0)
-        divisor = jnp.maximum(1 / max_growth, 1 - (2 * ratio - 1) ** 3)
-        rate = state.learning_rate / jnp.where(success, divisor, jnp.where(idle, 1, state.shrink))
-        return GainRatioState(clip(rate), jnp.where(success | idle, 2.0, jnp.minimum(2 * state.shrink, 1e3)))
+        # Where only rounding is left to gain, the ratio means nothing.
+        idle = outcome.accepted & (outcome.predicted_decrease <= rounding(outcome.value_before))
+        divisor = jnp.where(success, jnp.maximum(1 / max_growth, 1 - (2 * ratio - 1) ** 3), state.shrink)
+        rate = clip(outcome.learning_rate / jnp.where(idle, 1, divisor))
+        shrink = jnp.where(success | idle, 2.0, jnp.minimum(2 * state.shrink, 1e3))
+        return GainRatioState(rate.astype(state.next_learning_rate.dtype), shrink.astype(state.shrink.dtype))
 
     return LearningRateController(
         init=lambda: GainRatioState(jnp.asarray(float(initial_learning_rate)), jnp.asarray(2.0)),
-        propose=lambda state, count, value, grad_norm: state.learning_rate,
+        propose=lambda state, count, value, grad_norm: state.next_learning_rate,
         update=update,
     )
 
@@ -129,7 +131,7 @@ def switched_evolution_relaxation(
     def update(state: jax.Array, outcome: StepOutcome) -> jax.Array:
         fall = outcome.value_before / outcome.value_after
         growth = jnp.where(jnp.isfinite(fall) & (fall > 0), increment * fall**exponent, 1)
-        return clip(state * jnp.where(outcome.accepted, growth, shrink))
+        return clip(outcome.learning_rate * jnp.where(outcome.accepted, growth, shrink)).astype(state.dtype)
 
     return LearningRateController(
         init=lambda: jnp.asarray(float(initial_learning_rate)),
@@ -195,6 +197,8 @@ def largest_trusted(
         update=update,
         factors=tuple(factors),
         min_gain_ratio=min_gain_ratio,
+        min_learning_rate=min_learning_rate,
+        max_learning_rate=max_learning_rate,
     )
 
 

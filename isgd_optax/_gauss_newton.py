@@ -11,9 +11,9 @@ import optax
 from isgd_optax import _linear_solvers
 from isgd_optax._checks import check_at_least, check_choice, check_positive
 from isgd_optax._least_squares import LeastSquares
-from isgd_optax._linearization import KERNELS, Linearization
+from isgd_optax._linearization import KERNELS, ROW_BLOCK, Linearization
 from isgd_optax._memory import Sizes, available_bytes, check_memory, choose_linear_solver
-from isgd_optax._proximal import ProximalObjective, rounding, squared_norm
+from isgd_optax._proximal import ProximalObjective, rounding, scalar_dtype, squared_norm
 
 LINEAR_SOLVERS = ("auto", "dual", "primal", "qr", "cg")
 _MAX_TRIES = 12
@@ -23,9 +23,11 @@ class GaussNewtonState(NamedTuple):
     """State of :func:`gauss_newton`.
 
     Attributes:
-      num_gradients: multiplications by J and Jᵀ in the last update, in pairs, int32.
+      learning_rate: the α of the last update: smaller than the one asked for where that failed.
+      num_gradients: gradients' worth of work in the last update, int32.
     """
 
+    learning_rate: jax.Array
     num_gradients: jax.Array
 
 
@@ -49,11 +51,13 @@ class Steps(NamedTuple):
     """The Gauss–Newton steps of one linearisation, for any α.
 
     Attributes:
-      at: the step for α.
+      at: ``at(α, share=1)``: the step whose model is damped by 1/(2α) around p + share·(c − p).
+      grad: ∇L(p).
       num_gradients: what the linearisation itself has cost.
     """
 
-    at: Callable[[jax.Array], Step]
+    at: Callable[..., Step]
+    grad: Any
     num_gradients: int
 
 
@@ -67,7 +71,7 @@ def gauss_newton(
     *,
     linear_solver: str = "auto",
     kernel: str = "auto",
-    row_block: int = 256,
+    row_block: int = ROW_BLOCK,
     cg_rtol: float = 1e-6,
     cg_max_steps: int = 200,
     preconditioner_rank: int = 50,
@@ -85,11 +89,15 @@ def gauss_newton(
     the model's residual after it is :math:`(I + 2\alpha K)^{-1} r` with the Gram matrix :math:`K = J J^T`
     of N×N numbers (paper Eqs. 16 and 27). Several reach the backward Euler point. How many, is for
     ``max_inner_steps`` and ``rtol`` of :func:`implicit_step` to say; with a controller that proposes
-    several α (:func:`largest_trusted`) the first of them tries all from one linearisation.
+    several α (:func:`largest_trusted`) the first of them tries several from one linearisation.
 
     Matrices are formed and factored in float64 if ``jax_enable_x64`` is set, whatever the parameters'
-    dtype: K squares the condition number of J. Where a factorisation fails or the proximal objective
-    would rise, the linear model is damped ten times more, up to 11 times.
+    dtype: K squares the condition number of J. Products with J itself keep the parameters' dtype, which
+    limits how large an α is of use with float32 parameters. Where a factorisation fails or the proximal
+    objective would rise, the model is damped ten times more, up to 11 times (candidates of a controller
+    are left out instead).
+
+    It must be ``inner`` itself, not part of a chain; freeze parameters by closing over them.
 
     Args:
       linear_solver: ``"dual"``: Cholesky of K + λI, for N ≤ P; ``"primal"``: of the P×P matrix JᵀJ + λI;
@@ -150,12 +158,19 @@ def gauss_newton(
                 "gauss_newton needs the loss as a sum of squares that remembers its residuals: pass a "
                 f"LeastSquares of Residual blocks as value_fn, not {loss!r}. Other losses: optax.lbfgs()."
             )
+        if any(isinstance(leaf, optax.MaskedNode) for leaf in jax.tree.leaves(params, is_leaf=_is_masked)):
+            raise TypeError(
+                "gauss_newton got masked parameters. Freeze parameters by closing over them in the functions "
+                "of the residuals instead of optax.partition or optax.masked."
+            )
         lin = Linearization(loss, params, kernel, row_block)
-        chosen = _choose(lin, linear_solver, memory_limit)
+        chosen = _choose(lin, linear_solver, memory_limit, preconditioner_rank)
         residual = lin.residual.astype(lin.dtype)
-        num_gradients = 1
-        if center is not params:  # r + J (q − p) = s + J (q − c)
-            residual -= lin.push(optax.tree.sub(params, center))
+        num_gradients = 2  # the matrix and ∇L
+        away, away_residual = None, None
+        if center is not params:
+            away = optax.tree.sub(params, center)
+            away_residual = lin.push(away)
             num_gradients += 1
         options = {"rtol": cg_rtol, "max_steps": cg_max_steps, "rank": preconditioner_rank}
         if chosen == "cg":
@@ -163,30 +178,34 @@ def gauss_newton(
         factory = getattr(_linear_solvers, chosen)
         solve = factory(lin, **(options if chosen == "cg" else {}))
 
-        def evaluate(step: Any) -> tuple[Any, jax.Array]:
-            point = optax.tree.cast_like(optax.tree.add(center, step), params)
+        def evaluate(displacement: Any) -> tuple[Any, jax.Array]:
+            point = optax.tree.cast_like(optax.tree.add(params, displacement), params)
             return point, jnp.asarray(loss(point))
 
-        def at(alpha: jax.Array) -> Step:
+        def at(alpha: jax.Array, share: jax.Array | float = 1.0) -> Step:
             damping = 0.5 / alpha.astype(lin.dtype)
-            step, num_products = solve(damping, residual)
-            point, value = evaluate(step)
-            tangent = optax.tree.sub(point, params)
+            # With o = share·(p − c) and d + o = e: ‖r + J d‖² + λ‖d + o‖² = ‖(r − J o) + J e‖² + λ‖e‖².
+            shifted, offset = residual, None
+            if away is not None and away_residual is not None:
+                shifted = residual - share * away_residual
+                offset = optax.tree.scale(share, away)
+            step, num_products = solve(damping, shifted)
+            tangent = step if offset is None else optax.tree.sub(step, offset)
+            point, value = evaluate(tangent)
             if not geodesic_acceleration:
                 return Step(point, value, tangent, num_products)
-            bend, more = solve(damping, lin.curvature(tangent) / 2)
-            curved, curved_value = evaluate(optax.tree.add(step, bend))
+            bend, more = solve(damping, lin.curvature(optax.tree.cast_like(tangent, params)) / 2)
+            curved, curved_value = evaluate(optax.tree.add(tangent, bend))
             longer = squared_norm(optax.tree.add(step, bend)) - squared_norm(step)
             better = curved_value + longer / (2 * alpha) < value  # false where it is not finite
             point = optax.tree.where(better, curved, point)
             value = jnp.where(better, curved_value, value)
             return Step(point, value, tangent, num_products + more + 1)
 
-        return Steps(at, num_gradients)
+        return Steps(at, lin.pull(2 * residual), num_gradients)
 
     def init(params: Any) -> GaussNewtonState:
-        del params
-        return GaussNewtonState(jnp.zeros((), jnp.int32))
+        return GaussNewtonState(jnp.zeros((), scalar_dtype(params)), jnp.zeros((), jnp.int32))
 
     def update(
         updates: Any,
@@ -208,35 +227,45 @@ def gauss_newton(
 
         def retry(carry: Any) -> Any:
             count, alpha, step = carry
-            new = steps.at(alpha / 10)
-            return count + 1, alpha / 10, new._replace(num_gradients=step.num_gradients + new.num_gradients)
+            alpha = alpha / 10
+            # Damped around p more and more: the force towards c stays what it is.
+            new = steps.at(alpha, alpha / prox.learning_rate)
+            return count + 1, alpha, new._replace(num_gradients=step.num_gradients + new.num_gradients)
 
         def failed(carry: Any) -> jax.Array:
             count, _, step = carry
-            ascent = step.value + prox.term(step.params) > value + rounding(value)
-            return (count < _MAX_TRIES) & (ascent | ~_is_finite(step.params))
+            descends = step.value + prox.term(step.params) <= value + rounding(value)  # false for NaN
+            return (count < _MAX_TRIES) & ~(descends & _is_finite(step.params))
 
         carry = (jnp.ones((), jnp.int32), prox.learning_rate, steps.at(prox.learning_rate))
-        *_, step = jax.lax.while_loop(failed, retry, carry)
+        _, alpha, step = jax.lax.while_loop(failed, retry, carry)
         work = steps.num_gradients + step.num_gradients
-        return optax.tree.sub(step.params, params), GaussNewtonState(work)
+        return optax.tree.sub(step.params, params), GaussNewtonState(alpha, work)
 
     solver = GaussNewton(init, update)
     solver.linearize = linearize
     return solver
 
 
-def _choose(lin: Linearization, linear_solver: str, memory_limit: int | None) -> str:
-    factors = None
-    if lin.factors is not None:
+def _choose(lin: Linearization, linear_solver: str, memory_limit: int | None, rank: int) -> str:
+    factors, layer = None, 0
+    if linear_solver in ("auto", "dual") and lin.factors is not None:
         layers = [f for block in lin.factors for f in block.values()]
         factors = sum(math.prod(f.inputs.shape) + math.prod(f.taps.shape) for f in layers)
-    sizes = Sizes(lin.num_residuals, lin.num_params, lin.dtype.itemsize, factors, lin.row_block)
+        layer = max((f.num_params for f in layers if f.forms_rows()), default=0)
+    per_point = max(block.num_residuals(lin.params) for block in lin.loss.blocks)
+    sizes = Sizes(
+        lin.num_residuals, lin.num_params, lin.dtype.itemsize, factors, layer, lin.row_block * per_point, rank
+    )
     limit = available_bytes() if memory_limit is None else memory_limit
     if linear_solver == "auto":
         return choose_linear_solver(sizes, limit)
     check_memory(linear_solver, sizes, limit)
     return linear_solver
+
+
+def _is_masked(node: Any) -> bool:
+    return isinstance(node, optax.MaskedNode)
 
 
 def _is_finite(tree: Any) -> jax.Array:

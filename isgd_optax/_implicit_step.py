@@ -20,7 +20,7 @@ from isgd_optax._checks import (
 from isgd_optax._gauss_newton import GaussNewton
 from isgd_optax._inner_loop import Options, minimize
 from isgd_optax._learning_rate import LearningRateController, StepOutcome, as_controller
-from isgd_optax._proximal import ProximalObjective, norm, select_kwargs
+from isgd_optax._proximal import ProximalObjective, norm, scalar_dtype, select_kwargs
 from isgd_optax._pytree import own, without_names
 from isgd_optax._reverse_mode import forbid_reverse_mode
 
@@ -33,7 +33,8 @@ class ImplicitStepInfo(NamedTuple):
       residual: ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p, accepted or not: how
         far the implicit equation is from solved. Infinite if p = c does not solve it.
       accepted: whether the step was taken; if not, the update is zero.
-      learning_rate: the α that was used.
+      learning_rate: the α that was used. Where one Gauss–Newton step failed at the α that was asked for, a
+        smaller one.
     """
 
     num_inner_steps: jax.Array
@@ -127,7 +128,8 @@ def implicit_step(
         finite).
       atol: absolute tolerance, in units of the parameters.
       safeguard: return the inner iterate with the lowest proximal value, and only if it satisfies
-        L(θₙ₊₁) + ‖Δ‖²/(2α) ≤ L(θₙ) up to rounding; else the update is zero. False returns the
+        L(θₙ₊₁) + ‖θₙ₊₁ − c‖²/(2α) ≤ L(θₙ) + ‖θₙ − c‖²/(2α) up to rounding, with c = θₙ unless there is
+        ``momentum``, under which L itself may rise; else the update is zero. False returns the
         last iterate (Algorithm 1 to the letter). A non-finite iterate is never returned.
       reset_inner: start ``inner`` afresh at every step. False carries its state over; curvature
         pairs of L-BFGS then mix two objectives.
@@ -187,7 +189,7 @@ def implicit_step(
 
     def init_fn(params: Any) -> Any:
         check_params(params)
-        dtype = _scalar_dtype(params)
+        dtype = scalar_dtype(params)
         # Distinct buffers: the state may be donated.
         info = ImplicitStepInfo(
             num_inner_steps=jnp.zeros((), jnp.int32),
@@ -231,7 +233,7 @@ def implicit_step(
         loss_shape = jax.eval_shape(loss_fn, params)
         check_loss(loss_shape)
 
-        dtype = _scalar_dtype(params)
+        dtype = scalar_dtype(params)
         loss = jnp.asarray(loss_fn(params) if value is None else value).astype(loss_shape.dtype)
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
         alpha = controller.propose(state.controller_state, state.count, loss, norm(loss_grad))
@@ -241,16 +243,8 @@ def implicit_step(
             center = optax.tree.cast_like(optax.tree.add_scale(params, momentum, state.velocity), params)
         trial = None
         if isinstance(inner, GaussNewton) and len(controller.factors) > 1:
-            trial = largest_trusted_step(
-                inner.linearize(loss_fn, params, center),
-                params,
-                center,
-                loss,
-                loss_grad,
-                alpha,
-                controller.factors,
-                controller.min_gain_ratio,
-            )
+            steps = inner.linearize(loss_fn, params, center)
+            trial = largest_trusted_step(steps, params, center, loss, alpha, controller)
             alpha = trial.learning_rate
         prox = ProximalObjective(loss_fn, center, alpha)
         inner_state = inner.init(params)
@@ -267,10 +261,10 @@ def implicit_step(
             num_inner_steps=result.num_steps,
             residual=jnp.where(point.error == 0, 0, point.error / point.distance),
             accepted=result.moved | result.solved_at_start,
-            learning_rate=prox.learning_rate,
+            learning_rate=result.learning_rate,
         )
         # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (c − p)/α.
-        slope = optax.tree.sub(loss_grad, prox.force(point.params))
+        slope = optax.tree.sub(loss_grad, prox.with_learning_rate(result.learning_rate).force(point.params))
         outcome = StepOutcome(
             learning_rate=info.learning_rate,
             accepted=info.accepted,
@@ -299,10 +293,3 @@ def implicit_step(
         return forbid_reverse_mode(delta), optax.tree.cast_like(new_state, state)
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
-
-
-def _scalar_dtype(params: optax.Params) -> jnp.dtype:
-    """float32, or float64 if a parameter is."""
-    leaves = [leaf for leaf in jax.tree.leaves(params) if hasattr(leaf, "dtype")]
-    dtypes = [jax.dtypes.canonicalize_dtype(leaf.dtype) for leaf in leaves]
-    return jnp.result_type(jnp.float32, *dtypes)

@@ -36,6 +36,7 @@ class InnerResult(NamedTuple):
       displacement: that point minus the start.
       moved: whether that point may be returned; if not, stay at the start.
       solved_at_start: whether the start solves the implicit equation already.
+      learning_rate: α; of a single step that its solver damped more, the smaller one.
       num_steps: inner steps taken, int32.
       num_gradients: gradients of L evaluated, int32.
       inner_state: the solver's last state.
@@ -45,6 +46,7 @@ class InnerResult(NamedTuple):
     displacement: Any
     moved: jax.Array
     solved_at_start: jax.Array
+    learning_rate: jax.Array
     num_steps: jax.Array
     num_gradients: jax.Array
     inner_state: Any
@@ -144,10 +146,10 @@ def minimize(
     )
     if trial is not None:
         first = new_point(trial.params, *prox.value_and_grad(trial.params))
-        failed = ~(trial.accepted & first.is_finite())
+        failed = carry.done | ~(trial.accepted & first.is_finite())
         carry = carry._replace(
-            num_steps=jnp.ones((), jnp.int32),
-            done=carry.done | failed | is_solved(first),
+            num_steps=jnp.where(carry.done, 0, 1).astype(jnp.int32),
+            done=failed | is_solved(first),
             point=first,
             best=optax.tree.where(failed, carry.best, keep(first)) if options.safeguard else None,
             num_gradients=trial.num_gradients + 1,
@@ -161,7 +163,7 @@ def minimize(
     # An iterate at the start is a step only if the start solves the equation.
     moved = point.is_finite() & (carry.num_steps > 0) & ((norm(displacement) > 0) | (point.error == 0))
     if trial is not None:
-        moved &= usable & trial.accepted
+        moved &= trial.accepted
     if options.safeguard:
         moved &= descends(point)
     if options.keep_grad and line_search_evaluation(inner_state, prox.center) is not None:
@@ -172,6 +174,7 @@ def minimize(
         displacement,
         moved,
         solved_at_start,
+        _effective_learning_rate(prox, carry),
         carry.num_steps,
         carry.num_gradients,
         carry.inner_state,
@@ -181,3 +184,11 @@ def minimize(
 def _work(inner_state: Any) -> jax.Array | int:
     """Gradients' worth of work that the inner solver reports to have done itself."""
     return inner_state.num_gradients if isinstance(inner_state, GaussNewtonState) else 0
+
+
+def _effective_learning_rate(prox: ProximalObjective, carry: _Carry) -> jax.Array:
+    """The α of a single Gauss–Newton step; several approach the equation with the α asked for."""
+    if not isinstance(carry.inner_state, GaussNewtonState):
+        return prox.learning_rate
+    single = (carry.num_steps == 1) & (carry.inner_state.learning_rate > 0)
+    return jnp.where(single, carry.inner_state.learning_rate, prox.learning_rate)

@@ -1,6 +1,6 @@
 """The Gram matrix of a network of dense layers from each layer's factors, without the Jacobian."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -30,8 +30,19 @@ class LayerFactors(NamedTuple):
     inputs: jax.Array
     taps: jax.Array
 
+    @property
+    def num_params(self) -> int:
+        """Parameters of the layer."""
+        return self.inputs.shape[-1] * self.taps.shape[-1]
 
-def gram_matrix(blocks: list[Mapping[str, LayerFactors]], dtype: jnp.dtype) -> jax.Array:
+    def forms_rows(self, other: "LayerFactors | None" = None) -> bool:
+        """Whether the layer's rows of J are cheaper to multiply than products of factors are to sum."""
+        streams = self.taps.shape[-2] * (other or self).taps.shape[-2]
+        width = self.inputs.shape[-1] + self.taps.shape[-1]
+        return streams * (width + _ELEMENTWISE_COST) >= self.num_params
+
+
+def gram_matrix(blocks: Sequence[Mapping[str, LayerFactors]], dtype: jnp.dtype) -> jax.Array:
     """K = JJᵀ of stacked residual blocks.
 
     Args:
@@ -42,14 +53,14 @@ def gram_matrix(blocks: list[Mapping[str, LayerFactors]], dtype: jnp.dtype) -> j
     Returns:
       Shape (ΣNM, ΣNM), exactly symmetric.
     """
-    blocks = [{name: _rows(factors, dtype) for name, factors in block.items()} for block in blocks]
+    stacked = [{name: _rows(factors, dtype) for name, factors in block.items()} for block in blocks]
     tiles = []
-    for i, first in enumerate(blocks):
+    for i, first in enumerate(stacked):
         row = [tiles[j][i].T for j in range(i)]
-        for j, second in enumerate(blocks[i:], start=i):
+        for j, second in enumerate(stacked[i:], start=i):
             shape = tuple(next(iter(block.values())).taps.shape[0] for block in (first, second))
             total = jnp.zeros(shape, dtype)
-            for name in first.keys() & second.keys():
+            for name in (name for name in first if name in second):
                 same = i == j
                 total += _symmetric(first[name]) if same else _product(first[name], second[name])
             row.append(total)
@@ -80,9 +91,7 @@ def _symmetric(factors: LayerFactors) -> jax.Array:
 
 def _product(a: LayerFactors, b: LayerFactors) -> jax.Array:
     """J_a J_bᵀ of one layer, whichever way takes less work."""
-    streams_a, streams_b = a.taps.shape[1], b.taps.shape[1]
-    num_in, num_out = a.inputs.shape[-1], a.taps.shape[-1]
-    if streams_a * streams_b * (num_in + num_out + _ELEMENTWISE_COST) < num_in * num_out:
+    if not a.forms_rows(b):
         return _from_products(a, b)
     jacobian = lambda f: jnp.einsum("nsi,nso->nio", *f, precision="highest").reshape(f.taps.shape[0], -1)
     return _matmul(jacobian(a), jacobian(b))

@@ -22,7 +22,8 @@ class StepOutcome(NamedTuple):
       value_after: L at the inner solver's point, accepted or not.
       predicted_decrease: of L(θₙ) − L(p), by the trapezoidal rule
         ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (c − p)/α: exact for a quadratic L and a solved
-        implicit equation, hence the decrease of the linear model for one Gauss–Newton step.
+        implicit equation, hence the decrease of the linear model for one Gauss–Newton step without
+        geodesic acceleration.
       residual: ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
       num_inner_steps: inner steps taken.
       num_candidates: how many α could be tried, see :class:`LearningRateController`; a Python int.
@@ -41,7 +42,7 @@ class StepOutcome(NamedTuple):
 class LearningRateController(NamedTuple):
     """Chooses α before a step and learns from the step's outcome.
 
-    Pure functions, called inside ``jit``. A controller is a tuple of functions
+    Pure functions, called inside ``jit``. A controller is a named tuple
     and not callable itself, so that ``optax.inject_hyperparams`` leaves it alone.
 
     Attributes:
@@ -52,6 +53,8 @@ class LearningRateController(NamedTuple):
       factors: with more than one, an inner solver that can (:func:`gauss_newton`) tries α times each
         of them and takes the largest that it trusts; any other takes α.
       min_gain_ratio: the least ratio of actual to predicted decrease at which a candidate is trusted.
+      min_learning_rate: no candidate is smaller.
+      max_learning_rate: no candidate is larger.
 
     Examples:
       A controller that halves α after every rejected step:
@@ -70,6 +73,8 @@ class LearningRateController(NamedTuple):
     update: Callable[[Any, StepOutcome], Any]
     factors: tuple[float, ...] = (1.0,)
     min_gain_ratio: float = 0.1
+    min_learning_rate: float = 0.0
+    max_learning_rate: float = float("inf")
 
 
 def constant(learning_rate: ArrayLike) -> LearningRateController:

@@ -1,5 +1,6 @@
 """Losses that are weighted means of squared residuals and remember their blocks."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,11 @@ class Residual(FieldsAsLeaves):
         """The residuals at every point, unscaled: shape (N, ...)."""
         return jax.vmap(self.fn, in_axes=(None, 0))(params, self.points)
 
+    def num_residuals(self, params: Any) -> int:
+        """The number of residuals M at each point."""
+        shape = jax.eval_shape(self.fn, params, jax.tree.map(lambda x: x[0], self.points)).shape
+        return math.prod(shape)
+
     def scale(self, dtype: Any) -> jax.Array:
         """√(w/N), the factor of the block's residuals in the stacked vector."""
         return jnp.sqrt(jnp.asarray(self.weight, dtype) / self.num_points)
@@ -75,7 +81,8 @@ class Residual(FieldsAsLeaves):
     def layer_factors(self, params: Any) -> dict[str, LayerFactors] | None:
         """The factors of each dense layer at every point, if ``fn.layer_factors`` offers them, else None.
 
-        ``fn.layer_factors(params, point)`` gives a :class:`LayerFactors` by the layer's name, or None
+        ``fn``, if it is a pytree (:class:`FieldsAsLeaves`), may have a method
+        ``layer_factors(params, point)`` that gives a :class:`LayerFactors` by the layer's name, or None
         unless all that the residual takes from ``params`` are the kernels and biases of these layers.
         """
         offer = getattr(self.fn, "layer_factors", None)

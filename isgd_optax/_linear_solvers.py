@@ -5,6 +5,7 @@ like the parameters, not finite where a factorisation fails, and num_products co
 J and Jᵀ in pairs, each about as dear as a gradient.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from isgd_optax._linearization import Linearization, symmetrized
 
 Solve = Callable[[jax.Array, jax.Array], tuple[Any, jax.Array]]
 
-_HIGHEST = jax.lax.Precision.HIGHEST
+_product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
 def dual(lin: Linearization) -> Solve:
@@ -49,9 +50,9 @@ def qr(lin: Linearization) -> Solve:
     u, sigma, vt = jnp.linalg.svd(r if tall else r.T)
 
     def solve(damping: jax.Array, shifted: jax.Array) -> tuple[Any, jax.Array]:
-        data = jnp.matmul(u.T, jnp.matmul(q.T, shifted) if tall else shifted)
-        step = jnp.matmul(vt.T, sigma / (sigma**2 + damping) * data)
-        return lin.unravel(-(step if tall else jnp.matmul(q, step))), jnp.zeros((), jnp.int32)
+        data = _product(u.T, _product(q.T, shifted) if tall else shifted)
+        step = _product(vt.T, sigma / (sigma**2 + damping) * data)
+        return lin.unravel(-(step if tall else _product(q, step))), jnp.zeros((), jnp.int32)
 
     return solve
 
@@ -60,7 +61,8 @@ def cg(lin: Linearization, *, rtol: float, max_steps: int, rank: int) -> Solve:
     """Conjugate gradients on (K + λI) y = s by JVPs and VJPs, preconditioned by a Nyström sketch of K."""
     tangent = jax.linearize(lin.loss.residuals, lin.params)[1]
     product = lambda v: tangent(lin.pull(v)).astype(lin.dtype)
-    precondition = nystrom(product, lin.num_residuals, rank, lin.dtype) if rank else None
+    noise = float(jnp.finfo(lin.residual.dtype).eps)  # the products' own
+    precondition = nystrom(product, lin.num_residuals, rank, lin.dtype, noise) if rank else None
 
     def solve(damping: jax.Array, shifted: jax.Array) -> tuple[Any, jax.Array]:
         count, y = _conjugate_gradients(
@@ -76,9 +78,9 @@ def cg(lin: Linearization, *, rtol: float, max_steps: int, rank: int) -> Solve:
 
 
 def nystrom(
-    product: Callable[[jax.Array], jax.Array], size: int, rank: int, dtype: jnp.dtype
+    product: Callable[[jax.Array], jax.Array], size: int, rank: int, dtype: jnp.dtype, noise: float
 ) -> Callable[[jax.Array], Callable[[jax.Array], jax.Array]]:
-    """A preconditioner of K + λI for any λ, from ``rank`` products with K.
+    """A preconditioner of K + λI for any λ, from ``rank`` products with K of relative error ``noise``.
 
     References:
       Frangella, Tropp and Udell, Randomized Nyström preconditioning, 2023, Algorithm 2.1 and Eq. 1.3.
@@ -86,9 +88,9 @@ def nystrom(
     rank = min(rank, size)
     basis, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (size, rank), dtype))
     sketch = jax.lax.map(product, basis.T).T
-    shift = jnp.finfo(dtype).eps * jnp.linalg.norm(sketch)
+    shift = noise * jnp.linalg.norm(sketch)
     sketch += shift * basis
-    core = jnp.linalg.cholesky(symmetrized(jnp.matmul(basis.T, sketch, precision=_HIGHEST)))
+    core = jnp.linalg.cholesky(symmetrized(_product(basis.T, sketch)))
     root = jax.scipy.linalg.solve_triangular(core, sketch.T, lower=True).T
     u, sigma, _ = jnp.linalg.svd(root, full_matrices=False)
     eigenvalues = jnp.maximum(sigma**2 - shift, 0)
@@ -97,7 +99,7 @@ def nystrom(
 
     def at(damping: jax.Array) -> Callable[[jax.Array], jax.Array]:
         weights = (eigenvalues[-1] + damping) / (eigenvalues + damping) - 1
-        return lambda v: v + jnp.matmul(u, weights * jnp.matmul(u.T, v))
+        return lambda v: v + _product(u, weights * _product(u.T, v))
 
     return at
 

@@ -1,5 +1,6 @@
 """The linear model r(p + d) ≈ r + J d of a least-squares loss, and what is computed with its Jacobian J."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -7,10 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from isgd_optax._layers import gram_matrix
+from isgd_optax._checks import check_choice
+from isgd_optax._layers import LayerFactors, gram_matrix
 from isgd_optax._least_squares import LeastSquares
 
 KERNELS = ("auto", "layers", "rows")
+ROW_BLOCK = 256
 
 
 class Linearization:
@@ -24,25 +27,44 @@ class Linearization:
       row_block: points whose rows are differentiated at once.
 
     Raises:
-      ValueError: ``kernel="layers"`` and a block offers no factors.
+      ValueError: another kernel; later, where K is formed, ``kernel="layers"`` and no factors.
     """
 
-    def __init__(self, loss: LeastSquares, params: Any, kernel: str, row_block: int):
+    def __init__(self, loss: LeastSquares, params: Any, kernel: str = "auto", row_block: int = ROW_BLOCK):
+        check_choice("kernel", kernel, KERNELS)
         self.loss = loss
         self.params = params
         self.row_block = row_block
         self.residual, self._pull = jax.vjp(loss.residuals, params)
         flat, self._unravel = ravel_pytree(params)
+        self._flat_dtype = flat.dtype
         self.num_residuals = self.residual.size
         self.num_params = flat.size
         # K squares the condition number of J: the widest type there is, whatever that of the parameters.
         self.dtype = jnp.promote_types(flat.dtype, jax.dtypes.canonicalize_dtype(jnp.float64))
-        self.factors = None if kernel == "rows" else self._factors()
-        if kernel == "layers" and self.factors is None:
+        self.kernel = kernel
+
+    @functools.cached_property
+    def factors(self) -> list[dict[str, LayerFactors]] | None:
+        """Each block's layer factors with the scale of its residuals, or None where rows are needed."""
+        if self.kernel == "rows":
+            return None
+        offered = [block.layer_factors(self.params) for block in self.loss.blocks]
+        blocks = [factors for factors in offered if factors is not None]
+        if len(blocks) == len(offered):
+            return [
+                {
+                    name: f._replace(taps=block.scale(self.dtype) * f.taps.astype(self.dtype))
+                    for name, f in b.items()
+                }
+                for block, b in zip(self.loss.blocks, blocks, strict=True)
+            ]
+        if self.kernel == "layers":
             raise ValueError(
                 "kernel='layers' needs residuals of a network of dense layers, and nothing but these layers "
                 "may use its parameters; use kernel='auto' or 'rows'."
             )
+        return None
 
     def push(self, direction: Any) -> jax.Array:
         """J d for a pytree d, shape (N,)."""
@@ -99,8 +121,7 @@ class Linearization:
 
     def unravel(self, vector: jax.Array) -> Any:
         """The inverse of :meth:`ravel`, in the parameters' dtypes."""
-        flat, _ = ravel_pytree(self.params)
-        return self._unravel(vector.astype(flat.dtype))
+        return self._unravel(vector.astype(self._flat_dtype))
 
     def _row_function(self, block: Any) -> Callable[[Any], jax.Array]:
         """``rows(points)``: the rows of a block's scaled residuals at some of its points."""
@@ -114,19 +135,6 @@ class Linearization:
         return lambda points: (
             scale * jax.vmap(at_point)(points).reshape(-1, self.num_params).astype(self.dtype)
         )
-
-    def _factors(self) -> Any:
-        """Each block's factors with the scale of its residuals, or None if one offers none."""
-        blocks = []
-        for block in self.loss.blocks:
-            factors = block.layer_factors(self.params)
-            if factors is None:
-                return None
-            scale = block.scale(self.dtype)
-            blocks.append(
-                {name: f._replace(taps=scale * f.taps.astype(self.dtype)) for name, f in factors.items()}
-            )
-        return blocks
 
 
 def _split(points: Any, num_points: int, size: int) -> tuple[Any, Any, int]:

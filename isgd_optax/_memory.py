@@ -1,6 +1,7 @@
 """How much memory a Gauss–Newton step takes, and how much there is."""
 
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -14,39 +15,48 @@ class Sizes(NamedTuple):
       num_params: P.
       itemsize: bytes per number.
       factors: numbers in the layers' factors; None where rows of J are needed instead.
-      row_block: points whose rows are differentiated at once.
+      layer: parameters of the largest layer whose rows of J are cheaper than products of its factors.
+      block: rows of J that are differentiated at once.
+      rank: of the preconditioner of CG.
     """
 
     num_residuals: int
     num_params: int
     itemsize: int
     factors: int | None
-    row_block: int
+    layer: int
+    block: int
+    rank: int
 
     def bytes_needed(self, linear_solver: str) -> int:
         """Peak memory of ``linear_solver``, estimated from its largest arrays."""
         n, p = self.num_residuals, self.num_params
         jacobian = n * p
-        rows = min(self.row_block, n) * p
         numbers = {
             # The matrix, its upper triangle, a damped copy and its factor.
-            "dual": 5 * n**2 + (2 * jacobian if self.factors is None else 3 * self.factors),
-            "primal": 5 * p**2 + 3 * rows,
+            "dual": 5 * n**2 + (2 * jacobian if self.factors is None else 3 * self.factors + n * self.layer),
+            "primal": 5 * p**2 + 3 * min(self.block, n) * p,
             "qr": 4 * jacobian + 4 * min(n, p) ** 2,
-            "cg": 10 * (n + p) + 2 * (self.factors or n),
+            "cg": 10 * (n + p) + 4 * n * self.rank,
         }
         return self.itemsize * numbers[linear_solver]
 
 
 def available_bytes() -> int:
     """Memory of the default device, less a fifth."""
-    stats = jax.local_devices()[0].memory_stats()
+    device = jax.config.jax_default_device or jax.local_devices()[0]
+    stats = device.memory_stats() if isinstance(device, jax.Device) else None
     if stats and "bytes_limit" in stats:
         return int(0.8 * stats["bytes_limit"])
     try:
-        return int(0.8 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # no such query on this system
         return 8 * 2**30
+    try:
+        allowed = int(Path("/sys/fs/cgroup/memory.max").read_text())  # in a container
+    except (OSError, ValueError):
+        allowed = installed
+    return int(0.8 * min(installed, allowed))
 
 
 def choose_linear_solver(sizes: Sizes, limit: int) -> str:

@@ -69,6 +69,10 @@ class ProximalObjective(FieldsAsLeaves):
         """(p − c)/α, the gradient of the proximal term, in the dtypes of p."""
         return jax.tree.map(lambda p, c: ((p - c) / self.learning_rate).astype(p.dtype), params, self.center)
 
+    def with_learning_rate(self, learning_rate: jax.Array) -> "ProximalObjective":
+        """The same with another α."""
+        return ProximalObjective(self.value_fn, self.center, learning_rate)
+
     def value_and_grad(self, params: Any) -> tuple[jax.Array, jax.Array, Any]:
         """L(p), φ(p) and ∇φ(p); L is returned too, free of the rounding of φ."""
         loss, grad = jax.value_and_grad(lambda p: jnp.asarray(self.value_fn(p)))(params)
@@ -92,3 +96,10 @@ def norm(tree: Any) -> jax.Array:
 def rounding(value: jax.Array) -> jax.Array:
     """The size of a few rounding errors of ``value``."""
     return 4 * jnp.finfo(value.dtype).eps * jnp.abs(value)
+
+
+def scalar_dtype(params: Any) -> jnp.dtype:
+    """float32, or float64 if a parameter is."""
+    leaves = [leaf for leaf in jax.tree.leaves(params) if hasattr(leaf, "dtype")]
+    dtypes = [jax.dtypes.canonicalize_dtype(leaf.dtype) for leaf in leaves]
+    return jnp.result_type(jnp.float32, *dtypes)

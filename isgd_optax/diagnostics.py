@@ -26,8 +26,6 @@ __all__ = [
     "loss_decay",
 ]
 
-_ROW_BLOCK = 256
-
 
 def gram_spectrum(loss: LeastSquares, params: Any, *, kernel: str = "auto") -> jax.Array:
     r"""The eigenvalues of the Gram matrix K = JJᵀ of the stacked residuals, in increasing order.
@@ -307,4 +305,4 @@ def contraction(
 def _linearize(loss: LeastSquares, params: Any, kernel: str) -> Linearization:
     if not isinstance(loss, LeastSquares):
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
-    return Linearization(loss, params, kernel, _ROW_BLOCK)
+    return Linearization(loss, params, kernel)

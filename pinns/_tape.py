@@ -24,11 +24,14 @@ def layer_factors(
 
     Returns:
       Factors by the layer's path, or None if the residual's dependence on the parameters is not that of
-      dense layers alone (other parameters, a layer under autodiff or a loop, a parameter read directly).
+      dense layers alone: other or shared parameters, a layer under autodiff or a loop, a parameter read
+      directly.
     """
     try:
         recorded = jax.eval_shape(lambda: _record(build(), residual, None)[1])
     except Exception:  # An error of the residual itself appears again where rows of J are formed.
+        return None
+    if not recorded:
         return None
     taps = [jnp.zeros(tap.shape, tap.dtype) for _, tap in recorded]
     names: list[str] = []
@@ -79,12 +82,12 @@ def _record(
         return call
 
     layers = [(path, m) for path, m in nnx.iter_modules(u) if isinstance(m, Linear)]
+    if len(jax.tree.leaves(nnx.state(u, nnx.Param))) != 2 * len(layers):
+        raise TypeError("layers share parameters, or there are others")
     for path, layer in layers:
         layer.tap = tapped("/".join(map(str, path)), layer)
         for attribute in ("kernel", "bias"):
             setattr(layer, attribute, nnx.Param(_Taken()))
-    if not all(isinstance(leaf, _Taken) for leaf in jax.tree.leaves(nnx.state(u, nnx.Param))):
-        raise TypeError("the network has parameters outside dense layers")
     return jnp.asarray(residual(u)), calls
 
 

@@ -1,5 +1,6 @@
 """Training of a network on a problem, in compiled chunks."""
 
+import bisect
 import contextlib
 import dataclasses
 import math
@@ -161,7 +162,8 @@ def fit(
     good, reason = state, _reason(history[-1], num_steps, target, time_limit)
     with _Interrupt() as interrupt, _bar(num_steps, state, description, progress) as bar:
         while reason is None:
-            length = next(end for end in ends if end > good.step) - int(good.step)
+            step = int(good.step)
+            length = _next_end(ends, num_steps, step) - step
             state, records = runner.run(jax.tree.map(jnp.copy, good), length)
             row = evaluator.row(state, records, clock)
             if not row.pop("finite"):
@@ -345,13 +347,19 @@ def _batch_sizes(problem: Problem, batch_size: int | Mapping[str, int] | None) -
     return sizes
 
 
-def _chunk_ends(num_steps: int, evaluate_every: int | Sequence[int] | None) -> list[int]:
+def _chunk_ends(num_steps: int, evaluate_every: int | Sequence[int] | None) -> Sequence[int]:
+    """The steps before ``num_steps`` at which chunks end, in order; a range where there may be millions."""
     if evaluate_every is None:
         evaluate_every = max(1, num_steps // 100)
     if isinstance(evaluate_every, int):
         _check_positive(evaluate_every=evaluate_every)
-        evaluate_every = range(evaluate_every, num_steps, evaluate_every)
-    return [*sorted(end for end in evaluate_every if 0 < end < num_steps), num_steps]
+        return range(evaluate_every, num_steps, evaluate_every)
+    return sorted(end for end in evaluate_every if 0 < end < num_steps)
+
+
+def _next_end(ends: Sequence[int], num_steps: int, step: int) -> int:
+    index = bisect.bisect_right(ends, step)
+    return ends[index] if index < len(ends) else num_steps
 
 
 def _check_positive(**numbers: int | None) -> None:

@@ -62,6 +62,12 @@ def test_gain_ratio_shrinks_after_ascent_and_keeps_alpha_at_a_minimiser():
     assert propose(controller, controller.update(controller.init(), idle)) == 2.0
 
 
+def test_gain_ratio_keeps_alpha_where_only_rounding_is_left():
+    controller = gain_ratio(2.0)
+    noise = outcome(-1.0, before=1.0, predicted=1e-9)
+    assert propose(controller, controller.update(controller.init(), noise)) == 2.0
+
+
 def test_gain_ratio_survives_an_outcome_that_is_not_finite():
     controller = gain_ratio(2.0)
     bad = outcome(accepted=False)._replace(value_after=jnp.asarray(jnp.nan), predicted_decrease=jnp.inf)

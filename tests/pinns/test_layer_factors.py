@@ -91,6 +91,19 @@ class Scaled(nnx.Module):
         return self.mlp(x) * self.factor[...]
 
 
+class Tied(nnx.Module):
+    """Two layers with one kernel."""
+
+    supports_jets = True
+
+    def __init__(self):
+        self.mlp = MLP(2, [80, 80, 80], 2, **OPTIONS)
+        self.mlp.layers[2].kernel = self.mlp.layers[1].kernel
+
+    def __call__(self, x):
+        return self.mlp(x)
+
+
 def linearize(problem, model, kernel, row_block=3):
     points = problem.sample(jax.random.key(1), dtype=jnp.float64)
     return Linearization(problem.loss(model, points), nnx.state(model, nnx.Param), kernel, row_block)
@@ -144,8 +157,9 @@ def test_many_points_are_cut_into_tiles():
         (Mixed(), lambda: MLP(2, WIDE, 2, **OPTIONS)),
         (Decayed(), lambda: MLP(2, WIDE, 2, **OPTIONS)),
         (System(), Scaled),
+        (System(), Tied),
     ],
-    ids=["autodiff", "parameter read directly", "other parameters"],
+    ids=["autodiff", "parameter read directly", "other parameters", "tied"],
 )
 def test_what_is_not_layer_wise_falls_back_to_rows(problem, make):
     model = make()
