@@ -273,7 +273,7 @@ def _plan_2d(experiment: Poisson2d | Helmholtz, *, plain: int, implicit: int, wi
         plan = _gauss_newton(
             (50,) * 4 if quick else (100,) * 6,
             sampling="sobol",
-            target=1e-3 if quick else 5e-5,
+            target=1e-3 if quick else 1e-4,
             time_limit=240 if quick else 600,
         )
         return dataclasses.replace(plan, resample_every=10, evaluate_every=5)

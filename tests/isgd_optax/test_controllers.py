@@ -48,10 +48,10 @@ def test_gain_ratio_backs_off_faster_and_faster_until_a_step_succeeds():
     controller = gain_ratio(64.0)
     state = controller.init()
     for expected in (32.0, 8.0, 1.0):
-        state = controller.update(state, outcome(accepted=False))
+        state = controller.update(state, outcome(accepted=False, learning_rate=propose(controller, state)))
         assert propose(controller, state) == pytest.approx(expected)
-    state = controller.update(state, outcome(0.5))
-    state = controller.update(state, outcome(accepted=False))
+    for result in (outcome(0.5, learning_rate=1.0), outcome(accepted=False, learning_rate=1.0)):
+        state = controller.update(state, result)
     assert propose(controller, state) == pytest.approx(0.5)
 
 
@@ -78,7 +78,7 @@ def test_switched_evolution_relaxation_grows_as_the_residual_falls():
     controller = switched_evolution_relaxation(2.0, increment=1.0)
     state = controller.update(controller.init(), outcome(before=4.0, ratio=1.5))  # L: 4 → 1, ‖r‖ halves
     assert propose(controller, state) == pytest.approx(4.0)
-    state = controller.update(state, outcome(accepted=False))
+    state = controller.update(state, outcome(accepted=False, learning_rate=4.0))
     assert propose(controller, state) == pytest.approx(0.4)
 
 

@@ -168,7 +168,7 @@ def test_what_is_not_layer_wise_falls_back_to_rows(problem, make):
     jacobian = lin.rows()
     np.testing.assert_allclose(lin.gram(), jacobian @ jacobian.T, rtol=1e-9)
     with pytest.raises(ValueError, match="dense layers"):
-        linearize(problem, model, "layers")
+        linearize(problem, model, "layers").gram()
 
 
 def test_recording_leaves_the_network_as_it_was():
