@@ -186,9 +186,8 @@ def largest_trusted(
         raise ValueError(f"min_gain_ratio must lie between 0 and 1, got {min_gain_ratio}.")
 
     def update(state: jax.Array, outcome: StepOutcome) -> jax.Array:
-        growth = 1.0
-        if outcome.num_candidates == 1:
-            growth = jnp.where(_ratio(outcome) >= min_gain_ratio, 3.0, 1.0)
+        alone = jnp.asarray(outcome.num_candidates) == 1
+        growth = jnp.where(alone & (_ratio(outcome) >= min_gain_ratio), 3.0, 1.0)
         return clip(outcome.learning_rate * jnp.where(outcome.accepted, growth, 0.1)).astype(state.dtype)
 
     return LearningRateController(

@@ -273,7 +273,7 @@ def implicit_step(
             predicted_decrease=-jnp.asarray(optax.tree.vdot(slope, displacement)).astype(dtype) / 2,
             residual=info.residual,
             num_inner_steps=info.num_inner_steps,
-            num_candidates=1 if trial is None else len(controller.factors),
+            num_candidates=jnp.asarray(1 if trial is None else len(controller.factors), jnp.int32),
         )
         stored = ()
         if store_grad:

@@ -26,7 +26,7 @@ class StepOutcome(NamedTuple):
         geodesic acceleration.
       residual: ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
       num_inner_steps: inner steps taken.
-      num_candidates: how many α could be tried, see :class:`LearningRateController`; a Python int.
+      num_candidates: how many α could be tried, see :class:`LearningRateController`.
     """
 
     learning_rate: jax.Array
@@ -36,7 +36,7 @@ class StepOutcome(NamedTuple):
     predicted_decrease: jax.Array
     residual: jax.Array
     num_inner_steps: jax.Array
-    num_candidates: int = 1
+    num_candidates: ArrayLike = 1
 
 
 class LearningRateController(NamedTuple):

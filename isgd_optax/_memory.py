@@ -44,7 +44,7 @@ class Sizes(NamedTuple):
 
 def available_bytes() -> int:
     """Memory of the default device, less a fifth."""
-    device = jax.config.jax_default_device or jax.local_devices()[0]
+    device = getattr(jax.config, "jax_default_device", None) or jax.local_devices()[0]
     stats = device.memory_stats() if isinstance(device, jax.Device) else None
     if stats and "bytes_limit" in stats:
         return int(0.8 * stats["bytes_limit"])
