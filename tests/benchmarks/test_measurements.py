@@ -53,7 +53,7 @@ def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path)
     result = Contraction(steps=(0, 2), alphas=(1e-6,), out=tmp_path).run()
     assert [panel["step"] for panel in result["panels"]] == [0, 2]
     for panel in result["panels"]:
-        assert panel["modes"] > 10
+        assert panel["modes"] >= 5
         assert panel["accepted"]
         np.testing.assert_allclose(panel["median_ratio"], 1, atol=1e-3)
         np.testing.assert_allclose(panel["loss_decay"]["predicted"], panel["loss_decay"]["actual"], rtol=1e-5)
