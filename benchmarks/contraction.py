@@ -44,14 +44,18 @@ class Contraction:
         model = pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
         params = nnx.state(model, nnx.Param)
         loss = problem.loss(model, problem.sample(jax.random.key(self.seed), dtype=jnp.float64))
-        advance = _stepper(isgd_gauss_newton(), loss, params)
+        start = isgd_gauss_newton()
+        advance = jax.jit(lambda params, state: _step(start, loss, params, state))
+        # α is an argument, so that one compilation serves every panel.
+        solve = jax.jit(lambda params, alpha: self._solve(loss, params, alpha))
+        state = start.init(params)
         panels = []
         taken = 0
         for target in sorted(self.steps):
             for _ in range(target - taken):
-                params, _ = advance(params)
+                params, state = advance(params, state)
             taken = target
-            panels += [self._measure(loss, params, target, alpha) for alpha in self.alphas]
+            panels += [self._panel(target, alpha, *solve(params, alpha)) for alpha in self.alphas]
         result = {"command": command(), "panels": panels, **environment()}
         write_json(self.out / "contraction.json", result)
         self._draw(panels)
@@ -59,14 +63,15 @@ class Contraction:
         print(table(list(keys), [[f"{panel[key]:.3g}" for key in keys] for panel in panels]))
         return result
 
-    def _measure(self, loss: Any, params: Any, step: int, alpha: float) -> dict[str, Any]:
-        """One implicit step from ``params``, solved to 1e-8, and every mode's contraction."""
+    def _solve(self, loss: Any, params: Any, alpha: jax.Array) -> tuple[Any, Any, Any]:
+        """One implicit step from ``params``, solved to 1e-8: its info, contraction and loss decay."""
         solver = implicit_step(gauss_newton(), alpha, max_inner_steps=self.max_inner_steps, rtol=1e-8)
-        new_params, state = _stepper(solver, loss, params)(params)
-        modes = jax.jit(diagnostics.contraction)(loss, params, new_params, alpha)
-        decay = jax.jit(diagnostics.loss_decay, static_argnums=0)(
-            jax.tree_util.Partial(loss), params, new_params, alpha
-        )
+        new_params, state = _step(solver, loss, params, solver.init(params))
+        modes = diagnostics.contraction(loss, params, new_params, alpha)
+        return state.info, modes, diagnostics.loss_decay(loss, params, new_params, alpha)
+
+    def _panel(self, step: int, alpha: float, info: Any, modes: Any, decay: Any) -> dict[str, Any]:
+        """What is recorded of a step, and of the modes whose contraction can be measured."""
         # Modes that hold nothing of the residual, or lie below rounding, have no contraction to measure.
         clear = np.abs(modes.before) > 1e-8 * np.linalg.norm(modes.before)
         clear &= np.asarray(modes.eigenvalues) > 1e-13 * float(modes.eigenvalues[-1])
@@ -74,9 +79,9 @@ class Contraction:
         return {
             "step": step,
             "alpha": alpha,
-            "accepted": bool(state.info.accepted),
-            "residual": float(state.info.residual),
-            "num_inner_steps": int(state.info.num_inner_steps),
+            "accepted": bool(info.accepted),
+            "residual": float(info.residual),
+            "num_inner_steps": int(info.num_inner_steps),
             "loss_decay": {k: float(v) for k, v in decay._asdict().items()},
             "modes": int(clear.sum()),
             "median_ratio": float(np.median(agreement)),
@@ -111,19 +116,8 @@ class Contraction:
         plt.close(figure)
 
 
-def _stepper(solver: optax.GradientTransformationExtraArgs, loss: Any, params: Any) -> Any:
-    """``step(params) -> (params, state)``, with its own state."""
-    state = solver.init(params)
-
-    @jax.jit
-    def update(params, state):
-        value, grad = jax.value_and_grad(loss)(params)
-        updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
-        return optax.apply_updates(params, updates), state
-
-    def step(params):
-        nonlocal state
-        params, state = update(params, state)
-        return params, state
-
-    return step
+def _step(solver: optax.GradientTransformationExtraArgs, loss: Any, params: Any, state: Any) -> Any:
+    """One training step."""
+    value, grad = jax.value_and_grad(loss)(params)
+    updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
+    return optax.apply_updates(params, updates), state
