@@ -3,6 +3,7 @@
 They are given the loss when they are made, because their state holds parts of it.
 """
 
+import functools
 import importlib.util
 from typing import Any, NamedTuple
 
@@ -52,8 +53,12 @@ def optimistix_levenberg_marquardt(
 def jaxopt_levenberg_marquardt(
     loss: LeastSquares, *, damping: float, geodesic: bool
 ) -> optax.GradientTransformationExtraArgs:
-    """jaxopt.LevenbergMarquardt, matrix-free, on the flat parameters."""
+    """jaxopt.LevenbergMarquardt, matrix-free, on the flat parameters.
+
+    Its CG is stopped after 200 steps: without a limit a single step may take minutes here.
+    """
     import jaxopt
+    from jaxopt.linear_solve import solve_cg
 
     def solver_for(params: Any) -> Any:
         unravel = ravel_pytree(params)[1]
@@ -61,6 +66,7 @@ def jaxopt_levenberg_marquardt(
             lambda flat: loss.residuals(unravel(flat)),
             damping_parameter=damping,
             geodesic=geodesic,
+            solver=functools.partial(solve_cg, maxiter=200),
             tol=0.0,
             xtol=0.0,
             gtol=0.0,
