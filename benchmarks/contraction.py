@@ -28,7 +28,7 @@ class Contraction:
     """ε of the ODE."""
     steps: tuple[int, ...] = (0, 20, 60)
     """Training steps after which it is measured."""
-    alphas: tuple[float, ...] = (1e-4, 1e-2, 1.0)
+    alphas: tuple[float, ...] = (1e-2, 1.0, 100.0)
     """Learning rates of the steps that are measured."""
     max_inner_steps: int = 50
     """Most Gauss–Newton steps of each of them."""
@@ -103,8 +103,12 @@ class Contraction:
             sharey=True,
         )
         for axis, panel in zip(axes.flat, panels, strict=True):
-            axis.loglog(panel["eigenvalues"], panel["measured"], ".", markersize=3, label="measured")
-            axis.loglog(panel["eigenvalues"], panel["predicted"], color="black", label="1/(1 + 2αλ)")
+            values = np.geomspace(panel["eigenvalues"][0], panel["eigenvalues"][-1], 200)
+            theory = 1 / (1 + 2 * panel["alpha"] * values)
+            axis.loglog(values, theory, color="black", linewidth=1, label="1/(1 + 2αλ)")
+            axis.loglog(
+                panel["eigenvalues"], panel["measured"], "o", mfc="none", markersize=5, label="measured"
+            )
             axis.set(title=f"step {panel['step']}, α = {panel['alpha']:g}")
             axis.grid(alpha=0.3)
         for axis in axes[-1]:
