@@ -74,7 +74,7 @@ def jaxopt_levenberg_marquardt(
         )
 
     def init(params: Any) -> Any:
-        return solver_for(params).init_state(ravel_pytree(params)[0])
+        return jax.jit(solver_for(params).init_state)(ravel_pytree(params)[0])
 
     def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
         del updates, extra_args
