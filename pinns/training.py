@@ -160,7 +160,10 @@ def fit(
         history.append(evaluator.row(state, None, clock))
 
     good, reason = state, _reason(history[-1], num_steps, target, time_limit)
-    with _Interrupt() as interrupt, _bar(num_steps, state, description, progress) as bar:
+    with (
+        _Interrupt() as interrupt,
+        _bar(None if time_limit else num_steps, state, description, progress) as bar,
+    ):
         while reason is None:
             step = int(good.step)
             length = _next_end(ends, num_steps, step) - step
@@ -295,10 +298,11 @@ class _Interrupt:
 
 
 @contextlib.contextmanager
-def _bar(num_steps: int, state: TrainState, description: str, progress: bool) -> Iterator[tqdm]:
+def _bar(total: int | None, state: TrainState, description: str, progress: bool) -> Iterator[tqdm]:
+    """A progress bar; without a total where time may end the run first."""
     with tqdm(
-        total=num_steps,
-        initial=min(int(state.step), num_steps),
+        total=total,
+        initial=int(state.step) if total is None else min(int(state.step), total),
         desc=description or None,
         disable=not progress,
         unit="step",
