@@ -264,7 +264,8 @@ def implicit_step(
             learning_rate=result.learning_rate,
         )
         # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (c − p)/α.
-        slope = optax.tree.sub(loss_grad, prox.with_learning_rate(result.learning_rate).force(point.params))
+        used = ProximalObjective(loss_fn, center, result.learning_rate)
+        slope = optax.tree.sub(loss_grad, used.force(point.params))
         outcome = StepOutcome(
             learning_rate=info.learning_rate,
             accepted=info.accepted,

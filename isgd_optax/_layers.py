@@ -6,7 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-# How much dearer than a multiply-add an element of the two products in _from_products is, by measurement.
+# Width of a layer that costs as much as multiplying and adding up the elements of its two products; an
+# estimate, which keeps narrow layers on rows.
 _ELEMENTWISE_COST = 40
 _TILES = 8
 

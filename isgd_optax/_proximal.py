@@ -69,10 +69,6 @@ class ProximalObjective(FieldsAsLeaves):
         """(p − c)/α, the gradient of the proximal term, in the dtypes of p."""
         return jax.tree.map(lambda p, c: ((p - c) / self.learning_rate).astype(p.dtype), params, self.center)
 
-    def with_learning_rate(self, learning_rate: jax.Array) -> "ProximalObjective":
-        """The same with another α."""
-        return ProximalObjective(self.value_fn, self.center, learning_rate)
-
     def value_and_grad(self, params: Any) -> tuple[jax.Array, jax.Array, Any]:
         """L(p), φ(p) and ∇φ(p); L is returned too, free of the rounding of φ."""
         loss, grad = jax.value_and_grad(lambda p: jnp.asarray(self.value_fn(p)))(params)
