@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
@@ -24,7 +25,7 @@ class GainRatioState(NamedTuple):
 
 
 def gain_ratio(
-    initial_learning_rate: float = 1.0,
+    initial_learning_rate: float | jax.Array = 1.0,
     *,
     max_growth: float = 3.0,
     min_learning_rate: float = 1e-12,
@@ -41,7 +42,7 @@ def gain_ratio(
     by 4, 8, ... until a step succeeds.
 
     Args:
-      initial_learning_rate: the first α.
+      initial_learning_rate: the first α; may be traced, then it is not checked.
       max_growth: g > 1, the most that α grows in one step.
       min_learning_rate: α never falls below.
       max_learning_rate: α never rises above.
@@ -75,14 +76,14 @@ def gain_ratio(
         return GainRatioState(rate.astype(state.next_learning_rate.dtype), shrink.astype(state.shrink.dtype))
 
     return LearningRateController(
-        init=lambda: GainRatioState(jnp.asarray(float(initial_learning_rate)), jnp.asarray(2.0)),
+        init=lambda: GainRatioState(_first(initial_learning_rate), jnp.asarray(2.0)),
         propose=lambda state, count, value, grad_norm: state.next_learning_rate,
         update=update,
     )
 
 
 def switched_evolution_relaxation(
-    initial_learning_rate: float = 1.0,
+    initial_learning_rate: float | jax.Array = 1.0,
     *,
     exponent: float = 0.5,
     increment: float = 1.1,
@@ -99,7 +100,7 @@ def switched_evolution_relaxation(
     After a rejected step α is multiplied by ``shrink``. Cheap, and for any inner solver.
 
     Args:
-      initial_learning_rate: the first α.
+      initial_learning_rate: the first α; may be traced, then it is not checked.
       exponent: q > 0.
       increment: κ ≥ 1, growth on top, so that a small α grows out of the way (1.1 as in PETSc).
       shrink: in (0, 1), the factor after a rejected step.
@@ -134,14 +135,14 @@ def switched_evolution_relaxation(
         return clip(outcome.learning_rate * jnp.where(outcome.accepted, growth, shrink)).astype(state.dtype)
 
     return LearningRateController(
-        init=lambda: jnp.asarray(float(initial_learning_rate)),
+        init=lambda: _first(initial_learning_rate),
         propose=lambda state, count, value, grad_norm: state,
         update=update,
     )
 
 
 def largest_trusted(
-    initial_learning_rate: float = 1.0,
+    initial_learning_rate: float | jax.Array = 1.0,
     *,
     factors: tuple[float, ...] = (0.03, 0.2, 1.0, 3.0, 10.0, 30.0),
     min_gain_ratio: float = 0.1,
@@ -158,7 +159,7 @@ def largest_trusted(
     several is given one: α, tripled after a step that reaches ``min_gain_ratio``.
 
     Args:
-      initial_learning_rate: the first α.
+      initial_learning_rate: the first α; may be traced, then it is not checked.
       factors: of the candidates.
       min_gain_ratio: in (0, 1).
       min_learning_rate: α never falls below.
@@ -191,7 +192,7 @@ def largest_trusted(
         return clip(outcome.learning_rate * jnp.where(outcome.accepted, growth, 0.1)).astype(state.dtype)
 
     return LearningRateController(
-        init=lambda: jnp.asarray(float(initial_learning_rate)),
+        init=lambda: _first(initial_learning_rate),
         propose=lambda state, count, value, grad_norm: state,
         update=update,
         factors=tuple(factors),
@@ -201,16 +202,21 @@ def largest_trusted(
     )
 
 
-def _clip(initial: float, lower: float, upper: float) -> Callable[[jax.Array], jax.Array]:
+def _clip(initial: float | jax.Array, lower: float, upper: float) -> Callable[[jax.Array], jax.Array]:
     """Checks the three learning rates; returns the function that keeps α between the last two."""
     check_positive("initial_learning_rate", initial)
     check_positive("min_learning_rate", lower)
-    if not lower <= initial <= upper:
+    if not isinstance(initial, Tracer) and not lower <= initial <= upper:
         raise ValueError(
             "initial_learning_rate must lie between min_learning_rate and max_learning_rate, got "
             f"{initial}, {lower} and {upper}."
         )
     return lambda rate: jnp.clip(rate, lower, upper)
+
+
+def _first(initial: float | jax.Array) -> jax.Array:
+    """The first α, in the widest float."""
+    return jnp.asarray(initial, jax.dtypes.canonicalize_dtype(jnp.float64))
 
 
 def _ratio(outcome: StepOutcome) -> jax.Array:

@@ -56,13 +56,14 @@ class NetworkResidual(FieldsAsLeaves):
         self.owner = getattr(residual, "__self__", None)
 
     def __call__(self, params: Any, x: jax.Array) -> jax.Array:
-        return self._at(self._network(params), x)
+        return self._at(self.network(params), x)
 
     def layer_factors(self, params: Any, x: jax.Array) -> dict[str, LayerFactors] | None:
         """The factors of its dense layers, see :meth:`isgd_optax.Residual.layer_factors`."""
-        return layer_factors(lambda: self._network(params), lambda u: self._at(u, x))
+        return layer_factors(lambda: self.network(params), lambda u: self._at(u, x))
 
-    def _network(self, params: Any) -> Any:
+    def network(self, params: Any) -> Any:
+        """The network with these parameters."""
         return nnx.merge(self.graphdef, params, self.rest)
 
     def _at(self, u: Any, x: jax.Array) -> jax.Array:

@@ -168,6 +168,18 @@ def test_every_controller_works_with_every_inner_solver(x64, make, inner, start)
     assert state.info.learning_rate > 1e-3
 
 
+@pytest.mark.parametrize("make", [gain_ratio, switched_evolution_relaxation, largest_trusted])
+def test_the_first_alpha_may_be_traced(make):
+    @jax.jit
+    def first(alpha):
+        controller = make(alpha)
+        return controller.propose(controller.init(), 0, 1.0, 1.0)
+
+    assert float(first(jnp.float32(0.25))) == 0.25
+    assert float(first(jnp.float32(4.0))) == 4.0
+    assert first._cache_size() == 1
+
+
 def test_controller_state_keeps_its_dtypes():
     for make in CONTROLLERS:
         controller = make(1.0)
