@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks list | run EXPERIMENT | demo``."""
+"""The command line: ``python -m benchmarks list | run EXPERIMENT | demo | report``."""
 
 import inspect
 import sys
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from benchmarks import _experiments, _measurements
+from benchmarks import _experiments, _measurements, report
 from benchmarks._demo import demo
 from benchmarks._experiments import Experiment, TrainingExperiment
 from benchmarks._files import table
@@ -56,9 +56,21 @@ def run_demo(
     demo(seconds=seconds, seed=seed, out=out, progress=progress)
 
 
+def run_report(results: Path = report.RESULTS, out: Path = Path("runs/report")) -> None:
+    """Build report.html, a page of one file, and report.md from the recorded results.
+
+    Args:
+      results: folder of the results, by default the committed ones.
+      out: folder of the report.
+    """
+    found = report.sections(_measurements.REPORTED, results)
+    html, markdown = report.write_report(found, out)
+    print(f"{html}, {markdown}")
+
+
 def main(args: list[str] | None = None) -> None:
     """Parses the command line and does what it says."""
-    commands = {"list": list_experiments, "run": run, "demo": run_demo}
+    commands = {"list": list_experiments, "run": run, "demo": run_demo, "report": run_report}
     tyro.extras.subcommand_cli_from_dict(
         commands,
         prog="python -m benchmarks",

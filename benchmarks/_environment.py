@@ -15,7 +15,10 @@ _PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy")
 def environment() -> dict[str, Any]:
     """Device and versions."""
     device = jax.devices()[0]
-    cores = f", {os.cpu_count()} cores" if device.platform == "cpu" else ""
+    cores = ""
+    if device.platform == "cpu":
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        cores = f", {usable} cores"
     return {
         "device": f"{device.device_kind}{cores}",
         "versions": {

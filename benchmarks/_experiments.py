@@ -17,6 +17,7 @@ import pinns
 from benchmarks._optimizers import Budget
 
 Preset = Literal["quick", "paper"]
+_MOST_LBFGS_STEPS = 10_000  # "until convergence, so the number of iterations is ignored" (Section 2.4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +42,17 @@ class Plan:
 class Experiment:
     """What all training experiments let you choose."""
 
-    optimizer: Literal["sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs", "isgd-gn"] = "isgd-adam"
+    optimizer: Literal[
+        "sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs", "isgd-gn", "isgd-gn-constant"
+    ] = "isgd-adam"
+    """isgd-gn finds α by itself; isgd-gn-constant solves the implicit equation at a constant one."""
     preset: Preset = "quick"
     """quick: minutes on 2 CPU cores. paper: Table 1's network, points and iterations; of isgd-gn, the
     network alone."""
     seed: int = 0
     """Of the network, the points and the mini-batches."""
     dtype: Literal["float32", "float64"] | None = None
-    """By default float64 for isgd-gn, float32 for the others."""
+    """By default float64 for Gauss–Newton, float32 for the others."""
     steps: int | None = None
     """Iterations as Table 1 counts them, (K0·K1 + K2)·batches, instead of the preset's."""
     alpha: float | None = None
@@ -60,6 +64,12 @@ class Experiment:
     """Draw fresh points every so many steps."""
     batch_size: int | None = None
     """Points per step of every condition that has more."""
+    inner_steps: int | None = None
+    """K1 of Algorithm 1, most inner steps of an implicit step, instead of the preset's."""
+    implicit_steps: int | None = None
+    """K0·K1, the iterations within implicit steps, instead of the preset's share."""
+    reset_inner: bool = True
+    """Start the inner solver of isgd-adam anew at every implicit step, or carry its state on."""
     momentum: float | None = None
     """μ of isgd-gn, the shift of its centre; of use with fresh points."""
     target: float | None = None
@@ -87,8 +97,20 @@ class Experiment:
         """The preset's plan with --steps and --alpha."""
         plan = self.preset_plan()
         budget = plan.budget
+        if self.optimizer.endswith("lbfgs"):
+            within = budget.implicit_iterations if self.optimizer == "isgd-lbfgs" else 0
+            most = within + _MOST_LBFGS_STEPS
+            budget = dataclasses.replace(budget, iterations=min(budget.iterations, most))
         if self.steps is not None:
             budget = budget.scaled(self.steps)
+        if self.inner_steps is not None:
+            budget = dataclasses.replace(budget, inner_steps=self.inner_steps)
+        if self.implicit_steps is not None:
+            budget = dataclasses.replace(budget, implicit_iterations=self.implicit_steps)
+        if not self.reset_inner:
+            if self.optimizer != "isgd-adam":
+                raise ValueError(f"no-reset-inner is an option of isgd-adam, not of {self.optimizer}.")
+            budget = dataclasses.replace(budget, reset_inner=False)
         if self.alpha is not None:
             field = "alpha" if self.optimizer.startswith("isgd-") else "learning_rate"
             budget = dataclasses.replace(budget, **{field: self.alpha})
@@ -101,9 +123,14 @@ class Experiment:
         return dataclasses.replace(plan, budget=budget, **chosen)
 
     @property
+    def gauss_newton(self) -> bool:
+        """Whether the inner solver is Gauss–Newton."""
+        return self.optimizer in ("isgd-gn", "isgd-gn-constant")
+
+    @property
     def precision(self) -> str:
         """The dtype, chosen or by default."""
-        return self.dtype or ("float64" if self.optimizer == "isgd-gn" else "float32")
+        return self.dtype or ("float64" if self.gauss_newton else "float32")
 
     def model(self) -> nnx.Module:
         """The network, initialised from the seed."""
@@ -134,9 +161,11 @@ class Experiment:
 
     def _batch_size(self, size: int) -> int | None:
         """Mini-batches for a small learning rate, all points for a large one (paper Section 4.1)."""
+        if self.optimizer.endswith("lbfgs"):
+            return None  # its curvature pairs need one and the same loss
         if self.alpha is not None:
             return size if self.alpha < 0.1 else None
-        return None if self.optimizer.startswith("isgd-") or self.optimizer == "lbfgs" else size
+        return None if self.optimizer.startswith("isgd-") else size
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,8 +181,8 @@ class Ode(Experiment):
         return pinns.SingularlyPerturbedODE(self.epsilon)
 
     def preset_plan(self) -> Plan:
-        if self.optimizer == "isgd-gn":
-            return _gauss_newton((50,) * 4, target=1e-6, time_limit=120)
+        if self.gauss_newton:
+            return _gauss_newton(self, (50,) * 4, target=1e-6, time_limit=120)
         if self.preset == "quick":
             return Plan((50,) * 4, Budget(39_800, 20_000, decay=True))
         budget = Budget(102_000, 2_000) if self.epsilon >= 0.1 else Budget(360_000, 60_000)
@@ -175,10 +204,10 @@ class Poisson1d(Experiment):
         return pinns.Poisson1D(self.solution, num_points=400 if self.preset == "quick" else 1000)
 
     def preset_plan(self) -> Plan:
-        if self.optimizer == "isgd-gn" and self.preset == "quick":
-            return _gauss_newton((64,) * 4, sampling="grid", target=5e-6, time_limit=240)
-        if self.optimizer == "isgd-gn":
-            return _gauss_newton((200,) * 5, sampling="grid", target=1e-4, time_limit=900)
+        if self.gauss_newton and self.preset == "quick":
+            return _gauss_newton(self, (64,) * 4, sampling="grid", target=5e-6, time_limit=240)
+        if self.gauss_newton:
+            return _gauss_newton(self, (200,) * 5, sampling="grid", target=1e-4, time_limit=900)
         if self.preset == "quick":
             return Plan((64,) * 4, Budget(20_000, 10_000, alpha=0.1, decay=True))
         # "ISGD with learning rate 0.1 for a maximum 10⁴ epochs, Adam with default settings for 10⁷".
@@ -244,8 +273,8 @@ class HelmholtzPeriodic(Experiment):
         )
 
     def preset_plan(self) -> Plan:
-        if self.optimizer == "isgd-gn":
-            plan = _gauss_newton((30,) * 4, sampling="sobol", target=4e-9, time_limit=250)
+        if self.gauss_newton:
+            plan = _gauss_newton(self, (30,) * 4, sampling="sobol", target=4e-9, time_limit=250)
             return dataclasses.replace(plan, evaluate_every=4)
         if self.preset == "quick":
             return Plan((30,) * 4, Budget(10_000, 5_000, decay=True), sampling="sobol")
@@ -253,24 +282,35 @@ class HelmholtzPeriodic(Experiment):
 
 
 def _gauss_newton(
-    hidden: tuple[int, ...], *, target: float, time_limit: float, sampling: str = "uniform"
+    experiment: Experiment,
+    hidden: tuple[int, ...],
+    *,
+    target: float,
+    time_limit: float,
+    sampling: str = "uniform",
 ) -> Plan:
-    """Gauss–Newton steps, one linearisation each, until the target or the time is reached."""
+    """Gauss–Newton steps until the target or the time is reached.
+
+    One linearisation each where α follows, up to ten to solve the equation of a constant α.
+    """
     budget = Budget(100_000, 100_000, inner_steps=1, alpha=1.0, safeguard=True)
+    if experiment.optimizer == "isgd-gn-constant":
+        budget = Budget(2_000, 2_000, inner_steps=10, safeguard=True)
     return Plan(hidden, budget, sampling=sampling, evaluate_every=10, target=target, time_limit=time_limit)
 
 
 def _points_2d(experiment: Poisson2d | Helmholtz) -> tuple[int, int]:
     """Points inside and on the boundary; Gauss–Newton takes fewer than the paper and draws them anew."""
-    few = experiment.preset == "quick" or experiment.optimizer == "isgd-gn"
+    few = experiment.preset == "quick" or experiment.gauss_newton
     inside, boundary = (1000, 200) if few else (4000, 400)
     return experiment.points or inside, experiment.boundary_points or boundary
 
 
 def _plan_2d(experiment: Poisson2d | Helmholtz, *, plain: int, implicit: int, within: int) -> Plan:
-    if experiment.optimizer == "isgd-gn":
+    if experiment.gauss_newton:
         quick = experiment.preset == "quick"
         plan = _gauss_newton(
+            experiment,
             (50,) * 4 if quick else (100,) * 6,
             sampling="sobol",
             target=1e-3 if quick else 1e-4,
@@ -298,8 +338,8 @@ class Regression(Experiment):
         return pinns.FunctionApproximation(self.function)
 
     def preset_plan(self) -> Plan:
-        if self.optimizer == "isgd-gn":
-            return _gauss_newton((50,) * 4, target=1e-5, time_limit=120)
+        if self.gauss_newton:
+            return _gauss_newton(self, (50,) * 4, target=1e-5, time_limit=120)
         if self.preset == "quick":
             return Plan((50,) * 4, Budget(39_800, 20_000, decay=True))
         # "up to 350 K" epochs; the paper gives neither the points nor a split.

@@ -4,20 +4,28 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def write_json(path: Path, value: Any) -> None:
     """Writes ``value`` as indented JSON; non-finite numbers become null."""
-    _replace(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Writes one JSON value per line."""
-    _replace(path, "".join(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows))
 
 
-def _replace(path: Path, text: str) -> None:
+def write_rows(path: Path, value: dict[str, Any]) -> None:
+    """Writes ``value`` as JSON, indented, with each of its ``rows`` on one line."""
+    head = json.dumps(_plain({**value, "rows": []}), indent=2, ensure_ascii=False)
+    rows = ",\n".join("    " + json.dumps(_plain(row), ensure_ascii=False) for row in value["rows"])
+    write_text(path, head.replace('"rows": []', f'"rows": [\n{rows}\n  ]') + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes ``text``, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text)
@@ -32,6 +40,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+class Table(NamedTuple):
+    """A table; ``str`` aligns it."""
+
+    header: list[str]
+    rows: list[list[str]]
+
+    def __str__(self) -> str:
+        return table(self.header, self.rows)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -7,7 +7,7 @@ import optax
 
 from isgd_optax import gauss_newton, implicit_step, isgd_adam, isgd_lbfgs, largest_trusted, switch_after
 
-NAMES = ("sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs", "isgd-gn")
+NAMES = ("sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs", "isgd-gn", "isgd-gn-constant")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Budget:
       decay: let γ fall to zero within each implicit step and η over the second phase, by a cosine;
         the paper keeps both constant.
       safeguard: see :func:`isgd_optax.implicit_step`; False is Algorithm 1 to the letter.
+      reset_inner: see :func:`isgd_optax.implicit_step`; for isgd-adam.
       momentum: see :func:`isgd_optax.implicit_step`; for isgd-gn.
     """
 
@@ -38,6 +39,7 @@ class Budget:
     outer_learning_rate: float = 1e-3
     decay: bool = False
     safeguard: bool = False
+    reset_inner: bool = True
     momentum: float | None = None
 
     def scaled(self, iterations: int) -> "Budget":
@@ -92,6 +94,8 @@ def make_optimizer(name: str, budget: Budget) -> tuple[optax.GradientTransformat
     k0, k1, k2 = b.implicit_steps, b.inner_steps, b.explicit_steps
     if name == "isgd-gn":
         return isgd_gauss_newton(b.alpha, max_inner_steps=k1, safeguard=b.safeguard, momentum=b.momentum), k0
+    if name == "isgd-gn-constant":
+        return implicit_step(gauss_newton(), b.alpha, max_inner_steps=k1, store_grad=True), k0
     inner_rate, outer_rate = b.inner_learning_rate, b.outer_learning_rate
     if b.decay:
         inner_rate = optax.cosine_decay_schedule(inner_rate, k1)
@@ -109,6 +113,7 @@ def make_optimizer(name: str, budget: Budget) -> tuple[optax.GradientTransformat
             inner_learning_rate=inner_rate,
             outer_learning_rate=outer_rate,
             safeguard=b.safeguard,
+            reset_inner=b.reset_inner,
         )
     else:
         optimizer = isgd_lbfgs(b.alpha, num_implicit_steps=k0, num_inner_steps=k1, safeguard=b.safeguard)

@@ -5,6 +5,7 @@ They are given the loss when they are made, because their state holds parts of i
 
 import functools
 import importlib.util
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -24,17 +25,30 @@ def optimistix_levenberg_marquardt(
     loss: LeastSquares, *, rtol: float
 ) -> optax.GradientTransformationExtraArgs:
     """optimistix.LevenbergMarquardt with matrix-free LSMR solves to ``rtol``."""
-    import equinox as eqx
     import lineax as lx
     import optimistix as optx
 
     solver = optx.LevenbergMarquardt(rtol=0.0, atol=0.0, linear_solver=lx.LSMR(rtol=rtol, atol=rtol))
+    return _optimistix(solver, loss.residuals)
+
+
+def optimistix_bfgs(loss: LeastSquares) -> optax.GradientTransformationExtraArgs:
+    """optimistix.BFGS, whose inverse Hessian is a P×P matrix."""
+    import optimistix as optx
+
+    return _optimistix(optx.BFGS(rtol=0.0, atol=0.0), loss)
+
+
+def _optimistix(solver: Any, function: Callable[[Any], jax.Array]) -> optax.GradientTransformationExtraArgs:
+    """The steps of an optimistix solver; the parts of its state that are no arrays stay apart."""
+    import equinox as eqx
+
     options: dict[str, Any] = {}
     tags: frozenset[object] = frozenset()
     shared: dict[str, Any] = {}
 
     def init(params: Any) -> Any:
-        fn = eqx.filter_closure_convert(lambda p, _: (loss.residuals(p), None), params, None)
+        fn = eqx.filter_closure_convert(lambda p, _: (function(p), None), params, None)
         shape, aux = jax.eval_shape(lambda p: fn(p, None), params)
         state = solver.init(fn, params, None, options, shape, aux, tags)
         arrays, shared["static"] = eqx.partition(state, eqx.is_array)

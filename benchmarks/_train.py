@@ -1,22 +1,30 @@
 """One training run: a folder that can be resumed, and what it leaves there."""
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from flax import nnx
+from jax.flatten_util import ravel_pytree
 
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Experiment
 from benchmarks._files import write_json, write_jsonl
-from benchmarks._optimizers import evaluation_steps, make_optimizer
+from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
+from pinns.metric import exact_values, predict, test_points
 
 
 def train(experiment: Experiment) -> dict[str, Any]:
-    """Runs or resumes ``experiment``; returns its summary.
+    """Runs or resumes ``experiment``, unless it is finished; returns its summary.
 
     The folder then holds ``config.json``, ``metrics.jsonl`` (a row per evaluation), ``summary.json``,
-    ``history.png``, ``solution.png`` and ``checkpoint/``.
+    ``prediction.npz`` (test points, prediction and exact solution there, and the parameters as one
+    vector in the order of ``jax.flatten_util.ravel_pytree``), ``history.png``,
+    ``solution.png`` and ``checkpoint/``.
     """
     jax.config.update("jax_enable_x64", experiment.precision == "float64")
     folder = experiment.folder()
@@ -33,6 +41,8 @@ def train(experiment: Experiment) -> dict[str, Any]:
         "num_steps": num_steps,
         **environment(),
     }
+    if (finished := _finished(folder, config)) is not None:
+        return finished
     write_json(folder / "config.json", config)
     result = pinns.fit(
         problem,
@@ -57,6 +67,7 @@ def train(experiment: Experiment) -> dict[str, Any]:
     summary = {
         **{key: config[key] for key in ("experiment", "optimizer", "preset", "seed", "dtype")},
         **{key: result.final[key] for key in ("rel_l2", "max_error", "loss")},
+        "alpha": _alpha(experiment.optimizer, plan.budget),
         "stop_reason": result.stop_reason,
         "num_steps": result.num_steps,
         "num_gradients": result.final["num_gradients"],
@@ -66,8 +77,41 @@ def train(experiment: Experiment) -> dict[str, Any]:
         "versions": config["versions"],
         "command": config["command"],
     }
+    _save_prediction(problem, result.model, folder / "prediction.npz")
     write_json(folder / "summary.json", summary)
     label = experiment.optimizer
     pinns.plot_history({label: result}, path=folder / "history.png")
     pinns.plot_solution(problem, {label: result.model}, path=folder / "solution.png")
     return summary
+
+
+def _finished(folder: Path, config: dict[str, Any]) -> dict[str, Any] | None:
+    """The summary of this very run, if it came to its end."""
+    if not (folder / "summary.json").exists():
+        return None
+    summary, stored = (json.loads((folder / name).read_text()) for name in ("summary.json", "config.json"))
+    apart = ("command", *environment())
+    same = {k: v for k, v in stored.items() if k not in apart} == json.loads(
+        json.dumps({k: v for k, v in config.items() if k not in apart})
+    )
+    return summary if same and summary["stop_reason"] != "interrupted" else None
+
+
+def _alpha(optimizer: str, budget: Budget) -> float | None:
+    """The learning rate of the method, for an implicit one that of its steps."""
+    if optimizer == "lbfgs":
+        return None
+    return budget.alpha if optimizer.startswith("isgd-") else budget.learning_rate
+
+
+def _save_prediction(problem: pinns.Problem, model: nnx.Module, path: Path) -> None:
+    params = nnx.state(model, nnx.Param)
+    points = test_points(problem, jax.tree.leaves(params)[0].dtype)
+    arrays = {
+        "points": points,
+        "prediction": predict(model, points),
+        "exact": exact_values(problem, points),
+        "params": ravel_pytree(params)[0],
+    }
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})

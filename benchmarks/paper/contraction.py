@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,9 @@ from flax import nnx
 
 import pinns
 from benchmarks._environment import command, environment
-from benchmarks._files import table, write_json
+from benchmarks._files import Table, write_json
 from benchmarks._optimizers import isgd_gauss_newton
+from benchmarks.paper._claims import Claim, claim
 from isgd_optax import diagnostics, gauss_newton, implicit_step
 
 
@@ -22,7 +23,7 @@ from isgd_optax import diagnostics, gauss_newton, implicit_step
 class Contraction:
     """Contraction of each eigenmode of K by one implicit step against 1/(1 + 2αλ), along a training."""
 
-    name = "contraction"
+    name: ClassVar[str] = "contraction"
 
     epsilon: float = 0.01
     """ε of the ODE."""
@@ -59,9 +60,30 @@ class Contraction:
         result = {"command": command(), "panels": panels, **environment()}
         write_json(self.out / "contraction.json", result)
         self._draw(panels)
-        keys = ("step", "alpha", "residual", "modes", "median_ratio", "within_10_percent")
-        print(table(list(keys), [[f"{panel[key]:.3g}" for key in keys] for panel in panels]))
+        print(self.data(result))
         return result
+
+    @staticmethod
+    def data(result: dict[str, Any]) -> Table:
+        """How well each panel's modes agree with the theory."""
+        keys = ("step", "alpha", "residual", "modes", "median_ratio", "within_10_percent")
+        return Table(list(keys), [[f"{panel[key]:.3g}" for key in keys] for panel in result["panels"]])
+
+    @staticmethod
+    def claims(result: dict[str, Any]) -> list[Claim]:
+        """Eq. 27 before, during and after training."""
+        found = []
+        for step in dict.fromkeys(panel["step"] for panel in result["panels"]):
+            panels = [panel for panel in result["panels"] if panel["step"] == step]
+            shares = [f"α = {p['alpha']:g}: {100 * p['within_10_percent']:.0f} %" for p in panels]
+            found.append(
+                claim(
+                    f"Eq. 27: each mode contracts by 1/(1 + 2αλ), after {step} steps of training",
+                    f"modes within 10 % of it: {', '.join(shares)}",
+                    all(p["within_10_percent"] == 1 for p in panels),
+                )
+            )
+        return found
 
     def _solve(self, loss: Any, params: Any, alpha: jax.Array) -> tuple[Any, Any, Any]:
         """One implicit step from ``params``, solved to 1e-8: its info, contraction and loss decay."""

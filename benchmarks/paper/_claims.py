@@ -1,0 +1,56 @@
+"""What the paper says, what was measured, and whether the one bears out the other."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Any, Literal
+
+Verdict = Literal["holds", "holds in part", "does not hold", "not measured"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One line of the table "paper | ours | verdict".
+
+    Args:
+      paper: what the paper says.
+      ours: what was measured, with its numbers.
+      verdict: computed from these numbers.
+    """
+
+    paper: str
+    ours: str
+    verdict: Verdict
+
+
+def claim(paper: str, ours: str, holds: bool | None) -> Claim:
+    """A claim that holds, does not, or (None) was not measured."""
+    if holds is None:
+        return Claim(paper, ours, "not measured")
+    return Claim(paper, ours, "holds" if holds else "does not hold")
+
+
+def median(values: Iterable[float | None]) -> float:
+    """The median, where None and NaN, a run that diverged, count as +∞; +∞ of nothing."""
+    clean = sorted(math.inf if v is None or math.isnan(v) else v for v in values)
+    if not clean:
+        return math.inf
+    middle = len(clean) // 2
+    return clean[middle] if len(clean) % 2 else (clean[middle - 1] + clean[middle]) / 2
+
+
+def spread(values: Iterable[float | None]) -> str:
+    """Median and range as text, e.g. ``2.1e-06 (1.9e-06–6.6e-06)``."""
+    values = list(values)
+    clean = [math.inf if v is None or math.isnan(v) else v for v in values]
+    if not clean:
+        return "—"
+    text = number(median(clean))
+    return text if len(clean) == 1 else f"{text} ({number(min(clean))}–{number(max(clean))})"
+
+
+def number(value: Any) -> str:
+    """Two significant digits; a run that diverged is ``diverged``."""
+    if value is None or not math.isfinite(value):
+        return "diverged"
+    return f"{value:.2g}" if 1e-2 <= abs(value) < 1e4 else f"{value:.1e}"

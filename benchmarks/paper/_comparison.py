@@ -1,0 +1,77 @@
+"""The comparison of figures 2 to 6: every optimiser at several learning rates on one problem."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks._experiments import Experiment
+from benchmarks.paper._claims import Claim, claim, median, spread
+from benchmarks.paper._study import LABELS, Case, final_errors
+
+TRAINED = 5e-2  # relative L2 error below which a network counts as trained
+WITH_ALPHA = ("sgd", "adam", "isgd-adam", "isgd-lbfgs", "isgd-gn-constant")
+
+
+def comparison(
+    title: str,
+    alphas: Sequence[float],
+    make: Callable[..., Experiment],
+    *,
+    steps: dict[float, int] | int | None = None,
+    gauss_newton: dict[str, Any] | None = None,
+) -> list[Case]:
+    """Each optimiser at each α, a panel for every α; those without an α of their own in all panels.
+
+    Args:
+      title: what the panels' names begin with.
+      alphas: learning rates.
+      make: ``make(optimizer=..., alpha=..., ...)``, the experiment.
+      steps: iterations instead of the preset's, of the optimisers that are not Gauss–Newton, by α or
+        for all.
+      gauss_newton: further options of those that are.
+    """
+    panels = {alpha: f"{title}, α = {alpha:g}" if title else f"α = {alpha:g}" for alpha in alphas}
+
+    def case(shown: Sequence[float], optimizer: str, alpha: float | None) -> Case:
+        options: dict[str, Any] = {"optimizer": optimizer, "alpha": alpha}
+        if optimizer.startswith("isgd-gn"):
+            options |= gauss_newton or {}
+        else:
+            options["steps"] = steps[shown[0]] if isinstance(steps, dict) else steps
+        if optimizer.endswith("lbfgs"):
+            options["dtype"] = "float64"  # in float32 its line search ends far from the minimum
+        return Case(tuple(panels[a] for a in shown), make(**options))
+
+    cases = [case([alpha], name, alpha) for alpha in alphas for name in WITH_ALPHA]
+    return [*cases, *(case(alphas, name, None) for name in ("lbfgs", "isgd-gn"))]
+
+
+def stability_claims(rows: list[dict[str, Any]], small: Sequence[str], large: Sequence[str]) -> list[Claim]:
+    """That ISGD trains at every α, and that SGD and Adam fail at the large ones.
+
+    Args:
+      rows: the study's.
+      small: panels of small learning rates.
+      large: panels of large ones.
+    """
+    claims = []
+    for panel in [*small, *large]:
+        for name in ("isgd-adam", "isgd-lbfgs", "isgd-gn"):
+            errors = final_errors(rows, panel, name)
+            claims.append(
+                claim(
+                    f"{panel}: ISGD trains well",
+                    f"{LABELS[name]}: rel. L2 {spread(errors)}",
+                    median(errors) <= TRAINED if errors else None,
+                )
+            )
+    for panel in large:
+        for name in ("sgd", "adam"):
+            errors = final_errors(rows, panel, name)
+            claims.append(
+                claim(
+                    f"{panel}: {LABELS[name]} does not converge",
+                    f"rel. L2 {spread(errors)}",
+                    median(errors) > TRAINED if errors else None,
+                )
+            )
+    return claims

@@ -1,0 +1,158 @@
+"""Figure 1: the 1-D Poisson equation, smooth and multi-scale, and the Hessian's spectrum (Section 2.2)."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from flax import nnx
+from jax.flatten_util import ravel_pytree
+
+import pinns
+from benchmarks._experiments import Experiment, Poisson1d
+from benchmarks.paper._claims import Claim, claim, median, number, spread
+from benchmarks.paper._comparison import TRAINED
+from benchmarks.paper._figures import draw_curves, draw_solutions
+from benchmarks.paper._study import LABELS, Case, Study, final_errors
+from isgd_optax import diagnostics
+
+SOLUTIONS: dict[str, Literal["smooth", "multiscale"]] = {"u_L": "smooth", "u_H": "multiscale"}
+LARGEST = {"u_L": 1.1e4, "u_H": 4.6e8}  # the paper's λ_max
+OPTIMIZERS = ("adam", "lbfgs", "isgd-adam", "isgd-lbfgs", "isgd-gn")
+# The paper: "a maximum 10⁴ epochs" of ISGD, here gradient evaluations; 10⁷ of Adam, which would take days
+# on 2 cores: it gets as many as ISGD.
+PAPER_STEPS = 10_000
+LBFGS_STEPS = 3_000
+LANCZOS = {"num_steps": 80, "num_probes": 2}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Figure1(Study):
+    """Figure 1: 1-D Poisson equation (Eq. 9), u_L and u_H, every optimiser, and the Hessian's spectrum."""
+
+    name: ClassVar[str] = "figure1"
+
+    def cases(self, seed: int) -> list[Case]:
+        """Each optimiser on both solutions; ISGD with α = 0.1."""
+        return [
+            Case((panel,), self._experiment(solution, optimizer, seed))
+            for panel, solution in SOLUTIONS.items()
+            for optimizer in OPTIMIZERS
+        ]
+
+    def _experiment(self, solution: Any, optimizer: Any, seed: int) -> Experiment:
+        quick = self.preset == "quick"
+        make = lambda **chosen: Poisson1d(
+            solution=solution, optimizer=optimizer, preset=self.preset, seed=seed, **chosen
+        )
+        if optimizer == "isgd-gn":
+            return make(time_limit=30.0 if quick else 900.0)
+        if optimizer.endswith("lbfgs"):
+            return make(steps=2_000 if quick else LBFGS_STEPS, dtype="float64")
+        return make(steps=6_000 if quick else PAPER_STEPS)
+
+    def extra(self, folder: Path, places: dict[Path, Case]) -> dict[str, Any]:
+        """The spectra before training and where Adam and Gauss–Newton ended, first seed."""
+        jax.config.update("jax_enable_x64", True)
+        spectra = []
+        for place, case in places.items():
+            e = case.experiment
+            if e.seed != self.seeds[0] or e.optimizer not in ("adam", "isgd-gn"):
+                continue
+            experiment = dataclasses.replace(e, dtype="float64")
+            trained = np.load(place / "prediction.npz")["params"]
+            if e.optimizer == "isgd-gn":
+                spectra.append({"panel": case.panels[0], "at": "start", **_spectra(experiment, None)})
+            at = f"end of {LABELS[e.optimizer]}"
+            spectra.append({"panel": case.panels[0], "at": at, **_spectra(experiment, trained)})
+        return {"spectra": spectra}
+
+    def draw(self, result: dict[str, Any], folder: Path) -> None:
+        """Curves, solutions and spectra."""
+        rows = result["rows"]
+        draw_curves(rows, folder / "figure1.png")
+        exact = {panel: pinns.Poisson1D(solution) for panel, solution in SOLUTIONS.items()}
+        draw_solutions(rows, exact, folder / "figure1-solutions.png")
+        draw_spectra(result["spectra"], folder / "figure1-spectra.png")
+
+    def claims(self, result: dict[str, Any]) -> list[Claim]:
+        """Which optimisers train, and the largest eigenvalues."""
+        rows, claims = result["rows"], []
+        for panel in SOLUTIONS:
+            for name in OPTIMIZERS:
+                trains = panel == "u_L" or name.startswith("isgd")
+                errors = final_errors(rows, panel, name)
+                good = median(errors) <= TRAINED
+                claims.append(
+                    claim(
+                        f"{panel}: {LABELS[name]} {'trains well' if trains else 'fails to train'}",
+                        f"rel. L2 {spread(errors)}",
+                        None if not errors else good == trains,
+                    )
+                )
+        for panel, expected in LARGEST.items():
+            measured = {s["at"]: s["hessian_largest"] for s in result["spectra"] if s["panel"] == panel}
+            claims.append(
+                claim(
+                    f"{panel}: largest eigenvalue {expected:.1e}",
+                    ", ".join(f"{at} {number(value)}" for at, value in measured.items()),
+                    any(1 / 3 < value / expected < 3 for value in measured.values()) if measured else None,
+                )
+            )
+        return claims
+
+
+def _spectra(experiment: Experiment, trained: np.ndarray | None) -> dict[str, Any]:
+    """The exact spectrum of 2JᵀJ, and extreme eigenvalues and density of ∇²L by Lanczos."""
+    problem, model = experiment.problem(), experiment.model()
+    params = nnx.state(model, nnx.Param)
+    flat, unravel = ravel_pytree(params)
+    if trained is not None:
+        params = unravel(jnp.asarray(trained, flat.dtype))
+    points = problem.sample(
+        jax.random.key(experiment.seed), method=experiment.plan().sampling, dtype=flat.dtype
+    )
+    loss = problem.loss(model, points)
+    gauss_newton = 2 * jax.jit(lambda p: diagnostics.gram_spectrum(loss, p))(params)
+    hessian = jax.jit(lambda p: diagnostics.hessian_spectrum(loss, p, jax.random.key(0), **LANCZOS))(params)
+    digits = lambda values: [float(f"{v:.4g}") for v in np.ravel(values)]
+    return {
+        "num_parameters": flat.size,
+        "hessian_largest": float(hessian.largest),
+        "hessian_smallest": float(hessian.smallest),
+        "gauss_newton": digits(gauss_newton),
+        "ritz_values": digits(hessian.eigenvalues),
+        "ritz_weights": digits(hessian.weights),
+    }
+
+
+def draw_spectra(spectra: list[dict[str, Any]], path: Path) -> None:
+    """Eigenvalues in increasing order: of 2JᵀJ exactly, of the Hessian as Lanczos estimates their number."""
+    panels = list(dict.fromkeys(s["panel"] for s in spectra))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(5 * len(panels), 4), layout="constrained", sharey=True
+    )
+    for axis, panel in zip(np.atleast_1d(axes), panels, strict=True):
+        chosen = [s for s in spectra if s["panel"] == panel]
+        for i, s in enumerate(chosen):
+            values = np.array(s["gauss_newton"])
+            number_of = s["num_parameters"]
+            index = number_of - np.arange(len(values))[::-1]
+            clear = values > 1e-13 * values[-1]
+            axis.plot(number_of - index[clear] + 1, values[clear], color=f"C{i}", label=f"2JᵀJ, {s['at']}")
+            ritz, weights = np.array(s["ritz_values"]), np.array(s["ritz_weights"])
+            order = np.argsort(-ritz)
+            # How many eigenvalues are at least as large, from the share of the spectrum; two probes.
+            rank = 1 + np.cumsum(weights[order]) * number_of / weights.sum()
+            positive = ritz[order] > 0
+            axis.plot(rank[positive], ritz[order][positive], ".", color=f"C{i}", label=f"∇²L, {s['at']}")
+        axis.axhline(LARGEST[panel], color="black", lw=0.8, ls="--", label="the paper's largest")
+        axis.set(xscale="log", yscale="log", xlabel="eigenvalue's rank, from the largest", title=panel)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7)
+    np.atleast_1d(axes)[0].set_ylabel("eigenvalue")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,203 @@
+"""The paper's claim in one picture: the error against the learning rate, for every optimiser and problem."""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import optax
+from flax import nnx
+
+from benchmarks._environment import command, environment
+from benchmarks._experiments import Experiment, Helmholtz, Ode, Poisson1d, Poisson2d, Preset, Regression
+from benchmarks._files import Table, write_rows
+from benchmarks._optimizers import Budget, make_optimizer
+from benchmarks.paper._claims import Claim, claim, median, number
+from benchmarks.paper._figures import COLORS
+from benchmarks.paper._study import LABELS
+from pinns.metric import errors, exact_values, predict, test_points
+
+ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+PROBLEMS: dict[str, Callable[..., Experiment]] = {
+    "ODE, ε = 2": lambda **chosen: Ode(epsilon=2.0, **chosen),
+    "ODE, ε = 0.01": lambda **chosen: Ode(epsilon=0.01, **chosen),
+    "Eq. 45": lambda **chosen: Regression(function="multiscale", **chosen),
+    "Eq. 46": lambda **chosen: Regression(function="discontinuous", **chosen),
+    "Poisson 1-D, u_H": lambda **chosen: Poisson1d(solution="multiscale", **chosen),
+    "Poisson 2-D": Poisson2d,
+    "Helmholtz": Helmholtz,
+}
+OPTIMIZERS = ("sgd", "adam", "isgd-adam", "isgd-lbfgs", "isgd-gn-constant", "isgd-gn")
+WITHIN = 10.0  # of its best error, an optimiser counts as insensitive to α
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Robustness:
+    """Error against learning rate, 1e-4 to 1e2, for every optimiser on every problem."""
+
+    name: ClassVar[str] = "robustness"
+
+    preset: Preset = "quick"
+    """quick: three problems, 1,000 gradients. paper: all of them, 20,000. Both with the quick networks."""
+    problems: tuple[str, ...] = ()
+    """Beginnings of the problems' names, instead of the preset's choice."""
+    only: tuple[str, ...] = OPTIMIZERS
+    """Names of the optimisers."""
+    steps: int | None = None
+    """Gradients instead of the preset's number."""
+    gauss_newton_steps: int | None = None
+    """Gauss–Newton linearisations instead of the preset's number, 60 or 150."""
+    seeds: tuple[int, ...] = (0,)
+    """Of the networks and points."""
+    out: Path | None = None
+    """Folder of the results, by default runs/robustness-PRESET; what is there is not run again."""
+
+    def run(self) -> dict[str, Any]:
+        """Trains everything, 4×50 networks (4×64 for the 1-D Poisson equation) on all points."""
+        folder = self.out or Path("runs") / f"robustness-{self.preset}"
+        path = folder / "robustness.json"
+        rows = json.loads(path.read_text())["rows"] if path.exists() else []
+        chosen = self.problems or (("ODE", "Eq. 45") if self.preset == "quick" else tuple(PROBLEMS))
+        names = [name for name in PROBLEMS if name.startswith(chosen)]
+        head = {"command": command(), "preset": self.preset, "alphas": ALPHAS, "problems": names}
+        for seed in self.seeds:
+            for name in names:
+                for optimizer in self.only:
+                    cell = self._cell(name, optimizer, seed)
+                    if any(cell.items() <= row.items() for row in rows):
+                        continue
+                    rows.append(cell | self._sweep(name, optimizer, seed))
+                    write_rows(path, {**head, **environment(), "rows": rows})
+                    print(json.dumps(rows[-1], ensure_ascii=False), file=sys.stderr)
+        result = {**head, **environment(), "rows": rows}
+        write_rows(path, result)
+        draw(result, folder / "robustness.png")
+        print(self.data(result))
+        print(f"results in {folder}")
+        return result
+
+    def _cell(self, name: str, optimizer: str, seed: int) -> dict[str, Any]:
+        quick = self.preset == "quick"
+        if optimizer.startswith("isgd-gn"):
+            steps = self.gauss_newton_steps or (60 if quick else 150)
+        else:
+            steps = self.steps or (1_000 if quick else 20_000)
+        return {"problem": name, "optimizer": optimizer, "seed": seed, "steps": steps}
+
+    def _sweep(self, name: str, optimizer: str, seed: int) -> dict[str, Any]:
+        """Errors and losses at the end for every α; None where it diverged. α is traced: compiled once."""
+        steps = self._cell(name, optimizer, seed)["steps"]
+        double = optimizer.endswith("lbfgs") or optimizer.startswith("isgd-gn")
+        dtype = "float64" if double else "float32"
+        jax.config.update("jax_enable_x64", double)
+        experiment = PROBLEMS[name](optimizer=optimizer, seed=seed, dtype=dtype)
+        plan, problem, model = experiment.plan(), experiment.problem(), experiment.model()
+        graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+        points = problem.sample(jax.random.key(seed), method=plan.sampling, dtype=jnp.dtype(dtype))
+        loss = problem.loss(model, points)
+        where = test_points(problem, jnp.dtype(dtype))
+        exact = exact_values(problem, where)
+        assert exact is not None
+
+        @jax.jit
+        def run(params: Any, alpha: jax.Array) -> tuple[jax.Array, jax.Array]:
+            budget = dataclasses.replace(plan.budget.scaled(steps), decay=False)
+            solver, count = make_optimizer(optimizer, _with_rate(optimizer, budget, alpha))
+
+            def step(carry: Any, _: None) -> tuple[Any, None]:
+                params, state = carry
+                value, grad = jax.value_and_grad(loss)(params)
+                updates, state = solver.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+                return (optax.apply_updates(params, updates), state), None
+
+            (params, _), _ = jax.lax.scan(step, (params, solver.init(params)), length=count)
+            return errors(predict(nnx.merge(graphdef, params, rest), where), exact).rel_l2, loss(params)
+
+        began = time.perf_counter()
+        results = [jax.device_get(run(params, jnp.asarray(alpha, dtype))) for alpha in ALPHAS]
+        finite = lambda value: float(f"{value:.4g}") if np.isfinite(value) else None
+        return {
+            "dtype": dtype,
+            "rel_l2": [finite(error) for error, _ in results],
+            "loss": [finite(value) for _, value in results],
+            "seconds": round(time.perf_counter() - began, 1),
+        }
+
+    @staticmethod
+    def data(result: dict[str, Any]) -> Table:
+        """Median errors over the seeds for every α."""
+        rows = result["rows"]
+        lines = [
+            [problem, LABELS[optimizer], *map(number, medians(rows, problem, optimizer))]
+            for problem, optimizer in dict.fromkeys((r["problem"], r["optimizer"]) for r in rows)
+        ]
+        return Table(["problem", "optimizer", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
+
+    @staticmethod
+    def claims(result: dict[str, Any]) -> list[Claim]:
+        """Over how many decades of α each optimiser stays close to its best error."""
+        rows, found = result["rows"], []
+        for problem, optimizer in dict.fromkeys((r["problem"], r["optimizer"]) for r in rows):
+            values = medians(rows, problem, optimizer)
+            best = min(values)
+            good = sum(value <= WITHIN * best for value in values)
+            stable = optimizer.startswith("isgd")
+            finite = sum(np.isfinite(values))
+            found.append(
+                claim(
+                    f"{problem}: {LABELS[optimizer]} is {'stable for any' if stable else 'sensitive to'} α",
+                    f"best {number(best)}; within {WITHIN:g}× of it at {good} of {len(values)} values of α, "
+                    f"finite at {finite}",
+                    (finite == len(values) and good >= 4) if stable else good < len(values),
+                )
+            )
+        return found
+
+
+def _with_rate(optimizer: str, budget: Budget, alpha: Any) -> Budget:
+    """The budget with α as its learning rate: of the implicit steps, or of the plain method."""
+    field = "alpha" if optimizer.startswith("isgd-") else "learning_rate"
+    return dataclasses.replace(budget, **{field: alpha})
+
+
+def medians(rows: list[dict[str, Any]], problem: str, optimizer: str) -> list[float]:
+    """Median error over the seeds for every α, +∞ where it diverged."""
+    chosen = [r["rel_l2"] for r in rows if (r["problem"], r["optimizer"]) == (problem, optimizer)]
+    return [median(values) for values in zip(*chosen, strict=True)]
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """A panel for each problem, a curve for each optimiser; divergence as a cross on the upper edge."""
+    rows = result["rows"]
+    problems = list(dict.fromkeys(row["problem"] for row in rows))
+    columns = min(4, len(problems))
+    lines = -(-len(problems) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(3.8 * columns, 3.4 * lines + 0.5), layout="constrained", squeeze=False
+    )
+    top = 1e2
+    for axis, problem in zip(axes.flat, problems, strict=False):
+        for optimizer in dict.fromkeys(row["optimizer"] for row in rows if row["problem"] == problem):
+            values = np.array(medians(rows, problem, optimizer))
+            label = LABELS[optimizer]
+            axis.loglog(ALPHAS, np.minimum(values, top), "o-", ms=3.5, color=COLORS[label], label=label)
+            lost = np.array(ALPHAS)[~np.isfinite(values)]
+            axis.loglog(lost, np.full(len(lost), top), "x", color=COLORS[label], ms=9, mew=2)
+        axis.set(title=problem, xlabel="learning rate α", ylim=(None, 2 * top))
+        axis.grid(alpha=0.3)
+    for axis in axes.flat[len(problems) :]:
+        axis.set_axis_off()
+    for axis in axes[:, 0]:
+        axis.set_ylabel("relative L2 error")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * columns))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

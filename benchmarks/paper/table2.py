@@ -1,0 +1,236 @@
+"""Table 2: classification of handwritten digits (Appendix C.2)."""
+
+import dataclasses
+import functools
+import json
+import sys
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import optax
+from flax import nnx
+
+import pinns
+from benchmarks._environment import command, environment
+from benchmarks._experiments import Preset
+from benchmarks._files import Table, write_rows
+from benchmarks.paper._claims import Claim, claim, median
+from benchmarks.paper._cross_entropy import cross_entropy
+from benchmarks.paper._digits import Digits, bundled_digits, mnist
+from isgd_optax import gauss_newton, implicit_step
+
+ALPHAS = (0.001, 0.01, 0.1, 1.0, 2.0, 10.0)
+BATCHES = (32, 128, 512, None)
+PAPER = {  # test accuracies by optimiser and batch size, in the order of ALPHAS
+    ("SGD", 32): (0.907, 0.950, 0.978, 0.936, 0.217, 0.096),
+    ("Adam", 32): (0.966, 0.969, 0.871, 0.432, 0.415, 0.131),
+    ("ISGD", 32): (0.903, 0.950, 0.975, 0.978, 0.973, 0.971),
+    ("SGD", 128): (0.857, 0.926, 0.967, 0.973, 0.101, 0.089),
+    ("Adam", 128): (0.972, 0.973, 0.895, 0.508, 0.413, 0.150),
+    ("ISGD", 128): (0.853, 0.924, 0.968, 0.978, 0.977, 0.967),
+    ("SGD", 512): (0.665, 0.894, 0.942, 0.975, 0.219, 0.114),
+    ("Adam", 512): (0.970, 0.971, 0.939, 0.626, 0.508, 0.170),
+    ("ISGD", 512): (0.691, 0.895, 0.943, 0.975, 0.976, 0.969),
+    ("SGD", None): (0.131, 0.666, 0.886, 0.945, 0.242, 0.012),
+    ("Adam", None): (0.919, 0.853, 0.725, 0.459, 0.391, 0.364),
+    ("ISGD", None): (0.141, 0.626, 0.887, 0.941, 0.952, 0.976),
+}
+ISGD = {"lbfgs": "ISGD, L-BFGS", "gn": "ISGD, Gauss–Newton"}
+# Gauss–Newton factorises a matrix with a row for each logit of the batch: 5,120 for 512 images.
+LARGEST_GAUSS_NEWTON_BATCH = 128
+
+
+def make_optimizer(name: str, alpha: jax.Array) -> optax.GradientTransformation:
+    """An optimiser with learning rate α."""
+    if name == ISGD["lbfgs"]:
+        return implicit_step(optax.lbfgs(memory_size=5), alpha, max_inner_steps=5, rtol=1e-2)
+    if name == ISGD["gn"]:
+        inner = gauss_newton(linear_solver="dual", geodesic_acceleration=False)
+        return implicit_step(inner, alpha, max_inner_steps=3, rtol=1e-2)
+    return optax.with_extra_args_support({"SGD": optax.sgd, "Adam": optax.adam}[name](alpha))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table2:
+    """Table 2: digits classified by SGD, Adam and ISGD at 6 learning rates and 4 batch sizes."""
+
+    name: ClassVar[str] = "table2"
+
+    preset: Preset = "quick"
+    """quick: scikit-learn's digits. paper: MNIST."""
+    dataset: Literal["mnist", "digits"] | None = None
+    """Instead of the preset's. MNIST comes from --mnist-folder, or from OpenML and is then kept."""
+    mnist_folder: Path | None = None
+    """A folder with MNIST's four IDX files, unpacked."""
+    seeds: tuple[int, ...] = (0,)
+    """Of the network and the batches."""
+    only: tuple[Literal["SGD", "Adam", "lbfgs", "gn"], ...] = ("SGD", "Adam", "lbfgs", "gn")
+    """The optimisers; lbfgs and gn are ISGD with this inner solver."""
+    batches: tuple[int, ...] = (32, 128, 512, 0)
+    """Batch sizes; 0 is all images."""
+    out: Path | None = None
+    """Folder of the results, by default runs/table2-DATASET; what is there is not run again."""
+
+    def run(self) -> dict[str, Any]:
+        """784–128–10 ReLU network (64 inputs for small digits), 10 epochs, 100 of full batches, float32."""
+        chosen = self.dataset or ("digits" if self.preset == "quick" else "mnist")
+        folder = self.out or Path("runs") / f"table2-{chosen}"
+        jax.config.update("jax_enable_x64", False)
+        digits = mnist(self.mnist_folder) if chosen == "mnist" else bundled_digits()
+        path = folder / "table2.json"
+        head = {"dataset": digits.name, "checksum": digits.checksum, "seeds": self.seeds}
+        rows = _stored(path, digits.checksum)
+        for seed in self.seeds:
+            for batch in self.batches:
+                for name in self.only:
+                    optimizer = ISGD.get(name, name)
+                    if name == "gn" and not 0 < batch <= LARGEST_GAUSS_NEWTON_BATCH:
+                        continue
+                    cell = {"optimizer": optimizer, "batch": batch, "seed": seed}
+                    if any(cell.items() <= row.items() for row in rows):
+                        continue
+                    rows.append(cell | _train(digits, optimizer, batch, seed))
+                    write_rows(path, {"command": command(), **head, **environment(), "rows": rows})
+                    print(json.dumps(rows[-1]), file=sys.stderr)
+        result = {"command": command(), **head, **environment(), "rows": rows}
+        write_rows(path, result)
+        draw(result, folder / "table2.png")
+        print(self.data(result))
+        print(f"{digits.name}; results in {folder}")
+        return result
+
+    @staticmethod
+    def data(result: dict[str, Any]) -> Table:
+        """Median test accuracies over the seeds, in the layout of the paper's table."""
+        rows, lines = result["rows"], []
+        for batch in dict.fromkeys(row["batch"] for row in rows):
+            for name in dict.fromkeys(row["optimizer"] for row in rows if row["batch"] == batch):
+                accuracies = [f"{v:.3f}" for v in medians(rows, name, batch)]
+                lines.append([str(batch or "all"), name, *accuracies])
+        return Table(["b", "optimizer", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
+
+    @staticmethod
+    def claims(result: dict[str, Any]) -> list[Claim]:
+        """Table 2's shape: ISGD is accurate at every large α, SGD and Adam collapse."""
+        rows, claims = result["rows"], []
+        is_mnist = result["dataset"] == "MNIST"
+        for batch in dict.fromkeys(row["batch"] for row in rows):
+            size = f"b = {batch or 'full'}"
+            for name in dict.fromkeys(row["optimizer"] for row in rows if row["batch"] == batch):
+                values = medians(rows, name, batch)
+                paper = PAPER[name.split(",")[0], batch or None]
+                ours = ", ".join(f"{v:.3f}" for v in values)
+                theirs = ", ".join(f"{v:.3f}" for v in paper)
+                if name.startswith("ISGD"):
+                    near = values[-1] >= max(values[:-1]) - 0.02
+                    claims.append(claim(f"{size}, {name}: accurate at α = 10 ({theirs})", ours, near))
+                else:
+                    collapsed = values[-1] < 0.5
+                    claims.append(claim(f"{size}, {name}: collapses at α = 10 ({theirs})", ours, collapsed))
+                if is_mnist:
+                    close = sum(abs(a - b) <= 0.02 for a, b in zip(values, paper, strict=True))
+                    claims.append(
+                        claim(
+                            f"{size}, {name}: the paper's accuracies", f"{close} of 6 within 0.02", close >= 5
+                        )
+                    )
+        return claims
+
+
+def _stored(path: Path, checksum: str) -> list[dict[str, Any]]:
+    """The rows that are on disk for the same images."""
+    if not path.exists():
+        return []
+    stored = json.loads(path.read_text())
+    return stored["rows"] if stored["checksum"] == checksum else []
+
+
+def _train(digits: Digits, optimizer: str, batch: int, seed: int) -> dict[str, Any]:
+    """Test accuracy and training loss for every α, and what an implicit step reports, averaged."""
+    images, labels, test_images, test_labels = (
+        jnp.asarray(getattr(digits, k))
+        for k in ("train_images", "train_labels", "test_images", "test_labels")
+    )
+    size = batch or len(labels)
+    epochs = 10 if batch else 100
+    hidden = pinns.MLP(images.shape[1], [128], 10, activation=jax.nn.relu, rngs=nnx.Rngs(seed))
+    graphdef, start = nnx.split(hidden)
+
+    def epoch(optimizer: Any, carry: Any, key: jax.Array) -> tuple[Any, Any]:
+        order = jax.random.permutation(key, len(labels)) if batch else jnp.arange(len(labels))
+        num_batches = len(labels) // size
+
+        def step(carry: Any, index: jax.Array) -> tuple[Any, Any]:
+            params, state = carry
+            chosen = jax.lax.dynamic_slice_in_dim(order, index * size, size)
+            loss = cross_entropy(hidden, images[chosen], labels[chosen])
+            value, grad = jax.value_and_grad(loss)(params)
+            updates, state = optimizer.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+            info = getattr(state, "info", None)
+            report = (info.num_inner_steps, info.residual, info.accepted) if info is not None else ()
+            return (optax.apply_updates(params, updates), state), tuple(
+                jnp.asarray(r, jnp.float32) for r in report
+            )
+
+        carry, reports = jax.lax.scan(step, carry, jnp.arange(num_batches))
+        return carry, tuple(jnp.mean(r) for r in reports)
+
+    @functools.partial(jax.jit)
+    def run(alpha: jax.Array) -> Any:
+        solver = make_optimizer(optimizer, alpha)
+        keys = jax.random.split(jax.random.key(seed), epochs)
+        (params, _), reports = jax.lax.scan(
+            lambda carry, key: epoch(solver, carry, key), (start, solver.init(start)), keys
+        )
+        network = nnx.merge(graphdef, params)
+        loss = optax.softmax_cross_entropy_with_integer_labels(network(images), labels).mean()
+        accuracy = jnp.mean(jnp.argmax(network(test_images), axis=-1) == test_labels)
+        return accuracy, loss, tuple(jnp.mean(r) for r in reports)
+
+    compiled = run.lower(jnp.float32(1)).compile()
+    row: dict[str, Any] = {"accuracy": [], "loss": []}
+    if optimizer in ISGD.values():
+        row |= {"num_inner_steps": [], "residual": [], "accepted": []}
+    for alpha in ALPHAS:
+        accuracy, loss, reports = jax.device_get(compiled(jnp.float32(alpha)))
+        values = {"accuracy": accuracy, "loss": loss}
+        values |= dict(zip(("num_inner_steps", "residual", "accepted"), reports, strict=False))
+        for key, value in values.items():
+            row[key].append(float(f"{value:.4g}"))
+    return row
+
+
+def medians(rows: list[dict[str, Any]], optimizer: str, batch: int) -> list[float]:
+    """Median accuracy over the seeds, for every α."""
+    chosen = [r["accuracy"] for r in rows if (r["optimizer"], r["batch"]) == (optimizer, batch)]
+    return [median(values) for values in zip(*chosen, strict=True)]
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Accuracy against α, a panel for each batch size; the paper's values dashed if the data are MNIST."""
+    rows = result["rows"]
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    figure, axes = plt.subplots(
+        1, len(batches), figsize=(3.5 * len(batches), 3.6), layout="constrained", sharey=True, squeeze=False
+    )
+    colors = {"SGD": "tab:gray", "Adam": "tab:orange", "ISGD": "tab:blue"}
+    for axis, batch in zip(axes[0], batches, strict=True):
+        for name in dict.fromkeys(row["optimizer"] for row in rows if row["batch"] == batch):
+            kind = name.split(",")[0]
+            marker = "s" if name == ISGD["gn"] else "o"
+            color = "tab:purple" if name == ISGD["gn"] else colors[kind]
+            axis.semilogx(ALPHAS, medians(rows, name, batch), marker + "-", color=color, label=name)
+            if result["dataset"] == "MNIST" and name != ISGD["gn"]:
+                paper = PAPER[kind, batch or None]
+                axis.semilogx(ALPHAS, paper, "--", color=color, lw=0.9, label=f"{kind}, paper")
+        axis.set(title=f"b = {batch or 'all'}", xlabel="learning rate α", ylim=(0, 1))
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("test accuracy")
+    axes[0, 0].legend(fontsize=7)
+    figure.suptitle(result["dataset"], fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
