@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from benchmarks import _peers
-from benchmarks.contraction import Contraction
 from benchmarks.derivatives import Derivatives
 from benchmarks.fit_rate import FitRate
 from benchmarks.kernel import Kernel
 from benchmarks.overhead import Overhead
+from benchmarks.paper.contraction import Contraction
+from benchmarks.paper.stiff_quadratic import StiffQuadratic
 from benchmarks.peers import Peers
-from benchmarks.stiff_quadratic import StiffQuadratic
 from isgd_optax import LeastSquares, Residual
 
 
@@ -65,13 +65,18 @@ def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path)
 @pytest.mark.usefixtures("x64_restored")
 def test_peers_records_every_setting_and_skips_what_is_not_installed(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("benchmarks._peers.is_installed", lambda package: package in ("optax", "isgd_optax"))
-    with jax.numpy_rank_promotion("allow"):
-        result = Peers(problem="ode", seconds=0.01, out=tmp_path, progress=False).run()
-    out = capsys.readouterr().out
-    assert out.count("is not installed") == 3
-    assert set(result["runs"]) == {"isgd-gn", "adam", "lbfgs", "isgd-adam"}
-    assert len(result["runs"]["adam"]) == 4
-    assert "seconds_to" in result["runs"]["isgd-gn"]["α by itself"]
+    study = Peers(
+        problem="ode", seconds=0.01, only=("isgd-gn", "lbfgs", "jinns, adam"), out=tmp_path, progress=False
+    )
+    result = study.run()
+    assert capsys.readouterr().out.count("is not installed") == 1
+    assert {name: len(settings) for name, settings in result["runs"].items()} == {"isgd-gn": 1, "lbfgs": 2}
+    run = result["runs"]["isgd-gn"]["α by itself"]
+    assert "seconds_to" in run
+    assert run["memory_mib"] > 0
+    assert run["curve"][-1][3] > 0  # gradients
+    monkeypatch.setattr("benchmarks.peers.run_setting", lambda *args, **options: pytest.fail("run again"))
+    assert json.loads(json.dumps(study.run()["runs"])) == json.loads(json.dumps(result["runs"]))
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -81,10 +86,11 @@ def test_peers_records_every_setting_and_skips_what_is_not_installed(tmp_path, c
     "make",
     [
         lambda loss: _peers.optimistix_levenberg_marquardt(loss, rtol=1e-3),
+        _peers.optimistix_bfgs,
         lambda loss: _peers.jaxopt_levenberg_marquardt(loss, damping=1e-2, geodesic=False),
         lambda loss: _peers.somax_gauss_newton(loss, policy="const", damping=1e-1),
     ],
-    ids=["optimistix", "jaxopt", "somax"],
+    ids=["optimistix", "optimistix BFGS", "jaxopt", "somax"],
 )
 def test_an_adapted_peer_lowers_the_loss(make):
     jax.config.update("jax_enable_x64", True)
