@@ -1,0 +1,132 @@
+"""One page of everything that was measured: the paper's artefacts beside ours, then the peers."""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import jinja2
+
+from benchmarks._files import Table, write_text
+from benchmarks.paper._claims import Claim
+
+RESULTS = Path(__file__).parent / "results"
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Artefact(Protocol):
+    """An experiment that can be reported: it makes NAME.json and NAME*.png in one folder."""
+
+    name: ClassVar[str]
+
+    def data(self, result: dict[str, Any]) -> Table:
+        """What was measured, as a table."""
+        ...
+
+    def claims(self, result: dict[str, Any]) -> list[Claim]:
+        """What the paper says beside it."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A recorded run of an artefact.
+
+    Args:
+      title: which of several runs of the same experiment it is.
+      command: what made it.
+      machine: device and versions.
+      figures: PNG files.
+      data: what was measured.
+      claims: the paper's beside it.
+    """
+
+    title: str
+    command: str
+    machine: str
+    figures: list[Path]
+    data: Table
+    claims: list[Claim]
+
+    def data_uris(self) -> list[tuple[str, str]]:
+        """Each figure's name and its content, for a page of one file."""
+        return [
+            (path.stem, "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode())
+            for path in self.figures
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """An experiment and its recorded runs.
+
+    Args:
+      name: of the experiment.
+      title: the first line of its documentation.
+      kind: ``"paper"`` or ``"peers"``.
+      runs: the recorded runs; those at paper scale first.
+    """
+
+    name: str
+    title: str
+    kind: Literal["paper", "peers"]
+    runs: list[Run]
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many of the first run's claims hold and how many do not."""
+        claims = self.runs[0].claims if self.runs else []
+        return {
+            verdict: sum(c.verdict == verdict for c in claims)
+            for verdict in ("holds", "does not hold", "not measured")
+        }
+
+
+def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> list[Section]:
+    """Every artefact with the runs that lie below ``results``, in folders or on their own."""
+    found = []
+    for kind in artefacts:
+        artefact = kind()
+        files = sorted(results.rglob(f"{artefact.name}.json"), key=lambda p: ("paper" not in str(p), str(p)))
+        runs = [_run(artefact, path) for path in files]
+        title = (kind.__doc__ or "").splitlines()[0].removesuffix(".")
+        found.append(Section(artefact.name, title, "peers" if artefact.name == "peers" else "paper", runs))
+    return found
+
+
+def _run(artefact: Artefact, path: Path) -> Run:
+    result = json.loads(path.read_text())
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    preset = result.get("preset")
+    return Run(
+        title=result.get("dataset") or (f"preset {preset}" if preset else "recorded run"),
+        command=result["command"],
+        machine=f"{result['device']}; {versions}",
+        figures=sorted(path.parent.glob(f"{artefact.name}*.png")),
+        data=artefact.data(result),
+        claims=artefact.claims(result),
+    )
+
+
+def write_report(found: Sequence[Section], folder: Path) -> tuple[Path, Path]:
+    """Writes report.html, which needs no other file, and report.md.
+
+    Args:
+      found: from :func:`sections`.
+      folder: where.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages = []
+    for name in ("report.html", "report.md"):
+        text = environment.get_template(f"{name}.jinja").render(sections=found)
+        write_text(folder / name, text)
+        pages.append(folder / name)
+    return pages[0], pages[1]
