@@ -48,6 +48,11 @@ class Case:
         return self.name or LABELS[self.experiment.optimizer]
 
     @property
+    def key(self) -> tuple[tuple[str, ...], str, int]:
+        """What tells it from the study's other runs."""
+        return self.panels, self.label, self.experiment.seed
+
+    @property
     def slug(self) -> str:
         """Its folder's name."""
         e = self.experiment
@@ -110,7 +115,7 @@ class Study:
         return Table(header, lines)
 
     def extra(self, folder: Path, places: dict[Path, Case]) -> dict[str, Any]:
-        """Further measurements for the JSON file, from the folders of the runs."""
+        """Further measurements for the JSON file, from the runs' folders; {} where those are missing."""
         del folder, places
         return {}
 
@@ -119,13 +124,22 @@ class Study:
         return self.out or Path("runs") / f"{self.name}-{self.preset}"
 
     def run(self) -> dict[str, Any]:
-        """Runs what is missing, writes NAME.json and the figures, and prints a table."""
+        """Runs what is missing, writes NAME.json and the figures, and prints a table.
+
+        What NAME.json holds already is kept, so that recorded results grow by seeds without their runs.
+        """
         folder = self.folder()
+        path = folder / f"{self.name}.json"
+        stored = _stored(path, self.preset)
+        known = {_key(row): row for row in stored.get("rows", [])}
         cases = [case for seed in self.seeds for case in self.cases(seed)]
         cases = [c for c in cases if not self.only or c.experiment.optimizer in self.only]
         rows, places = [], {}
         for i, case in enumerate(cases):
             place = folder / "runs" / case.slug
+            if case.key in known and not place.exists():
+                rows.append(known[case.key])
+                continue
             if self.progress:
                 print(f"[{i + 1}/{len(cases)}] {case.slug}", file=sys.stderr)
             experiment = dataclasses.replace(case.experiment, out=place, progress=self.progress)
@@ -136,17 +150,29 @@ class Study:
             rows.append(_row(case, summary, place))
             places[place] = case
         result = {
+            **stored,
             "command": command(),
             "preset": self.preset,
             **environment(),
             **self.extra(folder, places),
             "rows": rows,
         }
-        write_rows(folder / f"{self.name}.json", result)
+        write_rows(path, result)
         self.draw(result, folder)
         print(self.data(result))
         print(f"results in {folder}")
         return result
+
+
+def _stored(path: Path, preset: str) -> dict[str, Any]:
+    """The result on disk, if it is of this preset."""
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    return stored if stored.get("preset") == preset else {}
+
+
+def _key(row: dict[str, Any]) -> tuple[tuple[str, ...], str, int]:
+    """What tells a row from the others; that of its case."""
+    return tuple(row["panels"]), row["label"], row["seed"]
 
 
 def _row(case: Case, summary: dict[str, Any], place: Path) -> dict[str, Any]:

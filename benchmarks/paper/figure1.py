@@ -68,7 +68,7 @@ class Figure1(Study):
                 spectra.append({"panel": case.panels[0], "at": "start", **_spectra(experiment, None)})
             at = f"end of {LABELS[e.optimizer]}"
             spectra.append({"panel": case.panels[0], "at": at, **_spectra(experiment, trained)})
-        return {"spectra": spectra}
+        return {"spectra": spectra} if spectra else {}
 
     def draw(self, result: dict[str, Any], folder: Path) -> None:
         """Curves, solutions and spectra."""
@@ -76,7 +76,7 @@ class Figure1(Study):
         draw_curves(rows, folder / "figure1.png")
         exact = {panel: pinns.Poisson1D(solution) for panel, solution in SOLUTIONS.items()}
         draw_solutions(rows, exact, folder / "figure1-solutions.png")
-        draw_spectra(result["spectra"], folder / "figure1-spectra.png")
+        draw_spectra(result.get("spectra", []), folder / "figure1-spectra.png")
 
     def claims(self, result: dict[str, Any]) -> list[Claim]:
         """Which optimisers train, and the largest eigenvalues."""
@@ -94,7 +94,9 @@ class Figure1(Study):
                     )
                 )
         for panel, expected in LARGEST.items():
-            measured = {s["at"]: s["hessian_largest"] for s in result["spectra"] if s["panel"] == panel}
+            measured = {
+                s["at"]: s["hessian_largest"] for s in result.get("spectra", []) if s["panel"] == panel
+            }
             claims.append(
                 claim(
                     f"{panel}: largest eigenvalue {expected:.1e}",

@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import shutil
 import struct
 
 import jax
@@ -55,6 +57,13 @@ def test_a_study_trains_every_case_once_and_judges_the_paper(tmp_path, monkeypat
     monkeypatch.setattr(pinns, "fit", lambda *args, **options: pytest.fail("trained again"))
     again = study.run()
     assert json.loads(json.dumps(again["rows"])) == first["rows"]
+
+    shutil.rmtree(tmp_path / "runs")  # as in a clone: NAME.json alone is committed, and grows by seeds
+    recorded = study.run()
+    assert json.loads(json.dumps(recorded["rows"])) == first["rows"]
+    for other in ({"seeds": (0, 1)}, {"preset": "paper"}):
+        with pytest.raises(pytest.fail.Exception, match="trained again"):
+            dataclasses.replace(study, **other).run()
 
 
 def test_an_interrupted_study_says_how_to_go_on(tmp_path, monkeypatch, capsys):
