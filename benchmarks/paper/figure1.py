@@ -49,10 +49,10 @@ class Figure1(Study):
             solution=solution, optimizer=optimizer, preset=self.preset, seed=seed, **chosen
         )
         if optimizer == "isgd-gn":
-            return make(time_limit=30.0 if quick else 900.0)
+            return make(time_limit=60.0 if quick else 900.0)
         if optimizer.endswith("lbfgs"):
-            return make(steps=2_000 if quick else LBFGS_STEPS, dtype="float64")
-        return make(steps=6_000 if quick else PAPER_STEPS)
+            return make(steps=1_000 if quick else LBFGS_STEPS, dtype="float64")
+        return make(steps=4_000 if quick else PAPER_STEPS)
 
     def extra(self, folder: Path, places: dict[Path, Case]) -> dict[str, Any]:
         """The spectra before training and where Adam and Gauss–Newton ended, first seed."""
