@@ -48,7 +48,11 @@ def test_step_size_that_is_not_positive_and_finite(make, alpha):
         make(alpha)
 
 
-@pytest.mark.parametrize("learning_rate", ["0.1", None, [0.1, 0.2], np.ones(2), 1j, optax.sgd(0.1)], ids=str)
+@pytest.mark.parametrize(
+    "learning_rate",
+    ["0.1", None, [0.1, 0.2], np.ones(2), 1j, optax.sgd(0.1)],
+    ids=["text", "None", "list", "array", "complex", "optimiser"],
+)
 def test_step_size_of_a_wrong_type(learning_rate):
     with pytest.raises(TypeError, match="must be a number, an optax schedule or a LearningRateController"):
         implicit_step(optax.sgd(0.1), learning_rate)
@@ -81,7 +85,9 @@ def test_negative_number_of_steps_before_the_switch(number):
             make()
 
 
-@pytest.mark.parametrize("wrong", [0.1, None, optax.adam, lambda params: params], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [0.1, None, optax.adam, lambda params: params], ids=["number", "None", "factory", "function"]
+)
 def test_inner_that_is_no_transformation(wrong):
     with pytest.raises(
         TypeError, match=r"inner must be an optax gradient transformation, e\.g\. optax\.adam"
