@@ -70,6 +70,8 @@ class Experiment:
     """K0·K1, the iterations within implicit steps, instead of the preset's share."""
     reset_inner: bool = True
     """Start the inner solver of isgd-adam anew at every implicit step, or carry its state on."""
+    decay: bool | None = None
+    """Let Adam's learning rates fall by a cosine, or not, instead of the preset's choice."""
     momentum: float | None = None
     """μ of isgd-gn, the shift of its centre; of use with fresh points."""
     target: float | None = None
@@ -107,7 +109,14 @@ class Experiment:
             budget = dataclasses.replace(budget, inner_steps=self.inner_steps)
         if self.implicit_steps is not None:
             budget = dataclasses.replace(budget, implicit_iterations=self.implicit_steps)
+        if self.decay is not None:
+            budget = dataclasses.replace(budget, decay=self.decay)
         if not self.reset_inner:
+            if budget.decay:
+                raise ValueError(
+                    "no-reset-inner carries the step count of the inner learning rate, which has decayed to "
+                    "zero after the first implicit step; take --no-decay with it."
+                )
             if self.optimizer != "isgd-adam":
                 raise ValueError(f"no-reset-inner is an option of isgd-adam, not of {self.optimizer}.")
             budget = dataclasses.replace(budget, reset_inner=False)

@@ -34,6 +34,7 @@ class Algorithm1(Study):
                     inner_steps=inner_steps,
                     implicit_steps=max(inner_steps, round(share * total)),
                     reset_inner=reset,
+                    decay=False,
                 ),
                 f"K1 = {inner_steps}, {'reset' if reset else 'carried'}",
             )

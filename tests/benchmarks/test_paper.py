@@ -12,10 +12,11 @@ from flax import nnx
 from jax.flatten_util import ravel_pytree
 
 import pinns
-from benchmarks._experiments import Poisson1d
+from benchmarks._experiments import Ode, Poisson1d
 from benchmarks.paper import _digits, table2, theorem1
 from benchmarks.paper._cross_entropy import cross_entropy
 from benchmarks.paper._study import Case
+from benchmarks.paper.algorithm1 import Algorithm1
 from benchmarks.paper.figure1 import _spectra
 from benchmarks.paper.figure2 import Figure2
 from benchmarks.paper.figure5 import Figure5
@@ -87,6 +88,17 @@ def test_figure_2_compares_at_both_learning_rates_and_layers(preset):
     if preset == "paper":
         adam = next(c.experiment for c in cases if c.experiment.optimizer == "adam")
         assert adam.plan().budget.iterations == 120_000
+
+
+def test_algorithm_1_compares_fresh_and_carried_states_at_one_constant_rate():
+    cases = Algorithm1().cases(seed=0)
+    assert len({case.slug for case in cases}) == len(cases) == 18
+    budgets = [case.experiment.plan().budget for case in cases]
+    assert not any(budget.decay for budget in budgets)
+    assert {dataclasses.replace(b, reset_inner=True) for b in budgets[1::2]} == set(budgets[::2])
+    assert not any(budget.reset_inner for budget in budgets[1::2])
+    with pytest.raises(ValueError, match="no-decay"):
+        Ode(optimizer="isgd-adam", reset_inner=False).plan()
 
 
 def test_slugs_are_plain_and_tell_cases_apart():
