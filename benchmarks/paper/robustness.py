@@ -76,7 +76,9 @@ class Robustness:
                     rows.append(cell | self._sweep(name, optimizer, seed))
                     write_rows(path, {**head, **environment(), "rows": rows})
                     print(json.dumps(rows[-1], ensure_ascii=False), file=sys.stderr)
-        result = {**head, **environment(), "rows": rows}
+        counts = sorted({row["steps"] for row in rows if not row["optimizer"].startswith("isgd-gn")})
+        title = f"after {' or '.join(f'{count:,}' for count in counts)} gradients"
+        result = {**head, "dataset": title, **environment(), "rows": rows}
         write_rows(path, result)
         draw(result, folder / "robustness.png")
         print(self.data(result))
@@ -135,10 +137,12 @@ class Robustness:
         """Median errors over the seeds for every α."""
         rows = result["rows"]
         lines = [
-            [problem, LABELS[optimizer], *map(number, medians(rows, problem, optimizer))]
-            for problem, optimizer in dict.fromkeys((r["problem"], r["optimizer"]) for r in rows)
+            [problem, LABELS[optimizer], f"{steps:,}", *map(number, medians(rows, problem, optimizer))]
+            for problem, optimizer, steps in dict.fromkeys(
+                (r["problem"], r["optimizer"], r["steps"]) for r in rows
+            )
         ]
-        return Table(["problem", "optimizer", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
+        return Table(["problem", "optimizer", "steps", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
 
     @staticmethod
     def claims(result: dict[str, Any]) -> list[Claim]:
