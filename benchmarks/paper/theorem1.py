@@ -239,24 +239,20 @@ class Theorem1:
                 )
             )
         widest = [row for row in rows if row["width"] == max(r["width"] for r in rows)]
-        share = min(
-            run["smallest"] / value
+        at_widest = [
+            (run, value)
             for row in widest
-            for run, value in zip(row["runs"], smallest, strict=True)
             if row["covered"]
-        )
+            for run, value in zip(row["runs"], smallest, strict=True)
+        ]
+        share = min(run["smallest"] / value for run, value in at_widest)
+        defect = max(run["defect"] / value for run, value in at_widest)
         claims.append(
             claim(
                 "Lemma 4: λ_min(H(n)) ≥ λ₀/2",
                 f"at least {number(share)} λ₀ at m = {widest[0]['width']:,} and the theorem's α",
                 share >= 0.5,
             )
-        )
-        defect = max(
-            run["defect"] / value
-            for row in widest
-            for run, value in zip(row["runs"], smallest, strict=True)
-            if row["covered"]
         )
         claims.append(
             claim(
