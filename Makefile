@@ -15,7 +15,7 @@ demo: .venv/installed ## solve the multi-scale Poisson problem with ISGD, Adam a
 	$(BIN)/python -m benchmarks demo
 
 test: .venv/installed ## the default tests, doctests and notebooks
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal
+	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: .venv/installed ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

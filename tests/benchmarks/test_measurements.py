@@ -1,10 +1,12 @@
+import concurrent.futures
 import json
+import multiprocessing
 
 import jax
 import numpy as np
 import pytest
 
-from benchmarks import _peers
+from benchmarks import _peer_run, _peers
 from benchmarks.derivatives import Derivatives
 from benchmarks.fit_rate import FitRate
 from benchmarks.kernel import Kernel
@@ -60,6 +62,15 @@ def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path)
         np.testing.assert_allclose(panel["median_ratio"], 1, atol=1e-3)
         np.testing.assert_allclose(panel["loss_decay"]["predicted"], panel["loss_decay"]["actual"], rtol=1e-5)
     assert (tmp_path / "contraction.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_childs_memory_is_its_own_not_its_parents():
+    ballast = np.ones(2**27)  # 1 GiB, touched
+    parent = _peer_run._peak_mib()
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        child = pool.submit(_peer_run._peak_mib).result()
+    assert 0 < child < parent - ballast.nbytes / 2**21
 
 
 @pytest.mark.usefixtures("x64_restored")
