@@ -180,7 +180,7 @@ def medians(rows: list[dict[str, Any]], problem: str, optimizer: str) -> list[fl
 def draw(result: dict[str, Any], path: Path) -> None:
     """A panel for each problem, a curve for each optimiser; divergence as a cross on the upper edge."""
     rows = result["rows"]
-    problems = list(dict.fromkeys(row["problem"] for row in rows))
+    problems = [name for name in PROBLEMS if any(row["problem"] == name for row in rows)]
     columns = min(4, len(problems))
     lines = -(-len(problems) // columns)
     figure, axes = plt.subplots(
