@@ -11,6 +11,8 @@ from benchmarks.paper._figures import draw_curves
 from benchmarks.paper._study import Case, Study, select
 
 INNER_STEPS = (10, 100, 1000)
+TOTALS = {"quick": 4_000, "paper": 102_000}  # K0·K1 + K2; the latter is Table 1's
+MARGIN = 2  # Adam at a constant rate ends somewhere in a band of oscillations
 SHARES = {"2 % in implicit steps": 0.02, "half": 0.5, "all": 1.0}
 
 
@@ -22,7 +24,7 @@ class Algorithm1(Study):
 
     def cases(self, seed: int) -> list[Case]:
         """The ODE with ε = 2 at α = 0.5, every choice."""
-        total = 4_000 if self.preset == "quick" else 102_000
+        total = TOTALS[self.preset]
         return [
             Case(
                 (panel,),
@@ -48,8 +50,9 @@ class Algorithm1(Study):
         draw_curves(result["rows"], folder / "algorithm1.png")
 
     def claims(self, result: dict[str, Any]) -> list[Claim]:
-        """Whether Table 1's total suffices, by its reading; and which inner state is better."""
-        found, wins = [], []
+        """Whether the total suffices, by its reading; and which inner state is better."""
+        found, pairs = [], []
+        total = f"{TOTALS[result['preset']]:,}"
         for panel in SHARES:
             errors = {}
             for inner_steps in INNER_STEPS:
@@ -57,23 +60,23 @@ class Algorithm1(Study):
                     runs = select(result["rows"], panel, label=f"K1 = {inner_steps}, {state}")
                     errors[inner_steps, state] = [run["rel_l2"] for run in runs]
                 if errors[inner_steps, "reset"] and errors[inner_steps, "carried"]:
-                    wins.append(
-                        median(errors[inner_steps, "reset"]) <= median(errors[inner_steps, "carried"])
-                    )
+                    pairs.append([median(errors[inner_steps, state]) for state in ("reset", "carried")])
             medians = [median(values) for values in errors.values() if values]
             shown = ", ".join(f"K1 = {k}, {s}: {spread(v)}" for (k, s), v in errors.items() if v)
             found.append(
                 claim(
-                    f"Table 1's total trains the ODE with ε = 2, read as: {panel}",
+                    f"a total of {total} trains the ODE with ε = 2 whatever K1, read as: {panel}",
                     shown,
                     max(medians) <= TRAINED if medians else None,
                 )
             )
+        better = sum(MARGIN * fresh < carried for fresh, carried in pairs)
+        worse = sum(MARGIN * carried < fresh for fresh, carried in pairs)
         found.append(
             claim(
-                "Algorithm 1 starts its inner Adam at k = 0, which reads as a fresh state; it serves better",
-                f"a fresh one ends with the smaller error in {sum(wins)} of {len(wins)} cases",
-                sum(wins) > len(wins) / 2 if wins else None,
+                "Algorithm 1 starts its inner Adam anew at every step: as good as carrying its state on",
+                f"at the end better by more than {MARGIN}× in {better} and worse in {worse} of {len(pairs)} cases",
+                worse == 0 if pairs else None,
             )
         )
         return found
