@@ -29,7 +29,7 @@ class TwoDimensionalStudy(Study):
             ALPHAS,
             make,
             steps=1_500 if quick else None,
-            gauss_newton={"time_limit": 30.0 if quick else 600.0},
+            gauss_newton={"time_limit": 20.0 if quick else 600.0},
         )
 
     def draw(self, result: dict[str, Any], folder: Path) -> None:
