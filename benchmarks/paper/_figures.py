@@ -60,7 +60,8 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
             if label not in labels:
                 handles.append(handle)
                 labels.append(label)
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 + 2 * len(panels)))
+    columns = min(len(labels), round(1.5 * len(panels)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -122,7 +123,8 @@ def draw_solutions(rows: list[dict[str, Any]], exact: Mapping[str, Problem], pat
     axes[0, 0].set_ylabel("solution")
     axes[1, 0].set_ylabel("absolute error")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 + 2 * len(panels)))
+    columns = min(len(labels), round(1.5 * len(panels)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
