@@ -75,7 +75,7 @@ class Algorithm1(Study):
         found.append(
             claim(
                 "Algorithm 1 starts its inner Adam anew at every step: as good as carrying its state on",
-                f"in the end {MARGIN}× better in {better} and {MARGIN}× worse in {worse} of {len(pairs)} cases",
+                f"in the end {MARGIN}× better in {better}, {MARGIN}× worse in {worse} of {len(pairs)} cases",
                 worse == 0 if pairs else None,
             )
         )
