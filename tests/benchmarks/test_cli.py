@@ -173,6 +173,7 @@ def test_a_folder_of_another_run_is_refused(cli, tmp_path):
         cli("run", "ode", "--optimizer", "sgd", "--steps", "2", "--out", tmp_path, "--no-progress")
 
 
+@pytest.mark.slow  # three processes that compile; tests/pinns/test_resume.py has the same at a small scale
 def test_killed_run_resumes_to_the_figures_of_an_undisturbed_one(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "run", "ode", "--optimizer", "isgd-adam", "--no-progress"]
     command += ["--steps", "1000", "--checkpoint-seconds", "0", "--out"]
