@@ -24,6 +24,12 @@ def write_rows(path: Path, value: dict[str, Any]) -> None:
     write_text(path, head.replace('"rows": []', f'"rows": [\n{rows}\n  ]') + "\n")
 
 
+def stored_result(path: Path, **identity: Any) -> dict[str, Any]:
+    """The result on disk, {} if there is none or one of another identity."""
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    return stored if all(stored.get(key) == value for key, value in identity.items()) else {}
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes ``text``, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Experiment, Preset
-from benchmarks._files import Table, write_rows
+from benchmarks._files import Table, stored_result, write_rows
 from benchmarks._train import train
 from benchmarks.paper._claims import Claim, spread
 
@@ -130,11 +130,13 @@ class Study:
         """
         folder = self.folder()
         path = folder / f"{self.name}.json"
-        stored = _stored(path, self.preset)
+        stored = stored_result(path, preset=self.preset)
         known = {_key(row): row for row in stored.get("rows", [])}
         cases = [case for seed in self.seeds for case in self.cases(seed)]
         cases = [c for c in cases if not self.only or c.experiment.optimizer in self.only]
-        rows, places = [], {}
+        asked = {case.key for case in cases}
+        rows = [row for key, row in known.items() if key not in asked]  # nothing recorded is lost
+        places = {}
         for i, case in enumerate(cases):
             place = folder / "runs" / case.slug
             if case.key in known and not place.exists():
@@ -162,12 +164,6 @@ class Study:
         print(self.data(result))
         print(f"results in {folder}")
         return result
-
-
-def _stored(path: Path, preset: str) -> dict[str, Any]:
-    """The result on disk, if it is of this preset."""
-    stored = json.loads(path.read_text()) if path.exists() else {}
-    return stored if stored.get("preset") == preset else {}
 
 
 def _key(row: dict[str, Any]) -> tuple[tuple[str, ...], str, int]:

@@ -16,7 +16,7 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Preset
-from benchmarks._files import Table, write_rows
+from benchmarks._files import Table, stored_result, write_rows
 from benchmarks.paper._claims import Claim, claim, median
 from benchmarks.paper._cross_entropy import cross_entropy
 from benchmarks.paper._digits import Digits, bundled_digits, mnist
@@ -82,7 +82,7 @@ class Table2:
         digits = mnist(self.mnist_folder) if chosen == "mnist" else bundled_digits()
         path = folder / "table2.json"
         head = {"dataset": digits.name, "checksum": digits.checksum, "seeds": self.seeds}
-        rows = _stored(path, digits.checksum)
+        rows = stored_result(path, checksum=digits.checksum).get("rows", [])
         for seed in self.seeds:
             for batch in self.batches:
                 for name in self.only:
@@ -138,14 +138,6 @@ class Table2:
                         )
                     )
         return claims
-
-
-def _stored(path: Path, checksum: str) -> list[dict[str, Any]]:
-    """The rows that are on disk for the same images."""
-    if not path.exists():
-        return []
-    stored = json.loads(path.read_text())
-    return stored["rows"] if stored["checksum"] == checksum else []
 
 
 def _train(digits: Digits, optimizer: str, batch: int, seed: int) -> dict[str, Any]:

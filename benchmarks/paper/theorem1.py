@@ -1,7 +1,6 @@
 """Theorem 1: linear convergence of IGD on a wide two-layer network (Eqs. 13 to 18 and 27)."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Preset
-from benchmarks._files import Table, write_rows
+from benchmarks._files import Table, stored_result, write_rows
 from benchmarks.paper._claims import Claim, claim, number, spread
 from isgd_optax import ImplicitStepState, LeastSquares, Residual, gauss_newton, implicit_step
 
@@ -85,7 +84,7 @@ class Theorem1:
             **environment(),
         }
         path = folder / "theorem1.json"
-        stored = _stored(path, {k: head[k] for k in (*_SETTINGS, "lambda_min")})
+        stored = stored_result(path, **{k: head[k] for k in (*_SETTINGS, "lambda_min")}).get("rows", [])
         rows: list[dict[str, Any]] = []
         for width in widths:
             for alpha in (within, 1.0, 100.0):
@@ -277,14 +276,6 @@ class Theorem1:
                 bool(abs(slope + 0.5) < 0.1),
             ),
         ]
-
-
-def _stored(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows on disk of the same settings."""
-    if not path.exists():
-        return []
-    stored = json.loads(path.read_text())
-    return stored["rows"] if all(stored.get(k) == v for k, v in settings.items()) else []
 
 
 def _data(seed: int, num_points: int, dim: int) -> tuple[jax.Array, jax.Array]:

@@ -62,6 +62,8 @@ def test_a_study_trains_every_case_once_and_judges_the_paper(tmp_path, monkeypat
     shutil.rmtree(tmp_path / "runs")  # as in a clone: NAME.json alone is committed, and grows by seeds
     recorded = study.run()
     assert json.loads(json.dumps(recorded["rows"])) == first["rows"]
+    other = dataclasses.replace(study, only=("no optimiser",)).run()  # what was not asked for stays
+    assert json.loads(json.dumps(other["rows"])) == first["rows"]
     for other in ({"seeds": (0, 1)}, {"preset": "paper"}):
         with pytest.raises(pytest.fail.Exception, match="trained again"):
             dataclasses.replace(study, **other).run()
