@@ -114,9 +114,9 @@ class Study:
         header = ["panel", "optimizer", "dtype", "rel. L2", "max error", "gradients", "seconds", "stopped"]
         return Table(header, lines)
 
-    def extra(self, folder: Path, places: dict[Path, Case]) -> dict[str, Any]:
-        """Further measurements for the JSON file, from the runs' folders; {} where those are missing."""
-        del folder, places
+    def extra(self, stored: dict[str, Any], places: dict[Path, Case]) -> dict[str, Any]:
+        """Further measurements for the JSON file: those it holds already, and those of these runs' folders."""
+        del stored, places
         return {}
 
     def folder(self) -> Path:
@@ -156,7 +156,7 @@ class Study:
             "command": command(),
             "preset": self.preset,
             **environment(),
-            **self.extra(folder, places),
+            **self.extra(stored, places),
             "rows": rows,
         }
         write_rows(path, result)

@@ -54,21 +54,22 @@ class Figure1(Study):
             return make(steps=1_000 if quick else LBFGS_STEPS, dtype="float64")
         return make(steps=4_000 if quick else PAPER_STEPS)
 
-    def extra(self, folder: Path, places: dict[Path, Case]) -> dict[str, Any]:
+    def extra(self, stored: dict[str, Any], places: dict[Path, Case]) -> dict[str, Any]:
         """The spectra before training and where Adam and Gauss–Newton ended, first seed."""
         jax.config.update("jax_enable_x64", True)
-        spectra = []
+        spectra = {(s["panel"], s["at"]): s for s in stored.get("spectra", [])}
         for place, case in places.items():
-            e = case.experiment
+            e, panel = case.experiment, case.panels[0]
             if e.seed != self.seeds[0] or e.optimizer not in ("adam", "isgd-gn"):
                 continue
             experiment = dataclasses.replace(e, dtype="float64")
             trained = np.load(place / "prediction.npz")["params"]
+            measured = {f"end of {LABELS[e.optimizer]}": trained}
             if e.optimizer == "isgd-gn":
-                spectra.append({"panel": case.panels[0], "at": "start", **_spectra(experiment, None)})
-            at = f"end of {LABELS[e.optimizer]}"
-            spectra.append({"panel": case.panels[0], "at": at, **_spectra(experiment, trained)})
-        return {"spectra": spectra} if spectra else {}
+                measured = {"start": None, **measured}
+            for at, params in measured.items():
+                spectra[panel, at] = {"panel": panel, "at": at, **_spectra(experiment, params)}
+        return {"spectra": list(spectra.values())} if spectra else {}
 
     def draw(self, result: dict[str, Any], folder: Path) -> None:
         """Curves, solutions and spectra."""

@@ -17,7 +17,7 @@ from benchmarks.paper import _digits, table2, theorem1
 from benchmarks.paper._cross_entropy import cross_entropy
 from benchmarks.paper._study import Case
 from benchmarks.paper.algorithm1 import Algorithm1
-from benchmarks.paper.figure1 import _spectra
+from benchmarks.paper.figure1 import Figure1, _spectra
 from benchmarks.paper.figure2 import Figure2
 from benchmarks.paper.figure5 import Figure5
 from benchmarks.paper.robustness import ALPHAS, Robustness
@@ -115,6 +115,15 @@ def test_a_carried_state_that_serves_better_is_seen():
     reading = "a total of 4,000 trains the ODE with ε = 2 whatever K1, read as: "
     assert judged(0.3, 0.01)[reading + "all"] == "does not hold"
     assert judged(0.3, 0.01)[reading + "half"] == "not measured"
+
+
+def test_spectra_recorded_without_their_runs_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.paper.figure1._spectra", lambda experiment, params: {"now": True})
+    np.savez(tmp_path / "prediction.npz", params=np.zeros(3))
+    recorded = {"spectra": [{"panel": "u_L", "at": at} for at in ("start", "end of Adam")]}
+    adam = next(c for c in Figure1().cases(seed=0) if c.experiment.optimizer == "adam")
+    spectra = Figure1().extra(recorded, {tmp_path: adam})["spectra"]
+    assert spectra == [{"panel": "u_L", "at": "start"}, {"panel": "u_L", "at": "end of Adam", "now": True}]
 
 
 def test_slugs_are_plain_and_tell_cases_apart():
