@@ -115,7 +115,7 @@ class Study:
         return Table(header, lines)
 
     def extra(self, stored: dict[str, Any], places: dict[Path, Case]) -> dict[str, Any]:
-        """Further measurements for the JSON file: those it holds already, and those of these runs' folders."""
+        """Further measurements for the JSON file: those it holds, and those of these runs' folders."""
         del stored, places
         return {}
 
