@@ -135,20 +135,15 @@ def test_every_experiment_has_a_gauss_newton_plan_that_ends(experiment, preset):
     assert longer.setting() == plan.setting()  # the same run goes on
 
 
-def test_gauss_newton_stops_at_its_target(cli, tmp_path):
-    cli("run", "ode", "--optimizer", "isgd-gn", "--target", "0.5", "--out", tmp_path, "--no-progress")
+def test_gauss_newton_stops_at_its_target_and_samples_as_told(cli, tmp_path):
+    words = ["--sampling", "sobol", "--resample-every", "2", "--momentum", "0.5", "--target", "0.5"]
+    cli("run", "ode", "--optimizer", "isgd-gn", *words, "--out", tmp_path, "--no-progress")
+    plan = read(tmp_path / "config.json")["plan"]
+    assert (plan["sampling"], plan["resample_every"], plan["budget"]["momentum"]) == ("sobol", 2, 0.5)
     summary = read(tmp_path / "summary.json")
     assert summary["stop_reason"] == "target"
     assert summary["rel_l2"] <= 0.5
     assert summary["dtype"] == "float64"
-
-
-def test_sampling_options_reach_the_run(cli, tmp_path):
-    words = ["--sampling", "sobol", "--resample-every", "2", "--momentum", "0.5", "--steps", "4"]
-    cli("run", "ode", "--optimizer", "isgd-gn", *words, "--out", tmp_path, "--no-progress")
-    plan = read(tmp_path / "config.json")["plan"]
-    assert (plan["sampling"], plan["resample_every"], plan["budget"]["momentum"]) == ("sobol", 2, 0.5)
-    assert read(tmp_path / "summary.json")["num_steps"] == 4
 
 
 def test_demo_ends_with_a_table_and_figures(cli, tmp_path, capsys):

@@ -10,11 +10,8 @@ from isgd_optax import implicit_step, isgd_adam, isgd_lbfgs
 
 
 @pytest.fixture(autouse=True)
-def quick_compilation():
-    """Most of these tests compile for longer than they run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def _quick(quick_compilation):
+    """For all of these tests."""
 
 
 SOLVERS = {

@@ -12,12 +12,9 @@ from pinns import MLP, SingularlyPerturbedODE, fit
 matplotlib.use("Agg")
 
 
-@pytest.fixture
-def quick_compilation():
-    """For tests that compile for longer than they run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+@pytest.fixture(autouse=True)
+def _quick(quick_compilation):
+    """For all of these tests."""
 
 
 @pytest.fixture

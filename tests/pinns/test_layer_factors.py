@@ -27,7 +27,7 @@ from pinns import (
     second_derivatives,
 )
 
-pytestmark = pytest.mark.usefixtures("x64", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("x64")
 OPTIONS = {"dtype": jnp.float64, "rngs": nnx.Rngs(0)}
 WIDE = [80, 80]  # wide enough for products of factors to be cheaper than the layer's rows
 

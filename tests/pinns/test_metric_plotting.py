@@ -10,7 +10,6 @@ from pinns.metric import exact_values, predict
 from pinns.metric import test_points as points_of
 
 PNG = b"\x89PNG\r\n\x1a\n"
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,6 @@ from flax import nnx
 from isgd_optax import implicit_step, isgd_adam, isgd_lbfgs, switch_after
 from pinns import Box, Condition, Problem, SingularlyPerturbedODE
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SOLVERS = {
     "adam": lambda: optax.adam(1e-2),
     "momentum": lambda: optax.sgd(1e-3, momentum=0.9),
