@@ -130,7 +130,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
             if values and values[-1] is not None:
                 axis.plot(values, errors, **style)
     axes[0].set(xlabel="seconds of training", ylabel="relative L2 error", yscale="log")
-    axes[1].set(xlabel="gradient evaluations, where they are counted", xscale="symlog")
+    axes[1].set(xlabel="gradient evaluations, where they are counted", xscale="symlog", xlim=(0, None))
     for axis in axes:
         axis.grid(alpha=0.3)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)

@@ -75,6 +75,7 @@ def test_a_childs_memory_is_its_own_not_its_parents():
 
 @pytest.mark.usefixtures("x64_restored")
 def test_peers_records_its_runs_and_skips_what_is_not_installed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # of the run's own process
     monkeypatch.setattr("benchmarks._peers.is_installed", lambda package: package in ("optax", "isgd_optax"))
     study = Peers(problem="ode", seconds=0.01, only=("isgd-gn", "jinns, adam"), out=tmp_path, progress=False)
     result = study.run()
