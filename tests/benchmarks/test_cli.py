@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks._experiments import Helmholtz, HelmholtzPeriodic, Ode, Poisson1d, Poisson2d, Regression
 from benchmarks._optimizers import NAMES, Budget, make_optimizer
+from isgd_optax import LeastSquares, Residual
 
 EXPERIMENTS = {
     "ode": Ode,
@@ -36,8 +37,28 @@ def test_list_names_every_experiment(cli, capsys):
         assert name in out
 
 
-@pytest.mark.parametrize("optimizer", NAMES)
-def test_every_optimizer_leaves_its_results(cli, tmp_path, optimizer):
+@pytest.mark.parametrize("name", NAMES)
+def test_every_optimizer_lowers_a_loss_within_its_budget(name):
+    points = jax.numpy.linspace(0.0, 2.0, 5)
+    loss = LeastSquares(Residual(lambda p, x: p * x - x / 2 + 0.1 * (p * x) ** 2, points))
+    rates = dict.fromkeys(("learning_rate", "inner_learning_rate", "outer_learning_rate"), 0.1)
+    budget = Budget(30, 20, inner_steps=10, **rates)
+    solver, num_steps = make_optimizer(name, budget)
+    assert num_steps == {"isgd-gn": 2, "isgd-gn-constant": 2}.get(name, 12 if name.startswith("isgd") else 30)
+
+    def step(carry, _):
+        params, state = carry
+        value, grad = jax.value_and_grad(loss)(params)
+        updates, state = solver.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+        return (params + updates, state), None
+
+    start = jax.numpy.asarray(2.0)
+    (end, _), _ = jax.jit(lambda p: jax.lax.scan(step, (p, solver.init(p)), length=num_steps))(start)
+    assert loss(end) < 0.5 * loss(start)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "isgd-lbfgs", "isgd-gn"])
+def test_a_run_leaves_its_results(cli, tmp_path, optimizer):
     cli("run", "ode", "--optimizer", optimizer, "--steps", "20", "--out", tmp_path, "--no-progress")
     summary = read(tmp_path / "summary.json")
     assert set(summary) >= SUMMARY

@@ -136,6 +136,8 @@ def test_slugs_are_plain_and_tell_cases_apart():
 def test_spectra_are_those_of_the_jacobian_and_of_the_given_parameters(monkeypatch):
     monkeypatch.setattr("benchmarks.paper.figure1.LANCZOS", {"num_steps": 20, "num_probes": 1})
     jax.config.update("jax_enable_x64", True)
+    plan = dataclasses.replace(Poisson1d(optimizer="isgd-gn").plan(), hidden=(12, 12))
+    monkeypatch.setattr(Poisson1d, "preset_plan", lambda self: plan)
     experiment = Poisson1d(optimizer="isgd-gn", dtype="float64")
     start = _spectra(experiment, None)
     problem, model = experiment.problem(), experiment.model()
