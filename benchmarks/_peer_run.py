@@ -40,7 +40,7 @@ def run_setting(
     peer, key = peers()[name], jax.random.key(seed)
     model = pinns.MLP(1, hidden, 1, dtype=jnp.float64, rngs=nnx.Rngs(seed))
     if peer.most_parameters is not None and pinns.num_parameters(model) > peer.most_parameters:
-        return {"skipped": f"needs a matrix of {pinns.num_parameters(model):,} × as many"}
+        return {"skipped": f"needs a matrix of {pinns.num_parameters(model):,} rows and columns"}
     before = _peak_mib()
     points = problem.sample(key, method=sampling, dtype=jnp.float64)
     if isinstance(peer, WholeLibrary):

@@ -4,9 +4,11 @@ import concurrent.futures
 import dataclasses
 import json
 import multiprocessing
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import jax
 import matplotlib.pyplot as plt
 
 from benchmarks import _peers
@@ -41,6 +43,7 @@ class Peers:
         folder = self.out or Path("runs/peers") / f"{self.problem}-seed={self.seed}-{self.seconds:g}s"
         problem, hidden, _ = PROBLEMS[self.problem]
         runs: dict[str, dict[str, Any]] = {}
+        skipped: dict[str, str] = {}
         for name, peer in peers().items():
             if self.only and name not in self.only:
                 continue
@@ -50,7 +53,8 @@ class Peers:
             for setting in peer.settings:
                 record = self._stored_or_run(folder, name, setting)
                 if "skipped" in record:
-                    print(f"{name}: skipped, {record['skipped']}")
+                    skipped[f"{name}, {setting}"] = record["skipped"]
+                    print(f"{name}, {setting}: skipped, {record['skipped']}")
                 else:
                     runs.setdefault(name, {})[setting] = record
         result = {
@@ -59,6 +63,7 @@ class Peers:
             "problem": repr(problem),
             "hidden": hidden,
             "runs": runs,
+            "skipped": skipped,
             **environment(),
         }
         write_json(folder / "peers.json", result)
@@ -76,7 +81,11 @@ class Peers:
         context = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
             options = {"seconds": self.seconds, "seed": self.seed, "progress": self.progress}
-            record = pool.submit(run_setting, self.problem, name, setting, **options).result()
+            try:
+                record = pool.submit(run_setting, self.problem, name, setting, **options).result()
+            except (BrokenProcessPool, jax.errors.JaxRuntimeError) as error:
+                # Mostly for want of memory: the others go on, and a later run tries again.
+                return {"skipped": f"{type(error).__name__}: {error}"[:300]}
         write_json(path, {"identity": identity, **record})
         return json.loads(path.read_text())
 
@@ -102,6 +111,8 @@ class Peers:
                 ]
             )
         reach = [f"s to {t:g}" for t in THRESHOLDS]
+        for setting, reason in result.get("skipped", {}).items():
+            rows.append([setting, reason, *["—"] * (4 + len(THRESHOLDS))])
         return Table(["optimizer", "best setting", "rel. L2", "over ours", "steps", "MiB", *reach], rows)
 
     @staticmethod

@@ -1,6 +1,7 @@
 import concurrent.futures
 import json
 import multiprocessing
+from concurrent.futures.process import BrokenProcessPool
 
 import jax
 import numpy as np
@@ -88,6 +89,31 @@ def test_peers_records_its_runs_and_skips_what_is_not_installed(tmp_path, capsys
     monkeypatch.setattr("benchmarks.peers.run_setting", lambda *args, **options: pytest.fail("run again"))
     assert json.loads(json.dumps(study.run()["runs"])) == json.loads(json.dumps(result["runs"]))
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("x64_restored")
+def test_a_peer_that_runs_out_of_memory_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
+    class Killed(concurrent.futures.Executor):
+        def __init__(self, workers, mp_context):
+            pass
+
+        def submit(self, function, problem, name, *args, **options):
+            future = concurrent.futures.Future()
+            if name == "optimistix BFGS":
+                future.set_exception(BrokenProcessPool("terminated abruptly"))
+            else:
+                times = dict.fromkeys(_peer_run.THRESHOLDS)
+                future.set_result(
+                    {"rel_l2": 0.5, "num_steps": 1, "seconds_to": times, "curve": [[0, 0.5, 1, 1]]}
+                )
+            return future
+
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Killed)
+    study = Peers(problem="ode", only=("optimistix BFGS", "isgd-gn"), out=tmp_path, progress=False)
+    result = study.run()
+    assert list(result["runs"]) == ["isgd-gn"]
+    assert result["skipped"] == {"optimistix BFGS, defaults": "BrokenProcessPool: terminated abruptly"}
+    assert "terminated" in str(Peers.data(result))
 
 
 def test_each_peer_is_shown_with_its_best_setting():
