@@ -106,7 +106,8 @@ def hessian_spectrum(
     Args:
       value_fn: L; any loss.
       params: where, P numbers in all.
-      key: a JAX random key, for the probe vectors.
+      key: a JAX random key, for the probe vectors; not the one that the parameters were initialised with,
+        since the density is right only for probes independent of them.
       num_steps: Lanczos steps, at most P.
       num_probes: random vectors to average the density over.
 
