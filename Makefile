@@ -1,5 +1,7 @@
 # Each target sets up what it needs: a virtual environment in .venv, filled by plain pip.
 PYTHON ?= python3
+# Processes of the default tests; each takes up to 5 GiB.
+WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: demo test test-slow lint format clean
@@ -15,7 +17,7 @@ demo: .venv/installed ## solve the multi-scale Poisson problem with ISGD, Adam a
 	$(BIN)/python -m benchmarks demo
 
 test: .venv/installed ## the default tests, doctests and notebooks
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
 
 test-slow: .venv/installed ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -9,7 +9,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 @pytest.fixture
 def quick_compilation():
-    """Most tests compile for longer than they run."""
+    """For tests that compile for longer than they run; a long training takes longer with it."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)

@@ -9,11 +9,6 @@ from benchmarks.__main__ import main
 matplotlib.use("Agg")
 
 
-@pytest.fixture(autouse=True)
-def _quick(quick_compilation):
-    """For all of these tests but those of reproduction."""
-
-
 @pytest.fixture
 def cli():
     """``cli(*words)`` runs ``python -m benchmarks words``."""

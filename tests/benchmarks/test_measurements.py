@@ -23,7 +23,7 @@ def x64_restored():
     jax.config.update("jax_enable_x64", False)
 
 
-@pytest.mark.usefixtures("x64_restored")
+@pytest.mark.usefixtures("x64_restored", "quick_compilation")
 def test_stiff_quadratic_decays_as_equations_7_and_8_say(tmp_path):
     result = StiffQuadratic(num_alphas=5, max_steps=50, max_implicit_steps=20, out=tmp_path).run()
     assert [row["alpha"] for row in result["rows"]] == pytest.approx([1e-4, 1e-2, 1, 1e2, 1e4])
@@ -43,7 +43,7 @@ def test_stiff_quadratic_decays_as_equations_7_and_8_say(tmp_path):
         (Kernel(repeats=1, points=20), "kernel.json", "1-D, 4×50"),
     ],
 )
-@pytest.mark.usefixtures("x64_restored")
+@pytest.mark.usefixtures("x64_restored", "quick_compilation")
 def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key):
     with jax.numpy_rank_promotion("allow"):  # folx promotes ranks
         type(measurement)(**vars(measurement) | {"out": tmp_path}).run()
@@ -52,7 +52,7 @@ def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key):
     assert {"command", "device", "versions"} <= set(recorded)
 
 
-@pytest.mark.usefixtures("x64_restored")
+@pytest.mark.usefixtures("x64_restored", "quick_compilation")
 def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path):
     result = Contraction(steps=(0, 2), alphas=(1e-6,), out=tmp_path).run()
     assert [panel["step"] for panel in result["panels"]] == [0, 2]

@@ -10,11 +10,6 @@ import pytest
 from benchmarks.report import RESULTS
 
 
-@pytest.fixture
-def quick_compilation():
-    """Compiled as for a user."""
-
-
 def again(cli, recorded: Path, folder: Path):
     """Runs the command of a recorded result, its output elsewhere."""
     result = json.loads(recorded.read_text())
