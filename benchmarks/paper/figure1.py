@@ -52,7 +52,7 @@ class Figure1(Study):
             solution=solution, optimizer=optimizer, preset=self.preset, seed=seed, **chosen
         )
         if optimizer == "isgd-gn":
-            return make(time_limit=60.0 if quick else 900.0)
+            return make(time_limit=45.0 if quick else 900.0)
         if optimizer.endswith("lbfgs"):
             return make(steps=1_000 if quick else LBFGS_STEPS, dtype="float64")
         return make(steps=4_000 if quick else PAPER_STEPS)
