@@ -309,3 +309,21 @@ def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, mo
     assert (tmp_path / "robustness.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(Robustness, "_sweep", lambda *args: pytest.fail("trained again"))
     study.run()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "errors", "verdict"),
+    [
+        ("isgd-adam", [0.1] * 6 + [0.9], "holds"),
+        ("isgd-adam", [0.1] * 6 + [None], "does not hold"),
+        ("isgd-adam", [0.01] * 3 + [0.9] * 4, "does not hold"),
+        ("isgd-adam", [0.9] * 7, "not measured"),  # nothing is learned at any α
+        ("adam", [0.01] * 3 + [0.9] * 4, "holds"),
+        ("adam", [0.01] * 7, "does not hold"),
+        ("adam", [0.9] * 7, "not measured"),
+        ("sgd", [0.9] * 3 + [None] * 4, "holds"),
+    ],
+)
+def test_robustness_judges_stability_only_where_something_is_learned(optimizer, errors, verdict):
+    row = {"problem": "Helmholtz", "optimizer": optimizer, "steps": 1, "rel_l2": errors}
+    assert list(verdicts(Robustness.claims({"rows": [row]})).values()) == [verdict]
