@@ -50,6 +50,14 @@ class Run:
     data: Table
     claims: list[Claim]
 
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many of its claims hold and how many do not."""
+        return {
+            verdict: sum(c.verdict == verdict for c in self.claims)
+            for verdict in ("holds", "does not hold", "not measured")
+        }
+
     def data_uris(self) -> list[tuple[str, str]]:
         """Each figure's name and its content, for a page of one file."""
         return [
@@ -73,15 +81,6 @@ class Section:
     title: str
     kind: Literal["paper", "peers"]
     runs: list[Run]
-
-    @property
-    def verdicts(self) -> dict[str, int]:
-        """How many of the first run's claims hold and how many do not."""
-        claims = self.runs[0].claims if self.runs else []
-        return {
-            verdict: sum(c.verdict == verdict for c in claims)
-            for verdict in ("holds", "does not hold", "not measured")
-        }
 
 
 def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> list[Section]:

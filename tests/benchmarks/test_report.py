@@ -37,6 +37,14 @@ def test_every_recorded_run_has_its_command_figures_data_and_verdicts():
             assert section.kind == "peers" or run.claims
 
 
+def test_the_overview_has_a_row_for_every_run_of_the_papers_artefacts(pages):
+    overview = pages[0].read_text().split('id="overview"')[1].split("</table>")[0]
+    runs = [r for s in report.sections(_measurements.REPORTED) if s.kind == "paper" for r in s.runs]
+    assert overview.count('<tr><td><a href="#') == len(runs)
+    assert "not MNIST" in overview
+    assert "<td>MNIST</td>" in overview
+
+
 def test_a_result_that_is_missing_is_said_to_be(tmp_path):
     html, markdown = report.write_report(report.sections(_measurements.REPORTED, tmp_path), tmp_path / "out")
     assert markdown.read_text().count("No run is recorded") == len(_measurements.REPORTED)
