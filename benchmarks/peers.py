@@ -85,7 +85,7 @@ class Peers:
                 record = pool.submit(run_setting, self.problem, name, setting, **options).result()
             except (BrokenProcessPool, jax.errors.JaxRuntimeError) as error:
                 # Mostly for want of memory: the others go on, and a later run tries again.
-                return {"skipped": str(error).splitlines()[0].rsplit(": ", 1)[-1]}
+                return {"skipped": (str(error) or repr(error)).splitlines()[0].rsplit(": ", 1)[-1]}
         write_json(path, {"identity": identity, **record})
         return json.loads(path.read_text())
 
