@@ -78,12 +78,12 @@ def _array(values: list[float | None]) -> np.ndarray:
 
 
 def _draw_band(axis: Any, runs: list[dict[str, Any]], quantity: str, label: str) -> None:
-    color = COLORS.get(label)
     curves = [(_array(run["curve"]["num_gradients"]), _array(run["curve"][quantity])) for run in runs]
     grid = np.unique(np.concatenate([np.maximum(x, 1) for x, _ in curves]))
     # Beyond its end a run stays what it is: it stopped at its target, or diverged.
     values = np.array([np.interp(grid, np.maximum(x, 1), y) for x, y in curves])
-    axis.plot(grid, np.median(values, axis=0), color=color, label=label, linewidth=1.3)
+    (line,) = axis.plot(grid, np.median(values, axis=0), color=COLORS.get(label), label=label, linewidth=1.3)
+    color = line.get_color()  # of the cycle, where the label has none of its own
     if len(runs) > 1:
         axis.fill_between(grid, values.min(axis=0), values.max(axis=0), color=color, alpha=0.2, linewidth=0)
     for run, (x, y) in zip(runs, curves, strict=True):
