@@ -33,7 +33,7 @@ def test_the_stiff_quadratic_is_reproduced(cli, tmp_path):
                 np.testing.assert_allclose(new[key], old[key], rtol=tolerance["steps_rtol"])
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # the quadratic's reproduction stays in the default run
 def test_a_gauss_newton_training_is_reproduced(cli, tmp_path):
     folder = RESULTS / "ode-0.01-sobol-isgd-gn-seed2"
     recorded, now = again(cli, folder / "summary.json", tmp_path)
