@@ -24,7 +24,7 @@ class Claim:
 
 
 def claim(paper: str, ours: str, holds: bool | None) -> Claim:
-    """A claim that holds, does not, or (None) was not measured."""
+    """A claim that holds, does not, or (None) was not measured, or not so that it could be decided."""
     if holds is None:
         return Claim(paper, ours, "not measured")
     return Claim(paper, ours, "holds" if holds else "does not hold")

@@ -181,7 +181,7 @@ def _row(case: Case, summary: dict[str, Any], place: Path) -> dict[str, Any]:
     row = {
         "panels": case.panels,
         "label": case.label,
-        **{key: summary[key] for key in ("optimizer", "seed", "dtype", "alpha", *kept, "device")},
+        **{key: summary[key] for key in ("optimizer", "seed", "dtype", "alpha", *kept, "device", "command")},
         "curve": {c: [_short(history[i][c]) for i in keep] for c in columns},
     }
     stored = np.load(place / "prediction.npz")

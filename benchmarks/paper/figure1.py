@@ -71,7 +71,12 @@ class Figure1(Study):
             if e.optimizer == "isgd-gn":
                 measured = {"start": None, **measured}
             for at, params in measured.items():
-                spectra[panel, at] = {"panel": panel, "at": at, **_spectra(experiment, params)}
+                spectra[panel, at] = {
+                    "panel": panel,
+                    "at": at,
+                    "seed": e.seed,
+                    **_spectra(experiment, params),
+                }
         return {"spectra": list(spectra.values())} if spectra else {}
 
     def draw(self, result: dict[str, Any], folder: Path) -> None:

@@ -54,6 +54,7 @@ def test_a_study_trains_every_case_once_and_judges_the_paper(tmp_path, monkeypat
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     first = json.loads((tmp_path / "figure5.json").read_text())
     assert first["rows"][0]["curve"]["num_gradients"][-1] == 3000
+    assert all(row["command"] for row in first["rows"])  # rows of one file may come from several
 
     monkeypatch.setattr(pinns, "fit", lambda *args, **options: pytest.fail("trained again"))
     again = study.run()
@@ -62,8 +63,8 @@ def test_a_study_trains_every_case_once_and_judges_the_paper(tmp_path, monkeypat
     shutil.rmtree(tmp_path / "runs")  # as in a clone: NAME.json alone is committed, and grows by seeds
     recorded = study.run()
     assert json.loads(json.dumps(recorded["rows"])) == first["rows"]
-    other = dataclasses.replace(study, only=("no optimiser",)).run()  # what was not asked for stays
-    assert json.loads(json.dumps(other["rows"])) == first["rows"]
+    kept = dataclasses.replace(study, only=("no optimiser",)).run()  # what was not asked for stays
+    assert json.loads(json.dumps(kept["rows"])) == first["rows"]
     for other in ({"seeds": (0, 1)}, {"preset": "paper"}):
         with pytest.raises(pytest.fail.Exception, match="trained again"):
             dataclasses.replace(study, **other).run()
@@ -123,7 +124,10 @@ def test_spectra_recorded_without_their_runs_are_kept(tmp_path, monkeypatch):
     recorded = {"spectra": [{"panel": "u_L", "at": at} for at in ("start", "end of Adam")]}
     adam = next(c for c in Figure1().cases(seed=0) if c.experiment.optimizer == "adam")
     spectra = Figure1().extra(recorded, {tmp_path: adam})["spectra"]
-    assert spectra == [{"panel": "u_L", "at": "start"}, {"panel": "u_L", "at": "end of Adam", "now": True}]
+    assert spectra == [
+        {"panel": "u_L", "at": "start"},
+        {"panel": "u_L", "at": "end of Adam", "seed": 0, "now": True},
+    ]
 
 
 def test_slugs_are_plain_and_tell_cases_apart():
