@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import jinja2
 
 from benchmarks._files import Table, write_text
-from benchmarks.paper._claims import Claim
+from benchmarks.paper._claims import VERDICTS, Claim, Verdict
 
 RESULTS = Path(__file__).parent / "results"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -51,12 +51,9 @@ class Run:
     claims: list[Claim]
 
     @property
-    def verdicts(self) -> dict[str, int]:
-        """How many of its claims hold and how many do not."""
-        return {
-            verdict: sum(c.verdict == verdict for c in self.claims)
-            for verdict in ("holds", "does not hold", "not measured")
-        }
+    def verdicts(self) -> dict[Verdict, int]:
+        """How many of its claims have each verdict."""
+        return {verdict: sum(c.verdict == verdict for c in self.claims) for verdict in VERDICTS}
 
     def data_uris(self) -> list[tuple[str, str]]:
         """Each figure's name and its content, for a page of one file."""

@@ -3,9 +3,10 @@
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-Verdict = Literal["holds", "does not hold", "not measured"]
+Verdict = Literal["holds", "does not hold", "undecided", "not measured"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +24,19 @@ class Claim:
     verdict: Verdict
 
 
-def claim(paper: str, ours: str, holds: bool | None) -> Claim:
-    """A claim that holds, does not, or (None) was not measured, or not so that it could be decided."""
+def claim(paper: str, ours: str, holds: bool | None, *, decided: bool = True) -> Claim:
+    """What the paper says beside what was measured.
+
+    Args:
+      paper: what the paper says.
+      ours: what was measured.
+      holds: whether that bears it out; None where nothing was measured.
+      decided: False where a longer run could still turn it.
+    """
     if holds is None:
         return Claim(paper, ours, "not measured")
+    if not decided:
+        return Claim(paper, ours, "undecided")
     return Claim(paper, ours, "holds" if holds else "does not hold")
 
 

@@ -44,4 +44,5 @@ class RegressionStudy(Study):
     def claims(self, result: dict[str, Any]) -> list[Claim]:
         """That ISGD is stable where SGD and Adam are not."""
         names = [f"α = {alpha:g}" for alpha in PAPER_STEPS]
-        return stability_claims(result["rows"], names[:2], names[2:])
+        shortened = result["preset"] == "quick"
+        return stability_claims(result["rows"], names[:2], names[2:], shortened=shortened)

@@ -49,15 +49,18 @@ class TwoDimensionalStudy(Study):
     def claims(self, result: dict[str, Any]) -> list[Claim]:
         """That ISGD is stable where SGD and Adam are not."""
         small, large = (f"α = {alpha:g}" for alpha in ALPHAS)
-        claims = stability_claims(result["rows"], [small], [large])
+        shortened = result["preset"] == "quick"
+        claims = stability_claims(result["rows"], [small], [large], shortened=shortened)
         for name in ("isgd-adam", "isgd-lbfgs", "isgd-gn"):
             runs = select(result["rows"], large, optimizer=name)
             errors = [row["max_error"] for row in runs]
+            below = median(errors) < self.error
             claims.append(
                 claim(
                     f"absolute error less than {100 * self.error:g} %",
                     f"{LABELS[name]}, {large}: largest error {spread(errors)}",
-                    median(errors) < self.error if runs else None,
+                    below if runs else None,
+                    decided=below or not shortened,
                 )
             )
         return claims

@@ -49,4 +49,4 @@ class Figure2(Study):
     def claims(self, result: dict[str, Any]) -> list[Claim]:
         """That ISGD is stable where SGD and Adam are not."""
         names = [[f"ε = {epsilon:g}, α = {alpha:g}" for epsilon in EPSILONS] for alpha in ALPHAS]
-        return stability_claims(result["rows"], *names)
+        return stability_claims(result["rows"], *names, shortened=result["preset"] == "quick")

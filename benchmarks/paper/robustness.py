@@ -155,18 +155,15 @@ class Robustness:
             good = sum(value <= WITHIN * best for value in values)
             stable = optimizer.startswith("isgd")
             finite = sum(np.isfinite(values))
-            if finite == len(values) and best > LEARNED:  # its errors being all alike says nothing of α
-                verdict = None
-            elif stable:
-                verdict = finite == len(values) and good >= 4
-            else:
-                verdict = good < len(values)
+            holds = (finite == len(values) and good >= 4) if stable else good < len(values)
             found.append(
                 claim(
                     f"{problem}: {LABELS[optimizer]} is {'stable for any' if stable else 'sensitive to'} α",
                     f"best {number(best)}; within {WITHIN:g}× of it at {good} of {len(values)} values of α, "
                     f"finite at {finite}",
-                    verdict,
+                    holds,
+                    # Where nothing was learned, errors being all alike says nothing of α.
+                    decided=finite < len(values) or best <= LEARNED,
                 )
             )
         return found

@@ -19,6 +19,7 @@ from benchmarks.paper._study import Case
 from benchmarks.paper.algorithm1 import Algorithm1
 from benchmarks.paper.figure1 import Figure1, _spectra
 from benchmarks.paper.figure2 import Figure2
+from benchmarks.paper.figure3 import Figure3
 from benchmarks.paper.figure5 import Figure5
 from benchmarks.paper.robustness import ALPHAS, Robustness
 from benchmarks.paper.table2 import Table2
@@ -68,6 +69,31 @@ def test_a_study_trains_every_case_once_and_judges_the_paper(tmp_path, monkeypat
     for other in ({"seeds": (0, 1)}, {"preset": "paper"}):
         with pytest.raises(pytest.fail.Exception, match="trained again"):
             dataclasses.replace(study, **other).run()
+
+
+@pytest.mark.parametrize(
+    ("study", "optimizer", "stop", "error", "quick", "paper"),
+    [
+        (Figure3, "isgd-adam", "num_steps", 0.9, "undecided", "does not hold"),
+        (Figure3, "isgd-adam", "num_steps", 0.01, "holds", "holds"),
+        (Figure3, "adam", "num_steps", 0.9, "undecided", "holds"),
+        (Figure3, "adam", "num_steps", 0.01, "does not hold", "does not hold"),
+        (Figure3, "sgd", "diverged", 0.9, "holds", "holds"),
+        (Figure1, "isgd-adam", "num_steps", 0.9, "undecided", "does not hold"),
+        (Figure1, "lbfgs", "num_steps", 0.9, "undecided", "holds"),
+        (Figure1, "adam", "num_steps", 0.9, "undecided", "undecided"),  # 10⁴ of the paper's 10⁷ epochs
+        (Figure1, "adam", "num_steps", 0.01, "does not hold", "does not hold"),
+    ],
+)
+def test_a_shortened_run_decides_nothing_that_more_steps_could_turn(
+    study, optimizer, stop, error, quick, paper
+):
+    row = {"panels": ["α = 0.5", "u_H"], "optimizer": optimizer, "stop_reason": stop}
+    row |= {"rel_l2": error, "max_error": 1.0}
+    for preset, expected in (("quick", quick), ("paper", paper)):
+        found = study().claims({"preset": preset, "rows": [row]})
+        judged = [c.verdict for c in found if f"rel. L2 {error:.2g}" in c.ours or "diverged" in c.ours]
+        assert judged == [expected]
 
 
 def test_an_interrupted_study_says_how_to_go_on(tmp_path, monkeypatch, capsys):
@@ -321,10 +347,10 @@ def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, mo
         ("isgd-adam", [0.1] * 6 + [0.9], "holds"),
         ("isgd-adam", [0.1] * 6 + [None], "does not hold"),
         ("isgd-adam", [0.01] * 3 + [0.9] * 4, "does not hold"),
-        ("isgd-adam", [0.9] * 7, "not measured"),  # nothing is learned at any α
+        ("isgd-adam", [0.9] * 7, "undecided"),  # nothing is learned at any α
         ("adam", [0.01] * 3 + [0.9] * 4, "holds"),
         ("adam", [0.01] * 7, "does not hold"),
-        ("adam", [0.9] * 7, "not measured"),
+        ("adam", [0.9] * 7, "undecided"),
         ("sgd", [0.9] * 3 + [None] * 4, "holds"),
     ],
 )

@@ -91,6 +91,8 @@ def test_claims_say_what_was_measured():
     assert claim("p", "o", True) == Claim("p", "o", "holds")
     assert claim("p", "o", False).verdict == "does not hold"
     assert claim("p", "o", None).verdict == "not measured"
+    assert claim("p", "o", True, decided=False).verdict == "undecided"
+    assert claim("p", "o", None, decided=False).verdict == "not measured"
 
 
 def test_a_diverged_run_counts_as_infinitely_wrong():
