@@ -29,5 +29,11 @@ def environment() -> dict[str, Any]:
 
 
 def command() -> str:
-    """The command line of this process, as a user would type it."""
-    return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    """The command line of this process without ``--out``, which whoever repeats it chooses."""
+    words = sys.argv[1:]
+    kept = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if "--out" not in (before, word) and not word.startswith("--out=")
+    ]
+    return shlex.join(["python", "-m", "benchmarks", *kept])

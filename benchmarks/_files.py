@@ -25,9 +25,25 @@ def write_rows(path: Path, value: dict[str, Any]) -> None:
 
 
 def stored_result(path: Path, **identity: Any) -> dict[str, Any]:
-    """The result on disk, {} if there is none or one of another identity."""
-    stored = json.loads(path.read_text()) if path.exists() else {}
-    return stored if all(stored.get(key) == value for key, value in identity.items()) else {}
+    """The result on disk, to be continued; {} if there is none.
+
+    Args:
+      path: of the result.
+      identity: entries that it must have.
+
+    Raises:
+      ValueError: if it has others: writing there would lose it.
+    """
+    if not path.exists():
+        return {}
+    stored = json.loads(path.read_text())
+    for key, value in json.loads(json.dumps(identity)).items():
+        if stored.get(key) != value:
+            raise ValueError(
+                f"{path} holds a result with {key} = {stored.get(key)!r}, not {value!r}; choose another "
+                "folder with --out, or remove it."
+            )
+    return stored
 
 
 def write_text(path: Path, text: str) -> None:

@@ -128,10 +128,10 @@ def jinns(
     optimizer: str,
     learning_rate: float,
 ) -> Curve:
-    """``jinns.solve``, full batch, float64, with ``"adam"``, ``"vanilla_ngd"`` or ``"ssbroyden"``.
+    """``jinns.solve``, full batch, float64, with ``"adam"`` or ``"vanilla_ngd"``.
 
     The gradient evaluations are steps: those of line searches are not counted. ``learning_rate`` is the
-    first trial of the natural gradient's line search, 1 by default there, and not used by ``"ssbroyden"``.
+    first trial of the natural gradient's line search, 1 by default there.
     """
     jax.config.update("jax_enable_x64", True)
     jn: Any = importlib.import_module("jinns")
@@ -202,16 +202,6 @@ def jinns(
                 max_backtracking_steps=15
             ),  # its own, but silent
         ),
-        "ssbroyden": jn.optimizers.scale_by_SSBroyden_family,
-    }
-    variable = importlib.import_module("jinns.solver._utils").GetJinnsVariableName
-    extra = {
-        "value": variable("train_loss_value"),
-        "grad_pt": variable("grads"),
-        "value_fn": callback_value,
-        "grad_fn": callback_gradient,
-        "loss": variable("loss"),
-        "batch": variable("batch"),
     }
     jax.monitoring.register_event_duration_secs_listener(compiled)
     began = time.perf_counter()
@@ -223,22 +213,11 @@ def jinns(
             loss=loss,
             optimizer=methods[optimizer](),
             validation=Look(),
-            extra_optax_args_and_kwargs=extra if optimizer == "ssbroyden" else None,
             verbose=False,
         )
     predict = lambda nn_params, xs: jax.vmap(lambda x: u(x, wrap(nn_params)))(xs)
     batch = data.get_batch()[1]
     return looks.curve(problem, predict, lambda p: loss(wrap(p), batch)[0], looks.began - began)
-
-
-def callback_value(params: Any, loss: Any, batch: Any) -> jax.Array:
-    """The loss for SSBroyden; jinns asks for the prefix and forbids closures."""
-    return loss(params, batch)[0]
-
-
-def callback_gradient(params: Any, loss: Any, batch: Any) -> Any:
-    """Its gradient."""
-    return jax.grad(lambda p: loss(p, batch)[0])(params)
 
 
 def _residual(problem: pinns.Problem) -> Callable[[Any, Any, Any], Any]:

@@ -36,7 +36,7 @@ class Run:
 
     Args:
       title: which of several runs of the same experiment it is.
-      command: what made it.
+      commands: what made it, the latest call first.
       machine: device and versions.
       figures: PNG files.
       data: what was measured.
@@ -44,7 +44,7 @@ class Run:
     """
 
     title: str
-    command: str
+    commands: list[str]
     machine: str
     figures: list[Path]
     data: Table
@@ -52,8 +52,8 @@ class Run:
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
-        """How many of its claims have each verdict."""
-        return {verdict: sum(c.verdict == verdict for c in self.claims) for verdict in VERDICTS}
+        """How many of the paper's claims have each verdict."""
+        return {v: sum(c.verdict == v and not c.asked for c in self.claims) for v in VERDICTS}
 
     def data_uris(self) -> list[tuple[str, str]]:
         """Each figure's name and its content, for a page of one file."""
@@ -96,9 +96,10 @@ def _run(artefact: Artefact, path: Path) -> Run:
     result = json.loads(path.read_text())
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     preset = result.get("preset")
+    of_rows = [row.get("command") for row in result.get("rows", [])]
     return Run(
         title=result.get("dataset") or (f"preset {preset}" if preset else "recorded run"),
-        command=result["command"],
+        commands=list(dict.fromkeys([result["command"], *filter(None, of_rows)])),
         machine=f"{result['device']}; {versions}",
         figures=sorted(path.parent.glob(f"{artefact.name}*.png")),
         data=artefact.data(result),

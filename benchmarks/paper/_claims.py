@@ -17,14 +17,16 @@ class Claim:
       paper: what the paper says.
       ours: what was measured, with its numbers.
       verdict: computed from these numbers.
+      asked: whether the paper leaves it open and we ask; not one of its claims then.
     """
 
     paper: str
     ours: str
     verdict: Verdict
+    asked: bool = False
 
 
-def claim(paper: str, ours: str, holds: bool | None, *, decided: bool = True) -> Claim:
+def claim(paper: str, ours: str, holds: bool | None, *, decided: bool = True, asked: bool = False) -> Claim:
     """What the paper says beside what was measured.
 
     Args:
@@ -32,12 +34,15 @@ def claim(paper: str, ours: str, holds: bool | None, *, decided: bool = True) ->
       ours: what was measured.
       holds: whether that bears it out; None where nothing was measured.
       decided: False where a longer run could still turn it.
+      asked: see :class:`Claim`.
     """
     if holds is None:
-        return Claim(paper, ours, "not measured")
-    if not decided:
-        return Claim(paper, ours, "undecided")
-    return Claim(paper, ours, "holds" if holds else "does not hold")
+        verdict: Verdict = "not measured"
+    elif not decided:
+        verdict = "undecided"
+    else:
+        verdict = "holds" if holds else "does not hold"
+    return Claim(paper, ours, verdict, asked)
 
 
 def median(values: Iterable[float | None]) -> float:

@@ -81,7 +81,10 @@ def _draw_band(axis: Any, runs: list[dict[str, Any]], quantity: str, label: str)
     curves = [(_array(run["curve"]["num_gradients"]), _array(run["curve"][quantity])) for run in runs]
     grid = np.unique(np.concatenate([np.maximum(x, 1) for x, _ in curves]))
     # Beyond its end a run stays what it is: it stopped at its target, or diverged.
-    values = np.array([np.interp(grid, np.maximum(x, 1), y) for x, y in curves])
+    # Both axes are logarithmic: a straight line between two evaluations is one of the logarithms.
+    with np.errstate(divide="ignore"):
+        logs = [np.interp(np.log(grid), np.log(np.maximum(x, 1)), np.log(y)) for x, y in curves]
+    values = np.exp(np.array(logs))
     (line,) = axis.plot(grid, np.median(values, axis=0), color=COLORS.get(label), label=label, linewidth=1.3)
     color = line.get_color()  # of the cycle, where the label has none of its own
     if len(runs) > 1:

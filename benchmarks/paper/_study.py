@@ -104,8 +104,8 @@ class Study:
                     panel,
                     label,
                     runs[0]["dtype"],
-                    spread(_final(run) for run in runs),
-                    spread(run["max_error"] for run in runs),
+                    spread(final(run, "rel_l2") for run in runs),
+                    spread(final(run, "max_error") for run in runs),
                     f"{max(run['num_gradients'] for run in runs):,.0f}",
                     spread(run["train_seconds"] for run in runs),
                     ", ".join(sorted({run["stop_reason"] for run in runs})),
@@ -181,7 +181,10 @@ def _row(case: Case, summary: dict[str, Any], place: Path) -> dict[str, Any]:
     row = {
         "panels": case.panels,
         "label": case.label,
-        **{key: summary[key] for key in ("optimizer", "seed", "dtype", "alpha", *kept, "device", "command")},
+        **{
+            key: summary[key]
+            for key in ("optimizer", "seed", "dtype", "alpha", *kept, "device", "versions", "command")
+        },
         "curve": {c: [_short(history[i][c]) for i in keep] for c in columns},
     }
     stored = np.load(place / "prediction.npz")
@@ -209,10 +212,6 @@ def select(rows: list[dict[str, Any]], panel: str, **wanted: Any) -> list[dict[s
     ]
 
 
-def final_errors(rows: list[dict[str, Any]], panel: str, optimizer: str) -> list[float | None]:
-    """The errors at the end, by seed; None where a run diverged."""
-    return [_final(row) for row in select(rows, panel, optimizer=optimizer)]
-
-
-def _final(row: dict[str, Any]) -> float | None:
-    return None if row["stop_reason"] == "diverged" else row["rel_l2"]
+def final(row: dict[str, Any], quantity: str) -> float | None:
+    """An error at the end; None where the run diverged, whose row has that of its last finite state."""
+    return None if row["stop_reason"] == "diverged" else row[quantity]

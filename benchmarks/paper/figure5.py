@@ -12,3 +12,4 @@ class Figure5(RegressionStudy):
 
     name: ClassVar[str] = "figure5"
     function: ClassVar[Literal["multiscale", "discontinuous"]] = "multiscale"
+    explicit: ClassVar[tuple[bool, ...]] = (True, False, False, False)

@@ -12,3 +12,4 @@ class Figure6(RegressionStudy):
 
     name: ClassVar[str] = "figure6"
     function: ClassVar[Literal["multiscale", "discontinuous"]] = "discontinuous"
+    explicit: ClassVar[tuple[bool, ...]] = (True, True, False, False)

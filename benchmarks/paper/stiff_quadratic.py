@@ -102,9 +102,10 @@ class StiffQuadratic:
                 (igd.get(largest) or 1e9) < 100,
             ),
             claim(
-                "stiffness makes explicit methods need very many steps (said of GD; Adam is not shown)",
+                "Adam, not shown there, fails as GD does",
                 f"Adam converges at {len(adam)} of {len(rows)} values of α, in as few as {fastest} steps",
                 not adam,
+                asked=True,
             ),
         ]
 

@@ -84,7 +84,7 @@ class Theorem1:
             **environment(),
         }
         path = folder / "theorem1.json"
-        stored = stored_result(path, **{k: head[k] for k in (*_SETTINGS, "lambda_min")}).get("rows", [])
+        stored = stored_result(path, **{k: head[k] for k in _SETTINGS}).get("rows", [])
         rows: list[dict[str, Any]] = []
         for width in widths:
             for alpha in (within, 1.0, 100.0):
@@ -235,6 +235,7 @@ class Theorem1:
                     f"the same at α = {alpha:.2g}, whatever the width is",
                     f"on all {len(smallest)} data sets from m = {first} on; kept by width: {counts}",
                     not failed,
+                    asked=True,
                 )
             )
         widest = [row for row in rows if row["width"] == max(r["width"] for r in rows)]
