@@ -93,11 +93,11 @@ class Peers:
     def data(result: dict[str, Any]) -> Table:
         """Every peer with its best setting: error, memory, and when it reached each threshold."""
         runs, rows = result["runs"], []
-        ours = _best(runs["isgd-gn"])[1]["rel_l2"] if "isgd-gn" in runs else float("nan")
+        ours = _error(_best(runs["isgd-gn"])[1]) if "isgd-gn" in runs else float("nan")
         for name, settings in runs.items():
             setting, run = _best(settings)
             reached = [f"{s:.1f}" if s is not None else "—" for s in run["seconds_to"].values()]
-            error = run["rel_l2"] if run["rel_l2"] is not None else float("inf")
+            error = _error(run)
             memory = run.get("device_memory_mib") or run.get("memory_mib")
             rows.append(
                 [
@@ -124,9 +124,12 @@ class Peers:
 
 def _best(settings: dict[str, Any]) -> tuple[str, Any]:
     """The setting with the lowest error at the end."""
-    return min(
-        settings.items(), key=lambda item: item[1]["rel_l2"] if item[1]["rel_l2"] is not None else 1e300
-    )
+    return min(settings.items(), key=lambda item: _error(item[1]))
+
+
+def _error(run: dict[str, Any]) -> float:
+    """The error at the end, +∞ if there is none: it diverged."""
+    return float("inf") if run["rel_l2"] is None else run["rel_l2"]
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

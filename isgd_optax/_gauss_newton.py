@@ -24,7 +24,8 @@ class GaussNewtonState(NamedTuple):
 
     Attributes:
       learning_rate: the α of the last update: smaller than the one asked for where that failed.
-      num_gradients: gradients' worth of work in the last update, int32.
+      num_gradients: gradients' worth of work in the last update, int32: passes through the network;
+        products and factorisations of matrices are not counted.
     """
 
     learning_rate: jax.Array

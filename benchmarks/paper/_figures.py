@@ -26,33 +26,37 @@ COLORS = {
 
 
 def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
-    """Loss and relative L2 error against gradient evaluations, a column for each panel.
+    """Loss and relative L2 error against gradient evaluations, the error against seconds, a column a panel.
 
     Several seeds are a line, their median, in a band, their range.
     """
     panels = _study.panels(rows)
+    shown = (("num_gradients", "loss"), ("num_gradients", "rel_l2"), ("seconds", "rel_l2"))
     figure, axes = plt.subplots(
-        2,
+        len(shown),
         len(panels),
-        figsize=(3.6 * len(panels) + 0.6, 6.2),
+        figsize=(3.6 * len(panels) + 0.6, 9),
         layout="constrained",
         squeeze=False,
-        sharex=True,
+        sharex="row",
         sharey="row",
     )
     for column, panel in zip(axes.T, panels, strict=True):
         column[0].set_title(panel)
         for label in dict.fromkeys(row["label"] for row in select(rows, panel)):
             runs = select(rows, panel, label=label)
-            for axis, quantity in zip(column, ("loss", "rel_l2"), strict=True):
-                _draw_band(axis, runs, quantity, label)
-        column[1].set_xlabel("gradient evaluations")
-    for axis, title in zip(axes[:, 0], ("loss", "relative L2 error"), strict=True):
+            for axis, (cost, quantity) in zip(column, shown, strict=True):
+                _draw_band(axis, runs, cost, quantity, label)
+        column[1].set_xlabel(
+            "gradient evaluations\n(Gauss–Newton: its linear algebra not counted)", fontsize=8
+        )
+        column[2].set_xlabel("seconds of training")
+    for axis, title in zip(axes[:, 0], ("loss", *["relative L2 error"] * 2), strict=True):
         axis.set_ylabel(title)
     for axis in axes.flat:
         axis.set(xscale="log", yscale="log")
         axis.grid(alpha=0.3)
-    for axis, quantity in zip(axes[:, 0], ("loss", "rel_l2"), strict=True):
+    for axis, (_, quantity) in zip(axes[:, 0], shown, strict=True):
         axis.set_ylim(*_limits(rows, quantity))
     handles, labels = [], []
     for axis in axes[0]:
@@ -77,13 +81,15 @@ def _array(values: list[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], float)
 
 
-def _draw_band(axis: Any, runs: list[dict[str, Any]], quantity: str, label: str) -> None:
-    curves = [(_array(run["curve"]["num_gradients"]), _array(run["curve"][quantity])) for run in runs]
-    grid = np.unique(np.concatenate([np.maximum(x, 1) for x, _ in curves]))
+def _draw_band(axis: Any, runs: list[dict[str, Any]], cost: str, quantity: str, label: str) -> None:
+    least = {"num_gradients": 1.0, "seconds": 0.05}[cost]  # where a logarithmic axis can begin
+    costs = [np.maximum(_array(run["curve"][cost]), least) for run in runs]
+    curves = [(x, _array(run["curve"][quantity])) for x, run in zip(costs, runs, strict=True)]
+    grid = np.unique(np.concatenate(costs))
     # Beyond its end a run stays what it is: it stopped at its target, or diverged.
     # Both axes are logarithmic: a straight line between two evaluations is one of the logarithms.
     with np.errstate(divide="ignore"):
-        logs = [np.interp(np.log(grid), np.log(np.maximum(x, 1)), np.log(y)) for x, y in curves]
+        logs = [np.interp(np.log(grid), np.log(x), np.log(y)) for x, y in curves]
     values = np.exp(np.array(logs))
     (line,) = axis.plot(grid, np.median(values, axis=0), color=COLORS.get(label), label=label, linewidth=1.3)
     color = line.get_color()  # of the cycle, where the label has none of its own
@@ -91,7 +97,7 @@ def _draw_band(axis: Any, runs: list[dict[str, Any]], quantity: str, label: str)
         axis.fill_between(grid, values.min(axis=0), values.max(axis=0), color=color, alpha=0.2, linewidth=0)
     for run, (x, y) in zip(runs, curves, strict=True):
         if run["stop_reason"] == "diverged":
-            axis.plot(np.maximum(x[-1:], 1), y[-1:], "x", color=color, markersize=8, mew=2)
+            axis.plot(x[-1:], y[-1:], "x", color=color, markersize=8, mew=2)
 
 
 def draw_solutions(rows: list[dict[str, Any]], exact: Mapping[str, Problem], path: Path) -> None:
@@ -133,7 +139,7 @@ def draw_solutions(rows: list[dict[str, Any]], exact: Mapping[str, Problem], pat
 
 
 def draw_maps(cases: dict[str, Path], path: Path) -> None:
-    """In 2-D, prediction and absolute error of several runs, a row each, below the exact solution.
+    """In 2-D, the exact solution, the prediction and its absolute error, a row for each of several runs.
 
     Args:
       cases: ``prediction.npz`` by name.

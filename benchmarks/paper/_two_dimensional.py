@@ -37,12 +37,12 @@ class TwoDimensionalStudy(Study):
         rows = result["rows"]
         draw_curves(rows, folder / f"{self.name}.png")
         seed = min(row["seed"] for row in rows)
-        shown = {
-            LABELS[case.experiment.optimizer]: folder / "runs" / case.slug / "prediction.npz"
-            for case in self.cases(seed)
-            if case.experiment.optimizer in ("isgd-adam", "isgd-gn")
-        }
-        maps = {name: path for name, path in shown.items() if path.exists()}
+        maps = {}
+        for case in self.cases(seed):
+            path = folder / "runs" / case.slug / "prediction.npz"
+            if case.experiment.optimizer in ("isgd-adam", "isgd-gn") and path.exists():
+                title = f"{case.label}, {case.panels[0]}" if len(case.panels) == 1 else case.label
+                maps[title] = path
         if maps:
             draw_maps(maps, folder / f"{self.name}-maps.png")
 

@@ -131,7 +131,8 @@ def _spectra(experiment: Experiment, trained: np.ndarray | None) -> dict[str, An
     return {
         "num_parameters": flat.size,
         "hessian_largest": float(hessian.largest),
-        "hessian_smallest": float(hessian.smallest),
+        # Lanczos bounds it from above only: far from the largest it has not converged.
+        "smallest_ritz_value": float(hessian.smallest),
         "gauss_newton": digits(gauss_newton),
         "ritz_values": digits(hessian.eigenvalues),
         "ritz_weights": digits(hessian.weights),
@@ -139,7 +140,7 @@ def _spectra(experiment: Experiment, trained: np.ndarray | None) -> dict[str, An
 
 
 def draw_spectra(spectra: list[dict[str, Any]], path: Path) -> None:
-    """Eigenvalues in increasing order: of 2JᵀJ exactly, of the Hessian as Lanczos estimates their number."""
+    """Eigenvalues from the largest: of 2JᵀJ exactly, of the Hessian as Lanczos estimates their number."""
     panels = list(dict.fromkeys(s["panel"] for s in spectra))
     figure, axes = plt.subplots(
         1, len(panels), figsize=(5 * len(panels), 4), layout="constrained", sharey=True
@@ -149,9 +150,9 @@ def draw_spectra(spectra: list[dict[str, Any]], path: Path) -> None:
         for i, s in enumerate(chosen):
             values = np.array(s["gauss_newton"])
             number_of = s["num_parameters"]
-            index = number_of - np.arange(len(values))[::-1]
+            ranks = np.arange(len(values), 0, -1)
             clear = values > 1e-13 * values[-1]
-            axis.plot(number_of - index[clear] + 1, values[clear], color=f"C{i}", label=f"2JᵀJ, {s['at']}")
+            axis.plot(ranks[clear], values[clear], color=f"C{i}", label=f"2JᵀJ, {s['at']}")
             ritz, weights = np.array(s["ritz_values"]), np.array(s["ritz_weights"])
             order = np.argsort(-ritz)
             # How many eigenvalues are at least as large, from the share of the spectrum.

@@ -198,7 +198,7 @@ def test_spectra_are_those_of_the_jacobian_and_of_the_given_parameters(monkeypat
     rows = jax.jacrev(lambda p: loss.residuals(unravel(p)))(flat)
     np.testing.assert_allclose(start["gauss_newton"][-1], 2 * np.linalg.norm(rows, 2) ** 2, rtol=1e-3)
     assert start["num_parameters"] == flat.size
-    assert start["hessian_smallest"] < 0 < start["hessian_largest"]
+    assert start["smallest_ritz_value"] < 0 < start["hessian_largest"]
     halved = _spectra(experiment, 0.5 * np.asarray(flat))
     assert halved["gauss_newton"][-1] < 0.9 * start["gauss_newton"][-1]
 
