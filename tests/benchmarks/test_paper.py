@@ -355,10 +355,19 @@ def test_table_2_has_its_shape_on_small_digits_and_goes_on_where_it_stopped(tmp_
 
 def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     study = Robustness(
-        problems=("Eq. 46",), only=("sgd", "isgd-gn"), steps=300, gauss_newton_steps=3, out=tmp_path
+        problems=("Eq. 46",),
+        only=("sgd", "lbfgs", "isgd-adam-implicit", "isgd-gn"),
+        steps=300,
+        gauss_newton_steps=3,
+        out=tmp_path,
     )
     result = study.run()
-    sgd, ours = result["rows"]
+    sgd, lbfgs, implicit, ours = result["rows"]
+    assert len(lbfgs["rel_l2"]) == len(ALPHAS)
+    assert len(set(lbfgs["rel_l2"])) == 1
+    assert not any("L-BFGS" in claim.paper for claim in study.claims(result))  # it has no α
+    # Three implicit steps of α = 1e-4 lead nowhere, whatever would come after them.
+    assert implicit["rel_l2"][0] > 0.9
     assert len(sgd["rel_l2"]) == len(ALPHAS)
     assert sgd["rel_l2"][-1] is None
     assert sgd["rel_l2"][2] is not None
