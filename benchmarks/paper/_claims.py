@@ -60,8 +60,8 @@ def spread(values: Iterable[float | None]) -> str:
     clean = [math.inf if v is None or math.isnan(v) else v for v in values]
     if not clean:
         return "—"
-    text = number(median(clean))
-    return text if len(clean) == 1 else f"{text} ({number(min(clean))}–{number(max(clean))})"
+    text, low, high = map(number, (median(clean), min(clean), max(clean)))
+    return text if low == high else f"{text} ({low}–{high})"
 
 
 def number(value: Any) -> str:

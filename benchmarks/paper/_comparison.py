@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks._experiments import Experiment
 from benchmarks.paper._claims import Claim, claim, spread
-from benchmarks.paper._study import LABELS, Case, final, select
+from benchmarks.paper._study import LABELS, Case, common_title, final, select
 
 TRAINED = 5e-2  # relative L2 error up to which a network counts as trained
 WITH_ALPHA = ("sgd", "adam", "isgd-adam", "isgd-lbfgs", "isgd-gn-constant")
@@ -98,7 +98,7 @@ def stability_claims(
     ours = [row for row in rows if row["optimizer"] == "isgd-gn"]
     for panels in dict.fromkeys(tuple(row["panels"]) for row in ours):
         runs = select(ours, panels[0])
-        paper = f"{', '.join(panels)}: ISGD trains well"
+        paper = f"{common_title(panels)}: ISGD trains well".removeprefix(": ")
         claims.append(
             training_claim(paper, runs, True, name=f"{LABELS['isgd-gn']}, its own α", shortened=shortened)
         )

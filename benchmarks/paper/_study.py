@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,9 +57,10 @@ class Case:
     def slug(self) -> str:
         """Its folder's name."""
         e = self.experiment
-        shown = self.panels[0] if len(self.panels) == 1 else self.panels[0].rsplit("α", 1)[0]
         plain = lambda text: re.sub(r"\W+", "-", text.replace(" = ", "").replace(".", "_")).strip("-")
-        name = "-".join(part for part in map(plain, (shown, self.name or e.optimizer)) if part)
+        name = "-".join(
+            part for part in map(plain, (common_title(self.panels), self.name or e.optimizer)) if part
+        )
         return f"{name}-seed={e.seed}"
 
 
@@ -98,10 +100,9 @@ class Study:
         rows, lines = result["rows"], []
         for shown, label in dict.fromkeys((tuple(row["panels"]), row["label"]) for row in rows):
             runs = select(rows, shown[0], label=label)
-            panel = shown[0] if len(shown) == 1 else shown[0].rsplit("α", 1)[0].rstrip(", ") or "all"
             lines.append(
                 [
-                    panel,
+                    common_title(shown) or "all",
                     label,
                     runs[0]["dtype"],
                     spread(final(run, "rel_l2") for run in runs),
@@ -198,6 +199,11 @@ def _row(case: Case, summary: dict[str, Any], place: Path) -> dict[str, Any]:
 def _short(value: Any) -> float | None:
     """Four significant digits."""
     return None if value is None else float(f"{value:.4g}")
+
+
+def common_title(panels: Sequence[str]) -> str:
+    """What a panel is called, or what several that differ in α have in common."""
+    return panels[0] if len(panels) == 1 else panels[0].rsplit("α", 1)[0].rstrip(", ")
 
 
 def panels(rows: list[dict[str, Any]]) -> list[str]:
