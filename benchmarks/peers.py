@@ -48,7 +48,8 @@ class Peers:
             if self.only and name not in self.only:
                 continue
             if not _peers.is_installed(peer.package):
-                print(f"{name}: {peer.package} is not installed; pip install 'isgd-optax[peers]'")
+                skipped[name] = f"{peer.package} is not installed: pip install -e '.[peers]'"
+                print(f"{name}: {skipped[name]}")
                 continue
             for setting in peer.settings:
                 record = self._stored_or_run(folder, name, setting)
@@ -59,7 +60,7 @@ class Peers:
                     runs.setdefault(name, {})[setting] = record
         result = {
             "command": command(),
-            "dataset": f"{self.problem}, {self.seconds:g} seconds each",
+            "dataset": f"{self.problem}, {self.seconds:g} seconds each, seed {self.seed}",
             "problem": repr(problem),
             "hidden": hidden,
             "runs": runs,

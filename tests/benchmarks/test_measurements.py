@@ -80,6 +80,7 @@ def test_peers_records_its_runs_and_skips_what_is_not_installed(tmp_path, capsys
     study = Peers(problem="ode", seconds=0.01, only=("isgd-gn", "jinns, adam"), out=tmp_path, progress=False)
     result = study.run()
     assert capsys.readouterr().out.count("is not installed") == 1
+    assert result["skipped"] == {"jinns, adam": "jinns is not installed: pip install -e '.[peers]'"}
     assert list(result["runs"]) == ["isgd-gn"]
     run = result["runs"]["isgd-gn"]["α by itself"]
     assert "seconds_to" in run
@@ -120,6 +121,8 @@ def test_each_peer_is_shown_with_its_best_setting():
     runs = {"isgd-gn": {"default": run(1e-4)}, "adam": {"high": run(None), "low": run(1e-2), "other": run(1)}}
     _, *rows = Peers.data({"runs": runs}).rows
     assert rows[0][:4] == ["adam", "low (of 3)", "1.0e-02", "1e+02"]
+    runs["isgd-gn"]["default"] = run(None)  # ours may diverge too
+    assert [row[2:4] for row in Peers.data({"runs": runs}).rows] == [["inf", "nan"], ["1.0e-02", "0"]]
 
 
 @pytest.mark.usefixtures("x64_restored")
