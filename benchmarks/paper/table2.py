@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -111,7 +112,7 @@ class Table2:
     def data(result: dict[str, Any]) -> Table:
         """The paper's table, medians over the seeds, and what the implicit steps report."""
         rows, lines = result["rows"], []
-        for batch in dict.fromkeys(row["batch"] for row in rows):
+        for batch in _sizes(rows):
             for name in dict.fromkeys(row["optimizer"] for row in rows if row["batch"] == batch):
                 accuracies = [f"{v:.3f}" for v in medians(rows, name, batch)]
                 lines.append([str(batch or "all"), name, *accuracies])
@@ -205,6 +206,11 @@ def _train(digits: Digits, optimizer: str, batch: int, seed: int) -> dict[str, A
     return row
 
 
+def _sizes(rows: list[dict[str, Any]]) -> list[int]:
+    """The batch sizes, all images last."""
+    return sorted({row["batch"] for row in rows}, key=lambda size: size or math.inf)
+
+
 def medians(
     rows: list[dict[str, Any]], optimizer: str, batch: int, quantity: str = "accuracy"
 ) -> list[float]:
@@ -216,7 +222,7 @@ def medians(
 def draw(result: dict[str, Any], path: Path) -> None:
     """Accuracy against α, a panel for each batch size; the paper's values dashed if the data are MNIST."""
     rows = result["rows"]
-    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    batches = _sizes(rows)
     figure, axes = plt.subplots(
         1, len(batches), figsize=(3.5 * len(batches), 3.6), layout="constrained", sharey=True, squeeze=False
     )
