@@ -283,8 +283,9 @@ class HelmholtzPeriodic(Experiment):
 
     def preset_plan(self) -> Plan:
         if self.gauss_newton:
-            plan = _gauss_newton(self, (30,) * 4, sampling="sobol", target=4e-9, time_limit=250)
-            return dataclasses.replace(plan, evaluate_every=4)
+            return _gauss_newton(
+                self, (30,) * 4, sampling="sobol", target=4e-9, time_limit=250, evaluate_every=4
+            )
         if self.preset == "quick":
             return Plan((30,) * 4, Budget(10_000, 5_000, decay=True), sampling="sobol")
         return Plan((30,) * 4, Budget(550_000, 50_000), sampling="sobol")
@@ -297,6 +298,7 @@ def _gauss_newton(
     target: float,
     time_limit: float,
     sampling: str = "uniform",
+    evaluate_every: int = 10,
 ) -> Plan:
     """Gauss–Newton steps until the target or the time is reached.
 
@@ -305,7 +307,15 @@ def _gauss_newton(
     budget = Budget(100_000, 100_000, inner_steps=1, alpha=1.0, safeguard=True)
     if experiment.optimizer == "isgd-gn-constant":
         budget = Budget(2_000, 2_000, inner_steps=10, safeguard=True)
-    return Plan(hidden, budget, sampling=sampling, evaluate_every=10, target=target, time_limit=time_limit)
+        evaluate_every = 1  # the clock is looked at when evaluating, and a step is long
+    return Plan(
+        hidden,
+        budget,
+        sampling=sampling,
+        evaluate_every=evaluate_every,
+        target=target,
+        time_limit=time_limit,
+    )
 
 
 def _points_2d(experiment: Poisson2d | Helmholtz) -> tuple[int, int]:
@@ -324,11 +334,9 @@ def _plan_2d(experiment: Poisson2d | Helmholtz, *, plain: int, implicit: int, wi
             sampling="sobol",
             target=1e-3 if quick else 1e-4,
             time_limit=240 if quick else 600,
+            evaluate_every=5,
         )
-        every = (
-            1 if experiment.optimizer == "isgd-gn-constant" else 5
-        )  # looks at the clock: a step of it is long
-        return dataclasses.replace(plan, resample_every=10, evaluate_every=every)
+        return dataclasses.replace(plan, resample_every=10)
     if experiment.preset == "quick":
         return Plan((50,) * 4, Budget(10_000, 5_000, decay=True))
     total = implicit if experiment.optimizer.startswith("isgd-") else plain

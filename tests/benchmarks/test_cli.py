@@ -217,3 +217,9 @@ def test_killed_run_resumes_to_the_figures_of_an_undisturbed_one(tmp_path):
     for row in rows[0] + rows[1]:
         del row["seconds"]
     assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("kind", [Ode, Poisson1d, Poisson2d, Helmholtz, HelmholtzPeriodic, Regression])
+def test_the_long_steps_of_a_constant_alpha_look_at_the_clock_each_time(kind):
+    assert kind(optimizer="isgd-gn-constant").plan().evaluate_every == 1
+    assert kind(optimizer="isgd-gn").plan().evaluate_every > 1
