@@ -152,14 +152,10 @@ class Study:
                 sys.exit(130)
             rows.append(_row(case, summary, place))
             places[place] = case
-        result = {
-            **stored,
-            "command": command(),
-            "preset": self.preset,
-            **environment(),
-            **self.extra(stored, places),
-            "rows": rows,
-        }
+        head = {"command": command(), "preset": self.preset, **environment()}
+        if all(case.key in known for case in cases):
+            head = {**head, **stored}  # what made the rows is said of them, not what draws them again
+        result = {**stored, **head, **self.extra(stored, places), "rows": rows}
         write_rows(path, result)
         self.draw(result, folder)
         print(self.data(result))

@@ -78,11 +78,18 @@ class Robustness:
         """Trains everything, 4×50 networks (4×64 for the 1-D Poisson equation) on all points."""
         folder = self.out or Path("runs") / f"robustness-{self.preset}"
         path = folder / "robustness.json"
-        rows = stored_result(path, preset=self.preset).get("rows", [])
+        if not names:
+            raise ValueError(
+                f"no problem's name begins with any of {self.problems}; there are {list(PROBLEMS)}."
+            )
+        stored = stored_result(path, preset=self.preset)
+        rows = stored.get("rows", [])
         chosen = self.problems or (("ODE, ε = 2", "Eq. 45") if self.preset == "quick" else tuple(PROBLEMS))
         names = [name for name in PROBLEMS if name.startswith(chosen)]
         self._refuse_mixture(path, rows, names)
         head = {"command": command(), "preset": self.preset, "alphas": ALPHAS, "problems": names}
+        head |= environment()
+        before = len(rows)
         for seed in self.seeds:
             for name in names:
                 for optimizer in self.only:
@@ -90,11 +97,13 @@ class Robustness:
                     if any(cell.items() <= row.items() for row in rows):
                         continue
                     rows.append(cell | self._sweep(name, optimizer, seed))
-                    write_rows(path, {**head, **environment(), "rows": rows})
+                    write_rows(path, {**head, "rows": rows})
                     print(json.dumps(rows[-1], ensure_ascii=False), file=sys.stderr)
+        rows.sort(key=_order)
         counts = sorted({row["steps"] for row in rows if not row["optimizer"].startswith("isgd-gn")})
         title = f"after {' or '.join(f'{count:,}' for count in counts)} gradients"
-        result = {**head, "dataset": title, **environment(), "rows": rows}
+        # What made the rows is said of them, not what draws them again.
+        result = {**(head if len(rows) > before else stored), "dataset": title, "rows": rows}
         write_rows(path, result)
         draw(result, folder / "robustness.png")
         print(self.data(result))
@@ -203,6 +212,11 @@ class Robustness:
         return found
 
 
+def _order(row: dict[str, Any]) -> tuple[int, int, int]:
+    """By problem, optimiser and seed, whenever they were run."""
+    return list(PROBLEMS).index(row["problem"]), OPTIMIZERS.index(row["optimizer"]), row["seed"]
+
+
 def _whole(optimizer: str) -> str:
     """The optimiser with both its phases."""
     return ONLY_IMPLICIT.get(optimizer, optimizer)
@@ -226,8 +240,10 @@ def draw(result: dict[str, Any], path: Path) -> None:
     problems = [name for name in PROBLEMS if any(row["problem"] == name for row in rows)]
     columns = min(4, len(problems))
     lines = -(-len(problems) // columns)
+    legend_columns = max(1, round(1.4 * columns))
+    height = 3.4 * lines + 0.25 * (len(OPTIMIZERS) / legend_columns + 1)
     figure, axes = plt.subplots(
-        lines, columns, figsize=(3.8 * columns, 3.4 * lines + 0.5), layout="constrained", squeeze=False
+        lines, columns, figsize=(3.8 * columns, height), layout="constrained", squeeze=False
     )
     top = 1e2
     for axis, problem in zip(axes.flat, problems, strict=False):
@@ -246,7 +262,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     for axis in axes[:, 0]:
         axis.set_ylabel("relative L2 error")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 2 * columns))
+    figure.legend(handles, labels, loc="outside lower center", ncols=legend_columns)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -62,9 +62,11 @@ def test_a_study_trains_every_case_once_and_judges_the_paper(tmp_path, monkeypat
     again = study.run()
     assert json.loads(json.dumps(again["rows"])) == first["rows"]
 
+    monkeypatch.setattr("sys.argv", ["benchmarks", "another", "command"])
     shutil.rmtree(tmp_path / "runs")  # as in a clone: NAME.json alone is committed, and grows by seeds
     recorded = study.run()
     assert json.loads(json.dumps(recorded["rows"])) == first["rows"]
+    assert recorded["command"] == first["command"]  # what made them
     kept = dataclasses.replace(study, only=("no optimiser",)).run()  # what was not asked for stays
     assert json.loads(json.dumps(kept["rows"])) == first["rows"]
     with pytest.raises(pytest.fail.Exception, match="trained again"):
@@ -375,7 +377,10 @@ def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, mo
     assert (ours["dtype"], ours["steps"]) == ("float64", 3)
     assert (tmp_path / "robustness.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(Robustness, "_sweep", lambda *args: pytest.fail("trained again"))
-    study.run()
+    monkeypatch.setattr("sys.argv", ["benchmarks", "another", "command"])
+    assert study.run()["command"] == result["command"]
+    with pytest.raises(ValueError, match=r"begins with any of .*'heat'.*there are .*'Helmholtz'"):
+        dataclasses.replace(study, problems=("heat",)).run()
     with pytest.raises(ValueError, match=r"holds sgd on Eq. 46 with 300 steps, not 400.*--out"):
         dataclasses.replace(study, steps=400).run()
 
