@@ -78,14 +78,14 @@ class Robustness:
         """Trains everything, 4×50 networks (4×64 for the 1-D Poisson equation) on all points."""
         folder = self.out or Path("runs") / f"robustness-{self.preset}"
         path = folder / "robustness.json"
+        chosen = self.problems or (("ODE, ε = 2", "Eq. 45") if self.preset == "quick" else tuple(PROBLEMS))
+        names = [name for name in PROBLEMS if name.startswith(chosen)]
         if not names:
             raise ValueError(
                 f"no problem's name begins with any of {self.problems}; there are {list(PROBLEMS)}."
             )
         stored = stored_result(path, preset=self.preset)
         rows = stored.get("rows", [])
-        chosen = self.problems or (("ODE, ε = 2", "Eq. 45") if self.preset == "quick" else tuple(PROBLEMS))
-        names = [name for name in PROBLEMS if name.startswith(chosen)]
         self._refuse_mixture(path, rows, names)
         head = {"command": command(), "preset": self.preset, "alphas": ALPHAS, "problems": names}
         head |= environment()
