@@ -56,10 +56,11 @@ class TwoDimensionalStudy(Study):
             runs = select(result["rows"], large, optimizer=name)
             errors = [final(row, "max_error") for row in runs]
             below = all(error is not None and error < self.error for error in errors)
+            alpha = "its own α" if name == "isgd-gn" else large
             claims.append(
                 claim(
                     f"absolute error less than {100 * self.error:g} %",
-                    f"{LABELS[name]}, {large}: largest error {spread(errors)}",
+                    f"{LABELS[name]}, {alpha}: largest error {spread(errors)}",
                     below if runs else None,
                     decided=below or not shortened,
                 )
