@@ -17,7 +17,7 @@ import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Preset
 from benchmarks._files import Table, stored_result, write_rows
-from benchmarks.paper._claims import Claim, claim, median, number
+from benchmarks.paper._claims import Claim, claim, median
 from benchmarks.paper._cross_entropy import cross_entropy
 from benchmarks.paper._digits import Digits, bundled_digits, mnist
 from isgd_optax import gauss_newton, implicit_step
@@ -118,7 +118,7 @@ class Table2:
                 lines.append([str(batch or "all"), name, *accuracies])
                 if name in ISGD.values():
                     for quantity, title in REPORTED.items():
-                        values = [number(v) for v in medians(rows, name, batch, quantity)]
+                        values = [f"{v:.2g}" for v in medians(rows, name, batch, quantity)]
                         lines.append([str(batch or "all"), f"{name}: {title}", *values])
         return Table(["b", "optimizer", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
 
@@ -233,9 +233,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
             marker = "s" if name == ISGD["gn"] else "o"
             color = "tab:purple" if name == ISGD["gn"] else colors[kind]
             axis.semilogx(ALPHAS, medians(rows, name, batch), marker + "-", color=color, label=name)
-            if result["dataset"] == "MNIST" and name != ISGD["gn"]:
-                paper = PAPER[kind, batch]
-                axis.semilogx(ALPHAS, paper, "--", color=color, lw=0.9, label=f"{kind}, paper")
+            if result["dataset"] == "MNIST" and name != ISGD["gn"] and (kind, batch) in PAPER:
+                axis.semilogx(ALPHAS, PAPER[kind, batch], "--", color=color, lw=0.9, label=f"{kind}, paper")
         axis.set(title=f"b = {batch or 'all'}", xlabel="learning rate α", ylim=(0, 1))
         axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("test accuracy")

@@ -1,4 +1,4 @@
-"""A command line that runs in this process, with x64 mode put back afterwards."""
+"""Runs in this process, with x64 mode put back afterwards."""
 
 import jax
 import matplotlib
@@ -10,7 +10,13 @@ matplotlib.use("Agg")
 
 
 @pytest.fixture
-def cli():
-    """``cli(*words)`` runs ``python -m benchmarks words``."""
-    yield lambda *words: main([str(word) for word in words])
+def x64_restored():
+    """Puts x64 mode back, which a run sets."""
+    yield
     jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture
+def cli(x64_restored):
+    """``cli(*words)`` runs ``python -m benchmarks words``."""
+    return lambda *words: main([str(word) for word in words])

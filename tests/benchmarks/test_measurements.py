@@ -17,12 +17,6 @@ from benchmarks.peers import Peers
 from isgd_optax import LeastSquares, Residual
 
 
-@pytest.fixture
-def x64_restored():
-    yield
-    jax.config.update("jax_enable_x64", False)
-
-
 @pytest.mark.usefixtures("x64_restored", "quick_compilation")
 def test_stiff_quadratic_decays_as_equations_7_and_8_say(tmp_path):
     result = StiffQuadratic(num_alphas=5, max_steps=50, max_implicit_steps=20, out=tmp_path).run()

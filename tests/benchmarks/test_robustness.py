@@ -1,0 +1,59 @@
+import dataclasses
+
+import pytest
+
+from benchmarks.paper.robustness import ALPHAS, Robustness
+
+pytestmark = pytest.mark.usefixtures("x64_restored")
+
+
+def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    study = Robustness(
+        problems=("Eq. 46",),
+        only=("sgd", "lbfgs", "isgd-adam-implicit", "isgd-gn"),
+        steps=300,
+        gauss_newton_steps=3,
+        out=tmp_path,
+    )
+    result = study.run()
+    sgd, lbfgs, implicit, ours = result["rows"]
+    assert len(lbfgs["rel_l2"]) == len(ALPHAS)
+    assert len(set(lbfgs["rel_l2"])) == 1
+    assert not any("L-BFGS" in claim.paper for claim in study.claims(result))  # it has no α
+    # Three implicit steps of α = 1e-4 lead nowhere, whatever would come after them.
+    assert implicit["rel_l2"][0] > 0.9
+    assert len(sgd["rel_l2"]) == len(ALPHAS)
+    assert sgd["rel_l2"][-1] is None
+    assert sgd["rel_l2"][2] is not None
+    assert all(error is not None for error in ours["rel_l2"])
+    assert (ours["dtype"], ours["steps"]) == ("float64", 3)
+    assert (tmp_path / "robustness.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(Robustness, "_sweep", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr("sys.argv", ["benchmarks", "another", "command"])
+    assert study.run()["command"] == result["command"]
+    with pytest.raises(ValueError, match=r"begins with any of .*'heat'.*there are .*'Helmholtz'"):
+        dataclasses.replace(study, problems=("heat",)).run()
+    with pytest.raises(ValueError, match=r"holds sgd on Eq. 46 with 300 steps, not 400.*--out"):
+        dataclasses.replace(study, steps=400).run()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "errors", "verdict"),
+    [
+        ("isgd-adam", [0.1] * 6 + [0.3], "holds"),
+        ("isgd-adam", [0.1] * 6 + [0.9], "does not hold"),
+        ("isgd-adam", [1e-6] * 6 + [0.04], "holds"),  # trained, if 4e4 times worse
+        ("isgd-adam", [0.1] * 6 + [None], "does not hold"),
+        ("isgd-adam", [0.01] * 3 + [0.9] * 4, "does not hold"),
+        ("isgd-adam", [0.9] * 7, "undecided"),  # nothing is learned at any α
+        ("adam", [0.01] * 3 + [0.9] * 4, "holds"),
+        ("adam", [0.1] * 6 + [0.9], "holds"),
+        ("adam", [1e-6] * 6 + [0.04], "does not hold"),
+        ("adam", [0.01] * 7, "does not hold"),
+        ("adam", [0.9] * 7, "undecided"),
+        ("sgd", [0.9] * 3 + [None] * 4, "holds"),
+    ],
+)
+def test_robustness_judges_stability_only_where_something_is_learned(optimizer, errors, verdict):
+    row = {"problem": "Helmholtz", "optimizer": optimizer, "steps": 1, "rel_l2": errors}
+    assert [claim.verdict for claim in Robustness.claims({"rows": [row]})] == [verdict]
