@@ -1,36 +1,54 @@
 """Implicit stochastic gradient descent for JAX, as optax transformations."""
 
-from isgd_optax import diagnostics
+from isgd_optax import diagnostics, linear_solvers
+from isgd_optax._algorithm1 import isgd_adam, isgd_lbfgs
 from isgd_optax._controllers import gain_ratio, largest_trusted, switched_evolution_relaxation
-from isgd_optax._gauss_newton import gauss_newton
-from isgd_optax._implicit_step import ImplicitStepInfo, ImplicitStepState, implicit_step
-from isgd_optax._layers import LayerFactors
+from isgd_optax._gauss_newton._linear_solver import LinearSolver
+from isgd_optax._gauss_newton._losses import LeastSquares, Residual
+from isgd_optax._gauss_newton._solver import gauss_newton
+from isgd_optax._implicit_step import implicit_step
+from isgd_optax._inner_solver import (
+    Evaluation,
+    InnerSolver,
+    Problem,
+    Proposal,
+    as_inner_solver,
+    from_optax,
+)
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
-from isgd_optax._least_squares import LeastSquares, Residual
 from isgd_optax._proximal import ProximalObjective
-from isgd_optax._pytree import FieldsAsLeaves
-from isgd_optax._switch import SwitchState, isgd_adam, isgd_lbfgs, switch_after
+from isgd_optax._state import ImplicitStepInfo, ImplicitStepState, step_info
+from isgd_optax._switch import SwitchState, switch_after
+from isgd_optax._tree import FieldsAsLeaves
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
+    "Evaluation",
     "FieldsAsLeaves",
     "ImplicitStepInfo",
     "ImplicitStepState",
-    "LayerFactors",
+    "InnerSolver",
     "LearningRateController",
     "LeastSquares",
+    "LinearSolver",
+    "Problem",
+    "Proposal",
     "ProximalObjective",
     "Residual",
     "StepOutcome",
     "SwitchState",
+    "as_inner_solver",
     "diagnostics",
+    "from_optax",
     "gain_ratio",
     "gauss_newton",
     "implicit_step",
     "isgd_adam",
     "isgd_lbfgs",
     "largest_trusted",
+    "linear_solvers",
+    "step_info",
     "switch_after",
     "switched_evolution_relaxation",
 ]

@@ -1,5 +1,6 @@
 """Checks of arguments, with messages that say what to do."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.core import Tracer
+from jax.extend.core import ClosedJaxpr
+from jax.typing import ArrayLike
 
 
 def check_transformation(name: str, transformation: Any) -> None:
@@ -44,35 +47,69 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
 
 
-def check_params(params: Any) -> None:
-    """Raises unless every leaf that has a dtype is real and floating."""
-    leaves = jax.tree.leaves(params, is_leaf=lambda x: isinstance(x, optax.MaskedNode))
-    if any(isinstance(leaf, optax.MaskedNode) for leaf in leaves):
-        raise TypeError(
-            "implicit_step got masked parameters, on which value_fn cannot be evaluated. Put the "
-            "mask inside: implicit_step(optax.partition({'train': optax.adam(1e-3), 'freeze': "
-            "optax.set_to_zero()}, labels), ...) instead of optax.masked, optax.partition or "
-            "optax.freeze around implicit_step."
-        )
-    for leaf in leaves:
+def check_params(params: optax.Params) -> None:
+    """Raises TypeError unless every leaf is a real floating-point array or number.
+
+    Placeholders with a dtype, such as ``jax.ShapeDtypeStruct``, are let through.
+    """
+    is_masked = lambda x: isinstance(x, optax.MaskedNode)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params, is_leaf=is_masked):
+        if is_masked(leaf):
+            raise TypeError(
+                "implicit_step got masked parameters, on which value_fn cannot be evaluated. Put the "
+                "mask inside: implicit_step(optax.partition({'train': optax.adam(1e-3), 'freeze': "
+                "optax.set_to_zero()}, labels), ...) instead of optax.masked, optax.partition or "
+                "optax.freeze around implicit_step."
+            )
         dtype = getattr(leaf, "dtype", None)
         if dtype is None and isinstance(leaf, (bool, int, float, complex)):
             dtype = np.asarray(leaf).dtype
-        if dtype is None or jnp.issubdtype(dtype, jnp.floating):
+        where = f"params{jax.tree_util.keystr(path)}"
+        if dtype is None:
+            raise TypeError(
+                f"{where} is {leaf!r}, not an array. Give implicit_step the arrays alone and put the model "
+                "together inside value_fn; with Equinox: params, static = eqx.partition(model, "
+                "eqx.is_inexact_array) and value_fn=lambda params: loss(eqx.combine(params, static))."
+            )
+        if jnp.issubdtype(dtype, jnp.floating) or dtype == jax.dtypes.float0:
             continue
         if jnp.issubdtype(dtype, jnp.complexfloating):
             raise TypeError(
-                f"implicit_step needs real parameters, got {dtype}. Hold real and imaginary parts "
+                f"implicit_step needs real parameters, got {dtype} in {where}. Hold real and imaginary parts "
                 "as two real arrays and join them inside value_fn."
             )
         raise TypeError(
-            f"implicit_step needs floating-point parameters, got {dtype}. Keep integers out of "
+            f"implicit_step needs floating-point parameters, got {dtype} in {where}. Keep integers out of "
             "params, e.g. close over them in value_fn."
         )
 
 
-def check_loss(loss: Any) -> None:
-    """Raises TypeError unless ``loss`` is one real floating-point scalar."""
+def check_loss(
+    value_fn: Callable[[optax.Params], ArrayLike], params: optax.Params
+) -> tuple[ClosedJaxpr, jnp.dtype]:
+    """``value_fn`` as a program whose constants are all that it closes over, and the dtype of the loss.
+
+    Raises:
+      TypeError: It is not one real floating-point scalar, or ``value_fn`` cannot take ``params``.
+    """
+    try:
+        program, loss = jax.make_jaxpr(value_fn, return_shape=True)(params)
+    except (TypeError, AttributeError, KeyError, IndexError) as error:
+        # Most often it is the parameters' structure that it did not expect.
+        if isinstance(params, jax.Array) and params.ndim == 1:
+            hint = (
+                "If this stands inside optax.flatten, take it out: implicit_step works on any pytree and "
+                "hands value_fn the parameters as it gets them"
+            )
+        else:
+            hint = (
+                "It is called with the parameters alone, as they are handed to update. A loss of a module "
+                "needs the module put together inside, e.g. value_fn=lambda state: "
+                "loss(nnx.merge(graphdef, state)) or lambda params: loss(eqx.combine(params, static))"
+            )
+        raise TypeError(
+            f"value_fn raised {type(error).__name__} at params, a {type(params).__name__}: {error}\n{hint}."
+        ) from error
     if not hasattr(loss, "shape") or not hasattr(loss, "dtype"):
         raise TypeError(
             f"value_fn must return one scalar, got {loss!r}. With auxiliary outputs, pass "
@@ -84,3 +121,4 @@ def check_loss(loss: Any) -> None:
         )
     if not jnp.issubdtype(loss.dtype, jnp.floating):
         raise TypeError(f"value_fn must return a real floating-point scalar, got {loss.dtype}.")
+    return program, loss.dtype

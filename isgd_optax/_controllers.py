@@ -9,7 +9,8 @@ from jax.core import Tracer
 
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
-from isgd_optax._proximal import rounding
+from isgd_optax._norms import rounding
+from isgd_optax._search import trust_region_search
 
 
 class GainRatioState(NamedTuple):
@@ -69,7 +70,8 @@ def gain_ratio(
         ratio = _ratio(outcome)
         success = outcome.accepted & (ratio > 0)
         # Where only rounding is left to gain, the ratio means nothing.
-        idle = outcome.accepted & (outcome.predicted_decrease <= rounding(outcome.value_before))
+        nothing = outcome.predicted_decrease <= rounding(outcome.value_before)
+        idle = (outcome.accepted & nothing) | outcome.at_floor
         divisor = jnp.where(success, jnp.maximum(1 / max_growth, 1 - (2 * ratio - 1) ** 3), state.shrink)
         rate = clip(outcome.learning_rate / jnp.where(idle, 1, divisor))
         shrink = jnp.where(success | idle, 2.0, jnp.minimum(2 * state.shrink, 1e3))
@@ -79,6 +81,7 @@ def gain_ratio(
         init=lambda: GainRatioState(_first(initial_learning_rate), jnp.asarray(2.0)),
         propose=lambda state, count, value, grad_norm: state.next_learning_rate,
         update=update,
+        bounds=(min_learning_rate, max_learning_rate),
     )
 
 
@@ -132,13 +135,27 @@ def switched_evolution_relaxation(
     def update(state: jax.Array, outcome: StepOutcome) -> jax.Array:
         fall = outcome.value_before / outcome.value_after
         growth = jnp.where(jnp.isfinite(fall) & (fall > 0), increment * fall**exponent, 1)
-        return clip(outcome.learning_rate * jnp.where(outcome.accepted, growth, shrink)).astype(state.dtype)
+        factor = jnp.where(outcome.accepted, growth, jnp.where(outcome.at_floor, 1, shrink))
+        return clip(outcome.learning_rate * factor).astype(state.dtype)
 
     return LearningRateController(
         init=lambda: _first(initial_learning_rate),
         propose=lambda state, count, value, grad_norm: state,
         update=update,
+        bounds=(min_learning_rate, max_learning_rate),
     )
+
+
+class LargestTrustedState(NamedTuple):
+    """State of :func:`largest_trusted`.
+
+    Attributes:
+      next_learning_rate: where the next search starts.
+      last_useful: the α of the last step that gained more than rounding errors.
+    """
+
+    next_learning_rate: jax.Array
+    last_useful: jax.Array
 
 
 def largest_trusted(
@@ -186,19 +203,19 @@ def largest_trusted(
     if not 0 < min_gain_ratio < 1:
         raise ValueError(f"min_gain_ratio must lie between 0 and 1, got {min_gain_ratio}.")
 
-    def update(state: jax.Array, outcome: StepOutcome) -> jax.Array:
-        alone = jnp.asarray(outcome.num_candidates) == 1
-        growth = jnp.where(alone & (_ratio(outcome) >= min_gain_ratio), 3.0, 1.0)
-        return clip(outcome.learning_rate * jnp.where(outcome.accepted, growth, 0.1)).astype(state.dtype)
+    def update(state: LargestTrustedState, outcome: StepOutcome) -> LargestTrustedState:
+        # Where nothing is left to gain, a rejection says nothing about α: go back to the last useful one.
+        useful = outcome.accepted & ~jnp.asarray(outcome.at_floor)
+        rate = clip(outcome.learning_rate * jnp.where(useful, 1.0, 0.1)).astype(state.next_learning_rate.dtype)
+        last_useful = jnp.where(useful, rate, state.last_useful)
+        return LargestTrustedState(jnp.where(outcome.at_floor, last_useful, rate), last_useful)
 
     return LearningRateController(
-        init=lambda: _first(initial_learning_rate),
-        propose=lambda state, count, value, grad_norm: state,
+        init=lambda: LargestTrustedState(_first(initial_learning_rate), _first(initial_learning_rate)),
+        propose=lambda state, count, value, grad_norm: state.next_learning_rate,
         update=update,
-        factors=tuple(factors),
-        min_gain_ratio=min_gain_ratio,
-        min_learning_rate=min_learning_rate,
-        max_learning_rate=max_learning_rate,
+        search=trust_region_search(tuple(factors), min_gain_ratio, (min_learning_rate, max_learning_rate)),
+        bounds=(min_learning_rate, max_learning_rate),
     )
 
 

@@ -1,81 +1,28 @@
 """The implicit (backward Euler, proximal point) step as an optax transformation."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from isgd_optax._candidates import largest_trusted_step
-from isgd_optax._checks import (
-    check_at_least,
-    check_in_unit_interval,
-    check_loss,
-    check_params,
-    check_transformation,
-)
-from isgd_optax._gauss_newton import GaussNewton
-from isgd_optax._inner_loop import Options, minimize
+from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
+from isgd_optax._implicit_diff import Solved, differentiable
+from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, as_inner_solver
+from isgd_optax._iterate import Solution, StoppingRule, minimize
 from isgd_optax._learning_rate import LearningRateController, StepOutcome, as_controller
-from isgd_optax._proximal import ProximalObjective, norm, scalar_dtype, select_kwargs
-from isgd_optax._pytree import own, without_names
-from isgd_optax._reverse_mode import forbid_reverse_mode
-
-
-class ImplicitStepInfo(NamedTuple):
-    """What the last implicit step did.
-
-    Attributes:
-      num_inner_steps: inner steps taken, int32.
-      residual: ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p, accepted or not: how
-        far the implicit equation is from solved. Infinite if p = c does not solve it.
-      accepted: whether the step was taken; if not, the update is zero.
-      learning_rate: the α that was used. Where one Gauss–Newton step failed at the α that was asked for, a
-        smaller one.
-    """
-
-    num_inner_steps: jax.Array
-    residual: jax.Array
-    accepted: jax.Array
-    learning_rate: jax.Array
-
-
-class StoredEvaluation(NamedTuple):
-    """The loss and its gradient at the parameters, where ``optax.value_and_grad_from_state`` finds them."""
-
-    value: jax.Array
-    grad: Any
-
-
-class ImplicitStepState(NamedTuple):
-    """State of :func:`implicit_step`.
-
-    Attributes:
-      count: steps taken, int32.
-      info: what the last step did.
-      num_gradients: gradients of L evaluated in the last step, int32; the incoming one is not counted.
-      controller_state: state of the controller of α.
-      inner_state: with ``reset_inner=False`` the state of the inner solver, else (). Its named
-        tuples are plain ones here, so that ``optax.value_and_grad_from_state`` cannot mistake a
-        proximal value for the loss.
-      stored: with ``store_grad=True`` the loss at the new parameters and its gradient, else ().
-      velocity: with ``momentum`` the last displacement, else ().
-    """
-
-    count: jax.Array
-    info: ImplicitStepInfo
-    num_gradients: jax.Array
-    controller_state: Any
-    inner_state: Any
-    stored: Any
-    velocity: Any = ()
+from isgd_optax._metric import as_metric
+from isgd_optax._norms import norm, rounding, scalar_dtype
+from isgd_optax._proximal import Loss, select_kwargs
+from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
+from isgd_optax._stored import StoredEvaluation, current_evaluation
+from isgd_optax._tree import own, without_names
 
 
 def implicit_step(
-    inner: optax.GradientTransformation,
+    inner: optax.GradientTransformation | InnerSolver,
     learning_rate: optax.ScalarOrSchedule | LearningRateController,
     *,
     max_inner_steps: int = 100,
@@ -85,6 +32,7 @@ def implicit_step(
     reset_inner: bool = True,
     store_grad: bool = False,
     momentum: ArrayLike | None = None,
+    metric: str | optax.Params = "identity",
 ) -> optax.GradientTransformationExtraArgs:
     r"""Implicit stochastic gradient descent: backward Euler on the gradient flow.
 
@@ -177,17 +125,17 @@ def implicit_step(
       Catalyst acceleration for first-order convex optimization, 2018; Goldshlager, Abrahamsen and Lin, A
       Kaczmarz-inspired approach to accelerate the optimization of neural network wavefunctions, 2024.
     """
-    check_transformation("inner", inner)
+    solver = as_inner_solver(inner)
     check_at_least("max_inner_steps", max_inner_steps, 1)
     check_at_least("rtol", rtol, 0)
     check_at_least("atol", atol, 0)
     if momentum is not None:
         check_in_unit_interval("momentum", momentum)
     controller = as_controller(learning_rate)
-    inner = optax.with_extra_args_support(inner)
-    options = Options(max_inner_steps, rtol, atol, safeguard, keep_grad=store_grad)
+    weights = as_metric(metric)
+    rule = StoppingRule(max_inner_steps, rtol, atol, safeguard, keep_grad=store_grad)
 
-    def init_fn(params: Any) -> Any:
+    def init_fn(params: optax.Params) -> ImplicitStepState:
         check_params(params)
         dtype = scalar_dtype(params)
         # Distinct buffers: the state may be donated.
@@ -196,29 +144,30 @@ def implicit_step(
             residual=jnp.full((), jnp.inf, dtype),
             accepted=jnp.zeros((), bool),
             learning_rate=jnp.zeros((), dtype),
+            at_bound=jnp.zeros((), bool),
+            at_floor=jnp.zeros((), bool),
         )
         return ImplicitStepState(
             count=jnp.zeros((), jnp.int32),
             info=info,
             num_gradients=jnp.zeros((), jnp.int32),
             controller_state=own(controller.init()),
-            inner_state=() if reset_inner else own(without_names(inner.init(params))),
-            stored=StoredEvaluation(jnp.full((), jnp.inf, dtype), optax.tree.zeros_like(params))
-            if store_grad
-            else (),
+            inner_state=() if reset_inner else own(without_names(solver.init(params))),
+            stored=StoredEvaluation.nothing(params) if store_grad else (),
             velocity=() if momentum is None else optax.tree.zeros_like(params),
+            metric_state=own(weights.init(params)),
         )
 
     def update_fn(
-        updates: Any,
+        updates: optax.Updates,
         state: Any,
-        params: Any = None,
+        params: optax.Params | None = None,
         *,
-        value_fn: Callable[..., Any] | None = None,
+        value_fn: Loss | None = None,
         value: ArrayLike | None = None,
-        grad: Any = None,
+        grad: optax.Updates | None = None,
         **extra_args: Any,
-    ) -> Any:
+    ) -> tuple[optax.Updates, ImplicitStepState]:
         if params is None:
             raise ValueError("implicit_step needs params: call update(grad, state, params, value_fn=loss).")
         if value_fn is None:
@@ -230,67 +179,95 @@ def implicit_step(
         params = jax.tree.map(jnp.asarray, params)
         named = select_kwargs(value_fn, extra_args)
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
-        loss_shape = jax.eval_shape(loss_fn, params)
-        check_loss(loss_shape)
+        program, loss_dtype = check_loss(loss_fn, params)
 
         dtype = scalar_dtype(params)
-        loss = jnp.asarray(loss_fn(params) if value is None else value).astype(loss_shape.dtype)
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
-        alpha = controller.propose(state.controller_state, state.count, loss, norm(loss_grad))
+        if store_grad:
+            loss, loss_grad = current_evaluation(loss_fn, params, state.stored, value, loss_grad)
+        else:
+            loss = jnp.asarray(loss_fn(params) if value is None else value)
+        start = Evaluation(params, loss.astype(loss_dtype), loss.astype(loss_dtype), loss_grad)
+        alpha = controller.propose(state.controller_state, state.count, start.loss, norm(loss_grad))
         alpha = jnp.asarray(alpha).astype(dtype)
-        center = params
+        center = None
         if momentum is not None:
             center = optax.tree.cast_like(optax.tree.add_scale(params, momentum, state.velocity), params)
-        trial = None
-        if isinstance(inner, GaussNewton) and len(controller.factors) > 1:
-            steps = inner.linearize(loss_fn, params, center)
-            trial = largest_trusted_step(steps, params, center, loss, alpha, controller)
-            alpha = trial.learning_rate
-        prox = ProximalObjective(loss_fn, center, alpha)
-        inner_state = inner.init(params)
-        if not reset_inner:
-            inner_state = jax.tree.unflatten(
-                jax.tree.structure(inner_state), jax.tree.leaves(state.inner_state)
+        metric_state, diagonal = weights.measure(state.metric_state, loss_fn, params, loss_grad)
+        problem = Problem(loss_fn, center, None, diagonal)
+
+        def solve() -> Solved:
+            inner_state = solver.init(params)
+            if not reset_inner:
+                structure = jax.tree.structure(inner_state)
+                inner_state = jax.tree.unflatten(structure, jax.tree.leaves(state.inner_state))
+            solution = minimize(problem, alpha, solver, inner_state, start, rule, controller.search)
+            outcome = _outcome(problem, start, solution)
+            lower, upper = controller.bounds
+            rate = outcome.learning_rate
+            info = ImplicitStepInfo(
+                num_inner_steps=outcome.num_inner_steps,
+                residual=outcome.residual,
+                accepted=outcome.accepted,
+                learning_rate=rate,
+                at_bound=(rate <= lower) | (rate >= upper),
+                at_floor=jnp.asarray(outcome.at_floor),
             )
+            delta = optax.tree.where(solution.moved, solution.displacement, optax.tree.zeros_like(params))
+            new_state = ImplicitStepState(
+                count=jnp.asarray(optax.safe_increment(state.count)),
+                info=info,
+                num_gradients=solution.num_gradients,
+                controller_state=controller.update(state.controller_state, outcome),
+                inner_state=() if reset_inner else without_names(solution.inner_state),
+                stored=_stored(problem, start, solution, delta) if store_grad else (),
+                velocity=state.velocity,
+                metric_state=metric_state,
+            )
+            taken = outcome.accepted
+            scale = jnp.where(taken, rate / alpha, 1)
+            iterate = solution.iterate.at.params
+            return Solved(iterate, delta, scale, taken, optax.tree.cast_like(new_state, state))
 
-        result = minimize(prox, inner, inner_state, params, loss, loss_grad, options, trial)
-
-        point, displacement = result.point, result.displacement
-        delta = optax.tree.where(result.moved, displacement, optax.tree.zeros_like(params))
-        info = ImplicitStepInfo(
-            num_inner_steps=result.num_steps,
-            residual=jnp.where(point.error == 0, 0, point.error / point.distance),
-            accepted=result.moved | result.solved_at_start,
-            learning_rate=result.learning_rate,
+        delta, new_state = differentiable(
+            solve, program, params, params if center is None else center, alpha, diagonal
         )
-        # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (c − p)/α.
-        used = ProximalObjective(loss_fn, center, result.learning_rate)
-        slope = optax.tree.sub(loss_grad, used.force(point.params))
-        outcome = StepOutcome(
-            learning_rate=info.learning_rate,
-            accepted=info.accepted,
-            value_before=loss,
-            value_after=point.loss,
-            predicted_decrease=-jnp.asarray(optax.tree.vdot(slope, displacement)).astype(dtype) / 2,
-            residual=info.residual,
-            num_inner_steps=info.num_inner_steps,
-            num_candidates=jnp.asarray(1 if trial is None else len(controller.factors), jnp.int32),
-        )
-        stored = ()
-        if store_grad:
-            new_value = jnp.where(result.moved, point.loss, loss)
-            new_grad = optax.tree.sub(point.grad, prox.force(point.params))
-            new_grad = optax.tree.where(result.moved, new_grad, loss_grad)
-            stored = StoredEvaluation(new_value, new_grad)
-        new_state = ImplicitStepState(
-            count=jnp.asarray(optax.safe_increment(state.count)),
-            info=info,
-            num_gradients=result.num_gradients,
-            controller_state=controller.update(state.controller_state, outcome),
-            inner_state=() if reset_inner else without_names(result.inner_state),
-            stored=stored,
-            velocity=() if momentum is None else delta,
-        )
-        return forbid_reverse_mode(delta), optax.tree.cast_like(new_state, state)
+        if momentum is not None:
+            new_state = new_state._replace(velocity=delta)
+        return delta, new_state
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+
+
+def _outcome(problem: Problem, start: Evaluation, solution: Solution) -> StepOutcome:
+    """What the step tells a controller."""
+    iterate = solution.iterate
+    # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = D(c − p)/α.
+    used = problem.objective(start.params, solution.learning_rate)
+    slope = optax.tree.sub(start.grad, used.term_gradient(iterate.at.params))
+    predicted = -jnp.asarray(optax.tree.vdot(slope, solution.displacement)) / 2
+    at_floor = solution.at_floor | (solution.moved & (jnp.abs(predicted) <= rounding(start.loss)))
+    return StepOutcome(
+        learning_rate=solution.learning_rate,
+        accepted=solution.moved | solution.solved_at_start,
+        value_before=start.loss,
+        value_after=iterate.at.loss,
+        predicted_decrease=predicted.astype(solution.learning_rate.dtype),
+        residual=iterate.error / jnp.where(iterate.error == 0, 1, iterate.distance),
+        num_inner_steps=solution.num_steps,
+        at_floor=at_floor,
+    )
+
+
+def _stored(
+    problem: Problem, start: Evaluation, solution: Solution, delta: optax.Updates
+) -> StoredEvaluation:
+    """L and ∇L at the new parameters."""
+    at = solution.iterate.at
+    solved = problem.objective(start.params, solution.proximal_learning_rate)
+    grad = optax.tree.sub(at.grad, solved.term_gradient(at.params))
+    return StoredEvaluation(
+        value=jnp.where(solution.moved, at.loss, start.loss),
+        grad=optax.tree.where(solution.moved, grad, start.grad),
+        point=optax.apply_updates(start.params, delta),
+    )

@@ -11,6 +11,8 @@ import optax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from isgd_optax._inner_solver import Search
+
 
 class StepOutcome(NamedTuple):
     """What one implicit step tells a controller.
@@ -26,7 +28,7 @@ class StepOutcome(NamedTuple):
         geodesic acceleration.
       residual: ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
       num_inner_steps: inner steps taken.
-      num_candidates: how many α could be tried, see :class:`LearningRateController`.
+      at_floor: whether nothing was left to gain: the step is lost in rounding errors.
     """
 
     learning_rate: jax.Array
@@ -36,7 +38,7 @@ class StepOutcome(NamedTuple):
     predicted_decrease: jax.Array
     residual: jax.Array
     num_inner_steps: jax.Array
-    num_candidates: ArrayLike = 1
+    at_floor: ArrayLike = False
 
 
 class LearningRateController(NamedTuple):
@@ -50,11 +52,11 @@ class LearningRateController(NamedTuple):
       propose: ``propose(state, count, value, grad_norm) -> α`` for step number
         ``count`` from a point with loss ``value`` and gradient norm ``grad_norm``.
       update: ``update(state, outcome) -> state`` with a :class:`StepOutcome`.
-      factors: with more than one, an inner solver that can (:func:`gauss_newton`) tries α times each
-        of them and takes the largest that it trusts; any other takes α.
-      min_gain_ratio: the least ratio of actual to predicted decrease at which a candidate is trusted.
-      min_learning_rate: no candidate is smaller.
-      max_learning_rate: no candidate is larger.
+      search: ``search(α, trial, start) -> proposal``: the choice of α among several, from one preparation of
+        the inner solver: ``trial(α)`` is the :class:`Proposal` of one inner step, with its decrease of the
+        proximal objective and the one predicted; ``start`` the :class:`Evaluation` at θₙ. None takes the α
+        proposed.
+      bounds: the smallest and the largest α that it takes; ``info.at_bound`` says when α stands at one.
 
     Examples:
       A controller that halves α after every rejected step:
@@ -71,10 +73,8 @@ class LearningRateController(NamedTuple):
     init: Callable[[], Any]
     propose: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
     update: Callable[[Any, StepOutcome], Any]
-    factors: tuple[float, ...] = (1.0,)
-    min_gain_ratio: float = 0.1
-    min_learning_rate: float = 0.0
-    max_learning_rate: float = float("inf")
+    search: Search | None = None
+    bounds: tuple[float, float] = (0.0, math.inf)
 
 
 def constant(learning_rate: ArrayLike) -> LearningRateController:

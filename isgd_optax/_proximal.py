@@ -1,7 +1,7 @@
-"""The proximal objective L(p) + ‖p − c‖² / (2α)."""
+"""The proximal objective L(p) + ‖p − c‖²_D / (2α)."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,10 +9,13 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from isgd_optax._pytree import FieldsAsLeaves, as_pytree
+from isgd_optax._norms import norm, squared_norm
+from isgd_optax._tree import FieldsAsLeaves, as_pytree
+
+Loss = Callable[[optax.Params], ArrayLike]
 
 
-def select_kwargs(fn: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+def select_kwargs(fn: Callable[..., ArrayLike], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
     """The entries of ``kwargs`` that ``fn`` names (all, if it takes ``**kwargs``)."""
     try:
         parameters = inspect.signature(fn).parameters.values()
@@ -27,16 +30,18 @@ def select_kwargs(fn: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, A
 class ProximalObjective(FieldsAsLeaves):
     r"""The function whose minimiser is the implicit step.
 
-    .. math:: \phi(p) = L(p) + \frac{\lVert p - c \rVert^2}{2\alpha}
+    .. math:: \phi(p) = L(p) + \frac{\lVert p - c \rVert_D^2}{2\alpha}
 
     It has the minimiser of paper Eq. 12, scaled by 1/α so that its gradient at
     :math:`p = c` is :math:`\nabla L(c)`. A callable pytree: it can be passed
     through ``jit`` and handed to a line search as its ``value_fn``.
 
     Args:
-      value_fn: the loss L; pytree of floating-point parameters to real scalar.
-      center: c, a pytree like the parameters.
-      learning_rate: α > 0, a scalar.
+      value_fn: The loss L, from a pytree of floating-point parameters to a real scalar.
+      center: The centre c of the proximal term, a pytree like the parameters.
+      learning_rate: The step size α > 0, a scalar.
+      metric: The diagonal D of the norm, a pytree like the parameters whose leaves are positive scalars or
+        arrays of the parameters' shapes. None for the identity.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -50,52 +55,48 @@ class ProximalObjective(FieldsAsLeaves):
       Physics-informed Neural Networks, 2023, Eq. 12.
     """
 
-    _leaves = ("value_fn", "center", "learning_rate")
+    _leaves = ("value_fn", "center", "learning_rate", "metric")
 
-    def __init__(self, value_fn: Callable[[Any], Any], center: Any, learning_rate: ArrayLike):
+    def __init__(
+        self,
+        value_fn: Loss,
+        center: optax.Params,
+        learning_rate: ArrayLike,
+        metric: optax.Params | None = None,
+    ):
         self.value_fn = as_pytree(value_fn)
         self.center = center
         self.learning_rate = jnp.asarray(learning_rate)
+        self.metric = metric
 
-    def __call__(self, params: Any) -> jax.Array:
+    def __call__(self, params: optax.Params) -> jax.Array:
         loss = jnp.asarray(self.value_fn(params))
         return loss + self.term(params).astype(loss.dtype)
 
-    def term(self, params: Any) -> jax.Array:
-        """‖p − c‖²/(2α), in float32 at least."""
-        return squared_norm(optax.tree.sub(params, self.center)) / (2 * self.learning_rate)
+    def squared_distance(self, params: optax.Params) -> jax.Array:
+        """‖p − c‖²_D, in float32 at least."""
+        return squared_norm(optax.tree.sub(params, self.center), self.metric)
 
-    def force(self, params: Any) -> Any:
-        """(p − c)/α, the gradient of the proximal term, in the dtypes of p."""
-        return jax.tree.map(lambda p, c: ((p - c) / self.learning_rate).astype(p.dtype), params, self.center)
+    def term(self, params: optax.Params) -> jax.Array:
+        """‖p − c‖²_D/(2α), in float32 at least."""
+        return self.squared_distance(params) / (2 * self.learning_rate)
 
-    def value_and_grad(self, params: Any) -> tuple[jax.Array, jax.Array, Any]:
+    def term_gradient(self, params: optax.Params) -> optax.Updates:
+        """D(p − c)/α, the gradient of the proximal term, in the dtypes of p."""
+        alpha = self.learning_rate
+        if self.metric is None:
+            return jax.tree.map(lambda p, c: ((p - c) / alpha).astype(p.dtype), params, self.center)
+        return jax.tree.map(
+            lambda p, c, d: (d * (p - c) / alpha).astype(p.dtype), params, self.center, self.metric
+        )
+
+    def value_and_grad(self, params: optax.Params) -> tuple[jax.Array, jax.Array, optax.Updates]:
         """L(p), φ(p) and ∇φ(p); L is returned too, free of the rounding of φ."""
         loss, grad = jax.value_and_grad(lambda p: jnp.asarray(self.value_fn(p)))(params)
         value = loss + self.term(params).astype(loss.dtype)
-        return loss, value, optax.tree.add(grad, self.force(params))
+        return loss, value, optax.tree.add(grad, self.term_gradient(params))
 
-
-def squared_norm(tree: Any) -> jax.Array:
-    """‖tree‖², accumulated in float32 at least."""
-    total = jnp.zeros((), jnp.float32)
-    for leaf in jax.tree.leaves(tree):
-        total += jnp.sum(jnp.square(leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))))
-    return total
-
-
-def norm(tree: Any) -> jax.Array:
-    """‖tree‖ over all leaves, accumulated in float32 at least."""
-    return jnp.sqrt(squared_norm(tree))
-
-
-def rounding(value: jax.Array) -> jax.Array:
-    """The size of a few rounding errors of ``value``."""
-    return 4 * jnp.finfo(value.dtype).eps * jnp.abs(value)
-
-
-def scalar_dtype(params: Any) -> jnp.dtype:
-    """float32, or float64 if a parameter is."""
-    leaves = [leaf for leaf in jax.tree.leaves(params) if hasattr(leaf, "dtype")]
-    dtypes = [jax.dtypes.canonicalize_dtype(leaf.dtype) for leaf in leaves]
-    return jnp.result_type(jnp.float32, *dtypes)
+    def residual_norm(self, grad: optax.Updates) -> jax.Array:
+        """‖(p − c) + αD⁻¹∇L(p)‖_D = α‖∇φ(p)‖_{D⁻¹}, the residual of the implicit equation, from ∇φ(p)."""
+        dual = None if self.metric is None else jax.tree.map(lambda d: 1 / d, self.metric)
+        return self.learning_rate * norm(grad, dual)

@@ -13,8 +13,8 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from isgd_optax._least_squares import LeastSquares
-from isgd_optax._linearization import Linearization
+from isgd_optax._gauss_newton._jacobian import ResidualJacobian
+from isgd_optax._gauss_newton._losses import LeastSquares
 
 __all__ = [
     "Contraction",
@@ -304,7 +304,7 @@ def contraction(
     )
 
 
-def _linearize(loss: LeastSquares, params: Any, kernel: str) -> Linearization:
+def _linearize(loss: LeastSquares, params: Any, kernel: str) -> ResidualJacobian:
     if not isinstance(loss, LeastSquares):
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
-    return Linearization(loss, params, kernel)
+    return ResidualJacobian(loss, params, kernel=kernel)

@@ -20,8 +20,6 @@ class FixedVariable(nnx.Variable):
 class Linear(nnx.Linear):
     """``nnx.Linear`` with Glorot-normal kernel and zero bias, for arrays and jets."""
 
-    tap: Callable[[Any], Any] | None = None  # takes the layer's place where its factors are recorded
-
     def __init__(self, in_features: int, out_features: int, *, dtype: Any, rngs: nnx.Rngs):
         if in_features < 1 or out_features < 1:
             raise ValueError(
@@ -38,8 +36,6 @@ class Linear(nnx.Linear):
 
     def __call__(self, x: Any) -> Any:
         """X @ kernel + bias."""
-        if self.tap is not None:
-            return self.tap(x)
         assert self.bias is not None
         return linear(x, self.kernel[...], self.bias[...], self.precision)
 

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from isgd_optax import FieldsAsLeaves, LayerFactors, LeastSquares, Residual
-from pinns._tape import layer_factors
+from isgd_optax import FieldsAsLeaves, LeastSquares, Residual
 from pinns.sampling import Box, Region
 
 Points = dict[str, jax.Array]
@@ -57,10 +56,6 @@ class NetworkResidual(FieldsAsLeaves):
 
     def __call__(self, params: Any, x: jax.Array) -> jax.Array:
         return self._at(self.network(params), x)
-
-    def layer_factors(self, params: Any, x: jax.Array) -> dict[str, LayerFactors] | None:
-        """The factors of its dense layers, see :meth:`isgd_optax.Residual.layer_factors`."""
-        return layer_factors(lambda: self.network(params), lambda u: self._at(u, x))
 
     def network(self, params: Any) -> Any:
         """The network with these parameters."""

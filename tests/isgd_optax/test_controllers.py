@@ -20,7 +20,7 @@ from isgd_optax import (
 CONTROLLERS = [gain_ratio, switched_evolution_relaxation, largest_trusted]
 
 
-def outcome(ratio=1.0, *, accepted=True, learning_rate=2.0, before=4.0, predicted=2.0, num_candidates=1):
+def outcome(ratio=1.0, *, accepted=True, learning_rate=2.0, before=4.0, predicted=2.0, at_floor=False):
     return StepOutcome(
         learning_rate=jnp.asarray(learning_rate),
         accepted=jnp.asarray(accepted),
@@ -29,7 +29,7 @@ def outcome(ratio=1.0, *, accepted=True, learning_rate=2.0, before=4.0, predicte
         predicted_decrease=jnp.asarray(predicted),
         residual=jnp.asarray(0.0),
         num_inner_steps=jnp.asarray(1),
-        num_candidates=num_candidates,
+        at_floor=at_floor,
     )
 
 
@@ -92,17 +92,19 @@ def test_switched_evolution_relaxation_has_exponent_and_increment():
 
 def test_largest_trusted_goes_on_with_the_alpha_taken():
     controller = largest_trusted(1.0)
-    state = controller.update(controller.init(), outcome(learning_rate=30.0, num_candidates=6))
+    state = controller.update(controller.init(), outcome(learning_rate=30.0))
     assert propose(controller, state) == 30.0
-    state = controller.update(state, outcome(learning_rate=0.9, accepted=False, num_candidates=6))
+    state = controller.update(state, outcome(learning_rate=0.9, accepted=False))
     assert propose(controller, state) == pytest.approx(0.09)
 
 
-@pytest.mark.parametrize(("ratio", "growth"), [(0.5, 3.0), (0.05, 1.0)])
-def test_largest_trusted_grows_with_an_inner_solver_that_tries_one(ratio, growth):
-    controller = largest_trusted(2.0)
-    state = controller.update(controller.init(), outcome(ratio))
-    assert propose(controller, state) == pytest.approx(2.0 * growth)
+def test_largest_trusted_returns_to_the_last_useful_alpha_where_nothing_is_left_to_gain():
+    controller = largest_trusted(1.0)
+    state = controller.update(controller.init(), outcome(learning_rate=30.0))
+    for accepted in (False, True):
+        state = controller.update(state, outcome(accepted=False, learning_rate=0.9))
+        state = controller.update(state, outcome(accepted=accepted, learning_rate=0.03, at_floor=True))
+        assert propose(controller, state) == 30.0
 
 
 @pytest.mark.parametrize("make", CONTROLLERS)

@@ -146,27 +146,6 @@ def test_loss_may_be_a_python_float():
 
 
 @pytest.mark.parametrize(
-    "solver",
-    [
-        implicit_step(optax.sgd(0.1), 0.5, max_inner_steps=2),
-        isgd_adam(0.5, num_implicit_steps=1, num_inner_steps=2),
-    ],
-    ids=["implicit_step", "isgd_adam"],
-)
-@pytest.mark.parametrize("transform", [lambda f: f, jax.jit, jax.vmap], ids=["plain", "jit", "vmap"])
-def test_reverse_mode(solver, transform):
-    def after(params):
-        updates, _ = solver.update(2 * params, solver.init(params), params, value_fn=loss)
-        return loss(params + updates)
-
-    params = jnp.ones((2, 3))
-    message = r"Reverse-mode.*jax\.jvp, jax\.jacfwd.*jax\.lax\.stop_gradient on the updates"
-    differentiated = jax.grad(lambda params: jnp.sum(transform(after)(params)))
-    with pytest.raises(TypeError, match=message):
-        jax.eval_shape(differentiated, params)
-
-
-@pytest.mark.parametrize(
     "wrap",
     [
         lambda solver: optax.masked(solver, {"a": True, "b": False}),

@@ -9,7 +9,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted, switch_after
-from isgd_optax._linearization import Linearization
+from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 
 pytestmark = pytest.mark.usefixtures("x64")
 PLAIN = {"geodesic_acceleration": False}
@@ -157,7 +157,7 @@ def test_single_precision_parameters_are_solved_for_in_double():
     loss, params = make_problem(6)
     params = optax.tree.cast(params, jnp.float32)
     loss = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), loss)
-    assert Linearization(loss, params, "auto", 8).gram().dtype == jnp.float64
+    assert ResidualJacobian(loss, params, "auto", 8).gram().dtype == jnp.float64
     updates, _ = one_step(loss, params, 1e4)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(updates))
     r, jacobian, _ = dense(loss, params)

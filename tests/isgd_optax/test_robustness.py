@@ -146,4 +146,4 @@ def test_no_acceptable_candidate_rejects_the_step_and_shrinks_alpha(x64):
     )
     assert updates == 0
     assert not state.info.accepted
-    assert state.controller_state == pytest.approx(0.03 / 10)
+    assert state.controller_state.next_learning_rate == pytest.approx(0.03 / 10)

@@ -1,4 +1,4 @@
-"""Under jit with donation, vmap, forward-mode differentiation and scan."""
+"""Under jit with donation, vmap, differentiation and scan."""
 
 import jax
 import jax.numpy as jnp
@@ -40,10 +40,10 @@ def test_vmap_over_parameters_equals_a_loop(inner, rosenbrock, assert_close):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("inner", [optax.sgd(0.02), optax.adam(0.05)], ids=["sgd", "adam"])
-def test_jvp_equals_finite_differences(inner, rosenbrock):
+@pytest.mark.parametrize("inner", [optax.sgd(0.01), optax.lbfgs()], ids=["sgd", "lbfgs"])
+def test_jvp_of_a_solved_step_equals_finite_differences(inner, rosenbrock):
     loss = lambda params, shift: rosenbrock(params - shift)
-    step = jax.jit(displaced(implicit_step(inner, 0.3, max_inner_steps=4, rtol=0.0), loss))
+    step = jax.jit(displaced(implicit_step(inner, 0.05, max_inner_steps=2000, rtol=1e-11), loss))
     primals = (jnp.asarray(START), jnp.asarray(0.1))
     tangents = (jnp.array([0.3, -1.0, 0.5, 0.2]), jnp.asarray(0.7))
     out, tangent_out = jax.jvp(step, primals, tangents)
@@ -61,11 +61,12 @@ def test_jvp_equals_finite_differences(inner, rosenbrock):
     [(optax.sgd(0.2), None), (optax.lbfgs(), None), (optax.sgd(0.2), 3)],
     ids=["sgd", "lbfgs", "batch"],
 )
-def test_jacobian_of_a_solved_step_is_that_of_the_proximal_map(inner, batch_size):
+@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
+def test_jacobian_of_a_solved_step_is_that_of_the_proximal_map(inner, batch_size, mode):
     curvatures = jnp.array([0.1, 1.0, 5.0])
     loss = lambda p: jnp.sum(curvatures * p**2) / 2
     step = displaced(implicit_step(inner, 0.5, max_inner_steps=300, rtol=1e-10), loss)
-    jacobian = jax.jacfwd(step)
+    jacobian = mode(step)
     if batch_size is None:
         result = jax.jit(jacobian)(jnp.ones(3))
     else:

@@ -1,0 +1,1 @@
+"""Gauss–Newton in function space."""

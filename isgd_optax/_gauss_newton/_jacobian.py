@@ -1,0 +1,261 @@
+"""The Jacobian J of the stacked residuals of a loss, and what is computed with it."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+
+from isgd_optax._gauss_newton import _factors, _gram
+from isgd_optax._gauss_newton._linear_solver import Sizes
+
+if TYPE_CHECKING:
+    from isgd_optax._gauss_newton._losses import LeastSquares
+
+KERNELS = ("auto", "layers", "rows")
+ROW_BLOCK = 256
+
+
+class ResidualJacobian:
+    r"""The linear model of a loss at ``params``, in the unit of a metric D.
+
+    .. math:: L(\theta + D^{-1/2} e) \approx \text{const} + \lVert s + J e \rVert^2 + 2 \langle v, e \rangle
+
+    For squares s are the stacked residuals r, J is :math:`\partial r / \partial\theta \, D^{-1/2}` and v = 0;
+    for another convex loss they are those of its quadratic models. All vectors are flat and of the widest
+    float there is, whatever that of the parameters: K = JJᵀ squares the condition number.
+
+    Args:
+      loss: A :class:`LeastSquares` with N residuals in all.
+      params: The point of linearisation, P numbers in all.
+      metric: The diagonal D, a pytree like the parameters, None for the identity.
+      kernel: How K is formed: from each parameter's own factors (``"auto"``), from ``"rows"`` of J, or
+        ``"layers"``, which is ``"auto"`` but refuses parameters that have no factors.
+      row_block: The number of points whose rows of J are differentiated at once.
+
+    Raises:
+      ValueError: With ``kernel="layers"``, parameters that enter otherwise than as the matrix of a product
+        or an added vector.
+    """
+
+    def __init__(
+        self,
+        loss: "LeastSquares",
+        params: optax.Params,
+        *,
+        metric: optax.Params | None = None,
+        kernel: str = "auto",
+        row_block: int = ROW_BLOCK,
+    ):
+        self.loss = loss
+        self.params = params
+        self.kernel = kernel
+        self.row_block = row_block
+        flat, self._unravel = ravel_pytree(params)
+        self._flat_dtype = flat.dtype
+        self.num_params = flat.size
+        self.dtype = jnp.promote_types(flat.dtype, jax.dtypes.canonicalize_dtype(jnp.float64))
+        self._metric = metric
+        self._unit = None if metric is None else 1 / jnp.sqrt(self._broadcast(metric))  # D^(-1/2), flat
+        self._models = [self._model(block) for block in loss.blocks]
+        residual, self._pull = jax.vjp(self._linearized, params)
+        self.num_residuals = residual.size
+        self.residual = self._stacked_residual(residual)
+        self.slope = self._slope()
+        if kernel == "layers":
+            self._check_factors()
+
+    def _model(self, block):  # -> QuadraticModel | None
+        if block.loss is None:
+            return None
+        outputs = block.residuals(self.params)
+        wide = outputs.astype(jnp.promote_types(outputs.dtype, self.dtype))
+        return jax.lax.stop_gradient(block.models(wide))
+
+    def _linearized(self, params: optax.Params) -> jax.Array:
+        """√(w/N) B f(params), stacked: its derivative is J."""
+        parts = []
+        for block, model in zip(self.loss.blocks, self._models, strict=True):
+            outputs = block.residuals(params)
+            scaled = along_points(block.scale(outputs.dtype), outputs) * outputs
+            if model is not None:
+                flat = scaled.reshape(block.num_points, -1)
+                scaled = jnp.einsum("nij,nj->ni", model.root.astype(flat.dtype), flat, precision="highest")
+            parts.append(scaled.reshape(-1))
+        return jnp.concatenate(parts)
+
+    def _stacked_residual(self, linearized: jax.Array) -> jax.Array:
+        """s: of squares the residuals themselves."""
+        parts, position = [], 0
+        for block, model in zip(self.loss.blocks, self._models, strict=True):
+            size = block.num_points * block.num_residuals(self.params)
+            if model is None:
+                parts.append(linearized[position : position + size].astype(self.dtype))
+            else:
+                scaled = along_points(block.scale(self.dtype), model.residual) * model.residual
+                parts.append(scaled.reshape(-1).astype(self.dtype))
+            position += size
+        return jnp.concatenate(parts)
+
+    def _slope(self) -> jax.Array | None:
+        """The slope v, shape (P,): the gradient along which the convex losses have no curvature; None for squares."""
+        if all(model is None for model in self._models):
+            return None
+
+        def straight(params: optax.Params) -> jax.Array:
+            total = jnp.zeros((), self.dtype)
+            for block, model in zip(self.loss.blocks, self._models, strict=True):
+                if model is not None:
+                    outputs = block.residuals(params).astype(self.dtype).reshape(block.num_points, -1)
+                    weights = along_points(jnp.square(block.scale(self.dtype)), outputs)
+                    total += jnp.sum(weights * model.slope * outputs)
+            return total
+
+        return self.ravel(jax.grad(straight)(self.params))
+
+    def gradient(self) -> jax.Array:
+        """Jᵀs + v, shape (P,): half the gradient of L in the unit of the metric."""
+        half = self.rmv(self.residual)
+        return half if self.slope is None else half + self.slope
+
+    @functools.cached_property
+    def factors(self) -> list[list[_factors.LeafFactors]]:
+        """The factors of each block, by leaf of the parameters."""
+        return [
+            _factors.block_factors(block.fn, self.params, block.points, None if m is None else m.root)
+            for block, m in zip(self.loss.blocks, self._models, strict=True)
+        ]
+
+    @functools.cached_property
+    def sizes(self) -> Sizes:
+        """What decides the cost of a linear solver."""
+        most = max(block.num_residuals(self.params) for block in self.loss.blocks)
+        sizes = Sizes(
+            self.num_residuals, self.num_params, self.dtype.itemsize, block_rows=self.row_block * most
+        )
+        if self.kernel == "rows" or True:
+            return sizes
+        counts = _gram.costs(self.factors)
+        return sizes._replace(
+            num_factors=counts.num_factors, largest_layer=counts.largest_layer, gram_flops=counts.flops
+        )
+
+    def mv(self, v: jax.Array) -> jax.Array:
+        """J v, shape (N,), for v of shape (P,)."""
+        return jax.jvp(self._linearized, (self.params,), (self.unravel(v),))[1].astype(self.dtype)
+
+    def rmv(self, y: jax.Array) -> jax.Array:
+        """Jᵀ y, shape (P,), for y of shape (N,)."""
+        return self.ravel(self._pull(y.astype(jax.eval_shape(self._linearized, self.params).dtype))[0])
+
+    def curvature(self, v: jax.Array) -> jax.Array:
+        """The second derivative of the scaled residuals along v, shape (N,)."""
+        direction = self.unravel(v)
+        along = lambda p: jax.jvp(self._linearized, (p,), (direction,))[1]
+        return jax.jvp(along, (self.params,), (direction,))[1].astype(self.dtype)
+
+    def gram(self) -> jax.Array:
+        """K = JJᵀ, shape (N, N)."""
+        if self.kernel == "rows" or True:
+            jacobian = self.rows()
+            return _gram.symmetric_product(jacobian)
+        inverse = None
+        if self._metric is not None:
+            inverse = [1 / jnp.asarray(d, self.dtype) for d in jax.tree.leaves(self._metric)]
+        return _gram.gram(self.factors, self._scales, self.dtype, inverse)
+
+    def normal(self) -> jax.Array:
+        """JᵀJ, shape (P, P), summed over blocks of points: J is never whole."""
+        total = jnp.zeros((self.num_params, self.num_params), self.dtype)
+        for block, model, scale in zip(self.loss.blocks, self._models, self._scales, strict=True):
+            basis = None if model is None else model.root
+            total += _gram.normal(
+                block.fn, self.params, block.points, basis, scale, self.dtype, self.row_block
+            )
+        return total if self._unit is None else self._unit[:, None] * total * self._unit[None, :]
+
+    def rows(self) -> jax.Array:
+        """J, shape (N, P), its columns in the order of ``jax.flatten_util.ravel_pytree``."""
+        parts = []
+        for block, model, scale in zip(self.loss.blocks, self._models, self._scales, strict=True):
+            basis = None if model is None else model.root
+            parts.append(
+                _gram.block_rows(
+                    block.fn, self.params, block.points, basis, scale, self.dtype, self.row_block
+                )
+            )
+        jacobian = jnp.concatenate(parts)
+        return jacobian if self._unit is None else jacobian * self._unit[None, :]
+
+    def squared_columns(self) -> optax.Params:
+        """diag(JᵀJ) for D = I, a pytree like the parameters."""
+        assert self._unit is None
+        total = jnp.zeros(self.num_params, self.dtype)
+        for block, model, scale in zip(self.loss.blocks, self._models, self._scales, strict=True):
+            basis = None if model is None else model.root
+            total += _gram.squared_columns(
+                block.fn, self.params, block.points, basis, scale, self.dtype, self.row_block
+            )
+        # In the dtype of the sums: squares of small numbers underflow in the parameters' own.
+        sizes = [leaf.size for leaf in jax.tree.leaves(self.params)]
+        parts = jnp.split(total, list(_ends(sizes)))
+        leaves, tree = jax.tree.flatten(self.params)
+        return jax.tree.unflatten(tree, [p.reshape(leaf.shape) for p, leaf in zip(parts, leaves, strict=True)])
+
+    def ravel(self, tree: optax.Updates) -> jax.Array:
+        """A cotangent of the parameters in the unit of the metric, D^(−1/2) times it, shape (P,)."""
+        flat = ravel_pytree(tree)[0].astype(self.dtype)
+        return flat if self._unit is None else self._unit * flat
+
+    def unravel(self, v: jax.Array) -> optax.Updates:
+        """The displacement D^(−1/2) v of the parameters, in their dtypes, for v of shape (P,)."""
+        scaled = v if self._unit is None else self._unit * v
+        return self._unravel(scaled.astype(self._flat_dtype))
+
+    def measure(self, displacement: optax.Updates) -> jax.Array:
+        """The displacement in the unit of the metric, D^(1/2) times it, shape (P,)."""
+        flat = ravel_pytree(displacement)[0].astype(self.dtype)
+        return flat if self._unit is None else flat / self._unit
+
+    @property
+    def _scales(self) -> list[jax.Array]:
+        return [block.scale(self.dtype) for block in self.loss.blocks]
+
+    def _broadcast(self, metric: optax.Params) -> jax.Array:
+        whole = jax.tree.map(
+            lambda p, d: jnp.broadcast_to(jnp.asarray(d, self.dtype), p.shape), self.params, metric
+        )
+        return ravel_pytree(whole)[0]
+
+    def _check_factors(self) -> None:
+        missing = {}
+        paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(self.params)]
+        for name, block in zip(self.loss.names, self.loss.blocks, strict=True):
+            point = jax.tree.map(lambda x: x[0], block.points)
+            for path, way in zip(paths, _factors.leaf_ways(block.fn, self.params, point), strict=True):
+                if way.rows:
+                    missing.setdefault(f"params{path}", f"{way.reason} in {name!r}")
+        if missing:
+            listed = "; ".join(f"{path} ({reason})" for path, reason in missing.items())
+            raise ValueError(
+                "kernel='layers' needs every parameter to be the matrix of a product or an added vector; "
+                f"these enter otherwise: {listed}. With kernel='auto' they alone are given rows of J."
+            )
+
+
+def along_points(scale: jax.Array, residuals: jax.Array) -> jax.Array:
+    """``scale`` of shape () or (N,), shaped to multiply ``residuals`` of shape (N, ...)."""
+    return scale.reshape(scale.shape + (1,) * (residuals.ndim - 1)) if scale.ndim else scale
+
+
+def _ends(sizes: list[int]) -> list[int]:
+    """Where all but the last of stretches of these sizes end."""
+    return [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+
+
+Rows = Callable[[optax.Params], jax.Array]
+del math

@@ -1,0 +1,244 @@
+"""Losses that are weighted means over points and remember their residuals."""
+
+import inspect
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+from isgd_optax._gauss_newton._jacobian import ResidualJacobian, along_points
+from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
+from isgd_optax._tree import FieldsAsLeaves, as_pytree
+
+
+class Residual(FieldsAsLeaves):
+    r"""One block of a least-squares loss: the same residual at many points.
+
+    .. math:: L(\theta) = \frac{1}{N} \sum_{i=1}^{N} w_i |f(\theta, x_i)|^2
+      \quad\text{or}\quad \frac{1}{N} \sum_{i=1}^{N} w_i \, \ell(f(\theta, x_i))
+
+    A pytree whose leaves are the points, the weight and any arrays that ``fn`` and ``loss`` hold: new
+    points of the same shape do not recompile a function that takes the block as its argument.
+
+    Args:
+      fn: ``fn(params, point)``, the residual or residuals (any shape, real) at one point. Compared by
+        equality between calls, so hand over the same function, not a new lambda every time.
+      points: The points, a pytree of arrays that share their leading axis of length N.
+      weight: The weight w ≥ 0 of the block, a number, or a weight for each point, shape (N,). Weights of
+        points do not have to sum to anything: the mean divides by N.
+      name: What the block is called in reports.
+      loss: None for squares, or a convex function ℓ of the residual at one point to a scalar, or
+        ``loss(residual, point)``. What it returns in another shape is summed. :func:`gauss_newton` then
+        steps with the generalised Gauss–Newton matrix Jᵀ(∇²ℓ)J. It takes, for every point, an
+        eigendecomposition of a matrix as large as the residual.
+
+    Raises:
+      ValueError: No points, leading axes that differ, a weight of another shape, or a negative one.
+      TypeError: At trace time, a complex residual.
+
+    Examples:
+      >>> import jax.numpy as jnp, optax
+      >>> from isgd_optax import Residual
+      >>> block = Residual(lambda params, x: params * x - 1.0, jnp.array([1.0, 2.0]))
+      >>> print(block.residuals(jnp.asarray(1.0)))
+      [0. 1.]
+
+      A classifier, each of whose points is an image and its label:
+
+      >>> logits = lambda params, point: params @ point["image"]
+      >>> def cross_entropy(logits, point):
+      ...     return optax.softmax_cross_entropy_with_integer_labels(logits, point["label"])
+      >>> points = {"image": jnp.eye(3), "label": jnp.array([0, 1, 0])}
+      >>> block = Residual(logits, points, loss=cross_entropy)
+      >>> print(block(jnp.zeros((2, 3))).round(3))
+      0.693
+
+    References:
+      Schraudolph, Fast curvature matrix-vector products for second-order gradient descent, 2002.
+    """
+
+    _leaves = ("fn", "points", "weight", "loss")
+    _static = ("name",)
+
+    def __init__(
+        self,
+        fn: Callable[[optax.Params, optax.Params], ArrayLike],
+        points: optax.Params,
+        weight: ArrayLike = 1.0,
+        name: str | None = None,
+        loss: Callable[..., ArrayLike] | None = None,
+    ):
+        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(points)]
+        if not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes) or shapes[0][0] == 0:
+            raise ValueError(
+                f"points must be arrays with one common, non-zero leading axis, got shapes {shapes}."
+            )
+        if jnp.shape(weight) not in ((), shapes[0][:1]):
+            raise ValueError(
+                f"weight must be a number or one number for each of the {shapes[0][0]} points, got shape "
+                f"{jnp.shape(weight)}. Weights of the components of a residual belong into fn: multiply each "
+                "component by the root of its weight."
+            )
+        if not isinstance(weight, Tracer) and not np.all(np.asarray(weight) >= 0):
+            raise ValueError(f"weight must be at least 0, got {weight}.")
+        self.fn = as_pytree(fn)
+        self.points = points
+        self.weight = weight
+        self.name = name
+        self.loss = None if loss is None else as_pytree(loss)
+
+    @property
+    def num_points(self) -> int:
+        """The number of points N of the block."""
+        return jax.tree.leaves(self.points)[0].shape[0]
+
+    def residuals(self, params: optax.Params) -> jax.Array:
+        """The residuals at every point, unscaled: shape (N, ...)."""
+        residuals = jax.vmap(self.fn, in_axes=(None, 0))(params, self.points)
+        if jnp.iscomplexobj(residuals):
+            raise TypeError(
+                f"a residual must be real, got {residuals.dtype}. Return real and imaginary part as two "
+                "residuals: jnp.stack([r.real, r.imag])."
+            )
+        return residuals
+
+    def num_residuals(self, params: optax.Params) -> int:
+        """The number of residuals M at each point."""
+        shape = jax.eval_shape(self.fn, params, jax.tree.map(lambda x: x[0], self.points)).shape
+        return math.prod(shape)
+
+    def scale(self, dtype: jnp.dtype) -> jax.Array:
+        """√(w/N), the factor of the block's residuals in the stacked vector, of the weight's shape."""
+        return jnp.sqrt(jnp.asarray(self.weight, dtype) / self.num_points)
+
+    def models(self, residuals: jax.Array) -> QuadraticModel | None:
+        """The quadratic models of ``loss`` around ``residuals``, shape (N, ...); None for squares."""
+        if self.loss is None:
+            return None
+
+        def at_point(residual: jax.Array, point: optax.Params) -> QuadraticModel:
+            loss = lambda flat: self._loss_at(flat.reshape(residual.shape), point)
+            return quadratic_model(loss, residual.reshape(-1))
+
+        return jax.vmap(at_point)(residuals, self.points)
+
+    def __call__(self, params: optax.Params) -> jax.Array:
+        """The loss of the block, with the weight of each point but without that of the block."""
+        residuals = self.residuals(params)
+        if self.loss is None:
+            losses = jnp.square(residuals)
+        else:
+            losses = jax.vmap(self._loss_at)(residuals, self.points)
+        if jnp.ndim(self.weight) == 1:
+            losses = along_points(jnp.asarray(self.weight, losses.dtype), losses) * losses
+        return jnp.sum(losses) / self.num_points
+
+    @property
+    def block_weight(self) -> ArrayLike:
+        """The weight of the block; 1 where each point has its own."""
+        return self.weight if jnp.ndim(self.weight) == 0 else 1.0
+
+    def _loss_at(self, residual: jax.Array, point: optax.Params) -> jax.Array:
+        assert self.loss is not None
+        of_point = _takes_two(self.loss)
+        return jnp.sum(jnp.asarray(self.loss(residual, point) if of_point else self.loss(residual)))
+
+
+def _takes_two(fn: Callable[..., ArrayLike]) -> bool:
+    """Whether ``fn`` requires two positional arguments."""
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except ValueError:  # some builtins have no signature
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return sum(p.default is p.empty for p in positional) >= 2
+
+
+class LeastSquares(FieldsAsLeaves):
+    r"""A loss that is a weighted sum of mean squared residuals, or of convex losses of residuals.
+
+    .. math:: L(\theta) = \sum_m w_m \frac{1}{N_m} \sum_{i=1}^{N_m} |f_m(\theta, x_i)|^2
+
+    the form of the PINN loss, paper Eq. 6. Usable as any ``value_fn``, by every optax solver; a
+    pytree, see :class:`Residual`.
+
+    Args:
+      *residuals: The blocks, each a :class:`Residual`.
+
+    Raises:
+      ValueError: No blocks, or two of the same name.
+      TypeError: A block is not a :class:`Residual`.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from isgd_optax import LeastSquares, Residual
+      >>> x = jnp.linspace(0.0, 1.0, 5)
+      >>> loss = LeastSquares(
+      ...     Residual(lambda p, x: p["a"] * x - 2 * x, x, name="data"),
+      ...     Residual(lambda p, x: p["a"] - 1, jnp.zeros(1), weight=0.5, name="prior"),
+      ... )
+      >>> params = {"a": jnp.asarray(2.0)}
+      >>> print(loss(params))
+      0.5
+      >>> print({name: float(value) for name, value in loss.losses(params).items()})
+      {'data': 0.0, 'prior': 1.0}
+    """
+
+    _leaves = ("blocks",)
+
+    def __init__(self, *residuals: Residual):
+        if not residuals:
+            raise ValueError("LeastSquares needs at least one Residual.")
+        for block in residuals:
+            if not isinstance(block, Residual):
+                raise TypeError(f"LeastSquares takes Residual blocks, got {block!r}.")
+        self.blocks = residuals
+        if len(set(self.names)) != len(residuals):
+            raise ValueError(f"blocks must have different names, got {self.names}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The blocks' names; a block without one is called by its position."""
+        return tuple(block.name or f"block{i}" for i, block in enumerate(self.blocks))
+
+    def losses(self, params: optax.Params) -> dict[str, jax.Array]:
+        """Each block's loss by name, without the weight of the block."""
+        return {name: block(params) for name, block in zip(self.names, self.blocks, strict=True)}
+
+    def residuals(self, params: optax.Params) -> jax.Array:
+        """The stacked vector r with ‖r‖² = L: √(w/N) times each residual, flat.
+
+        Raises:
+          TypeError: A block's loss is no sum of squares.
+        """
+        for name, block in zip(self.names, self.blocks, strict=True):
+            if block.loss is not None:
+                raise TypeError(
+                    f"the block {name!r} has a loss that is no sum of squares, so that there is no vector r "
+                    "with ‖r‖² = L. Its own residuals are block.residuals(params)."
+                )
+        return jnp.concatenate(
+            [
+                (along_points(block.scale(r.dtype), r) * r).reshape(-1)
+                for block, r in ((block, block.residuals(params)) for block in self.blocks)
+            ]
+        )
+
+    def gauss_newton_diagonal(self, params: optax.Params) -> optax.Params:
+        """diag(JᵀJ) of the stacked residuals (of their quadratic models), a pytree like ``params``."""
+        return ResidualJacobian(self, params).squared_columns()
+
+    def __call__(self, params: optax.Params) -> jax.Array:
+        """The loss L(params), a scalar."""
+        total = None
+        for block in self.blocks:
+            loss = block(params)
+            loss = jnp.asarray(block.block_weight, loss.dtype) * loss
+            total = loss if total is None else total + loss
+        assert total is not None  # there is at least one block
+        return total

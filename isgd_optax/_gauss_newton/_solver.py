@@ -1,0 +1,221 @@
+"""Gauss–Newton in function space: an inner solver of the implicit step for least-squares losses."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from isgd_optax._checks import check_at_least, check_choice, check_positive
+from isgd_optax._gauss_newton import _linear_solver
+from isgd_optax._gauss_newton._auto import as_linear_solver, auto, check_memory
+from isgd_optax._gauss_newton._cg import cg
+from isgd_optax._gauss_newton._exact import dual, primal
+from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
+from isgd_optax._gauss_newton._losses import LeastSquares
+from isgd_optax._gauss_newton._memory import available_bytes
+from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, Proposal
+from isgd_optax._search import backtracking
+
+
+class Linearization(NamedTuple):
+    """What the steps from one point have in common, for any α.
+
+    Attributes:
+      problem: The proximal problem.
+      params: The point p.
+      jacobian: The linear model there.
+      solve: The solver of the damped linear problem.
+      offset: p − c in the unit of the metric, shape (P,); None where p = c.
+      image: J times the offset, shape (N,).
+      gradient: Jᵀs + v, shape (P,): half of ∇L in the unit of the metric.
+      num_gradients: Gradients' worth of work that it has cost.
+    """
+
+    problem: Problem
+    params: optax.Params
+    jacobian: ResidualJacobian
+    solve: _linear_solver.Solve
+    offset: jax.Array | None
+    image: jax.Array | None
+    gradient: jax.Array
+    num_gradients: int
+
+
+def gauss_newton(
+    *,
+    linear_solver: str | _linear_solver.LinearSolver = "auto",
+    kernel: str = "auto",
+    row_block: int = ROW_BLOCK,
+    cg_rtol: float = 1e-6,
+    cg_max_steps: int = 200,
+    preconditioner_rank: int = 50,
+    memory_limit: int | None = None,
+    geodesic_acceleration: bool = True,
+) -> InnerSolver:
+    r"""The inner solver that solves the linearised implicit equation exactly; for least-squares losses.
+
+    With stacked residuals r, L = ‖r‖², their Jacobian J at the inner iterate p, and centre c,
+
+    .. math::
+      p \leftarrow \arg\min_q \lVert r + J (q - p) \rVert^2 + \frac{\lVert q - c \rVert^2}{2\alpha}
+
+    One such step from p = c without acceleration is a Levenberg–Marquardt step with damping λ = 1/(2α);
+    the model's residual after it is :math:`(I + 2\alpha K)^{-1} r` with the Gram matrix :math:`K = J J^T`
+    of N×N numbers (paper Eqs. 16 and 27). Several reach the backward Euler point. How many, is for
+    ``max_inner_steps`` and ``rtol`` of :func:`implicit_step` to say; with a controller that proposes
+    several α (:func:`largest_trusted`) the first of them tries several from one linearisation.
+
+    Matrices are formed and factored in float64 if ``jax_enable_x64`` is set, whatever the parameters'
+    dtype: K squares the condition number of J. Products with J itself keep the parameters' dtype, which
+    limits how large an α is of use with float32 parameters. Where a factorisation fails or the proximal
+    objective would rise, the model is damped ten times more, up to 11 times (candidates of a controller
+    are left out instead).
+
+    It must be ``inner`` itself, not part of a chain; freeze parameters by closing over them.
+
+    Args:
+      linear_solver: ``"dual"``: Cholesky of K + λI, for N ≤ P; ``"primal"``: of the P×P matrix JᵀJ + λI;
+        ``"qr"``: QR of J and SVD of its factor, dearer, does not square the condition number; ``"cg"``:
+        conjugate gradients on K + λI with JVPs and VJPs, no matrix; ``"auto"``: the smaller of dual and
+        primal, or CG if neither fits in memory.
+      kernel: how K is formed for ``"dual"``: from the ``"layers"`` of the network without J, from the
+        ``"rows"`` of J, or ``"auto"``, layers where the residuals offer them (those of ``pinns`` do).
+      row_block: points whose rows of J are differentiated at once.
+      cg_rtol: relative tolerance of CG.
+      cg_max_steps: most CG steps.
+      preconditioner_rank: rank of the Nyström preconditioner of CG; 0 for none.
+      memory_limit: bytes that may be used; None takes four fifths of the device's memory.
+      geodesic_acceleration: add the correction for the curvature of r along the step, from the same
+        factorisation, where that lowers the proximal objective: much larger α in curved valleys, for one
+        more solve and one second derivative along a line. False makes plain Gauss–Newton steps.
+
+    Returns:
+      A :class:`GaussNewton`, an ``optax.GradientTransformationExtraArgs`` for :func:`implicit_step`.
+
+    Raises:
+      ValueError: an unknown choice, a number out of range; at trace time what will not fit in memory,
+        or ``kernel="layers"`` for residuals that do not offer them.
+      TypeError: at trace time, a ``value_fn`` that is no :class:`LeastSquares`.
+
+    Examples:
+      Fitting a line by one implicit step with a large α:
+
+      >>> import jax, jax.numpy as jnp
+      >>> from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
+      >>> x = jnp.linspace(0.0, 1.0, 5)
+      >>> loss = LeastSquares(Residual(lambda p, x: p[0] + p[1] * x - (1 + 2 * x), x))
+      >>> solver = implicit_step(gauss_newton(), learning_rate=1e4)
+      >>> params = jnp.zeros(2)
+      >>> updates, state = jax.jit(solver.update)(
+      ...     jax.grad(loss)(params), solver.init(params), params, value_fn=loss
+      ... )
+      >>> print((params + updates).round(2))
+      [1. 2.]
+
+    References:
+      Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
+      Networks, 2023, Eqs. 15, 16 and 27. Levenberg, 1944; Marquardt, 1963. In function space: Müller and
+      Zeinhofer, Achieving high accuracy with PINNs via energy natural gradients, 2023; Goldshlager et al.,
+      Improving energy natural gradient descent through Woodbury, momentum, and randomization, 2025.
+      Transtrum and Sethna, Improvements to the Levenberg–Marquardt algorithm, 2012 (the acceleration).
+    """
+    check_choice("kernel", kernel, KERNELS)
+    check_at_least("row_block", row_block, 1)
+    check_at_least("cg_max_steps", cg_max_steps, 1)
+    check_at_least("preconditioner_rank", preconditioner_rank, 0)
+    check_positive("cg_rtol", cg_rtol)
+    if linear_solver in ("auto", "cg"):
+        iterative = cg(rtol=cg_rtol, max_steps=cg_max_steps, preconditioner_rank=preconditioner_rank)
+        exact = (dual(), primal())
+        chosen = (
+            iterative
+            if linear_solver == "cg"
+            else auto(memory_limit=memory_limit, candidates=(*exact, iterative))
+        )
+    else:
+        chosen = as_linear_solver(linear_solver, memory_limit=memory_limit)
+
+    def query(problem: Problem, evaluation: Evaluation, state: Any) -> Linearization:
+        del state
+        loss, params = problem.value_fn, evaluation.params
+        _check(loss, params)
+        assert isinstance(loss, LeastSquares)
+        jacobian = ResidualJacobian(
+            loss, params, metric=problem.metric, kernel=kernel, row_block=row_block
+        )
+        if chosen.name != "auto":  # which heeds its own limit
+            check_memory(chosen, jacobian.sizes, available_bytes() if memory_limit is None else memory_limit)
+        num_gradients = 2 + chosen.num_init_products(jacobian.sizes)  # the matrix and ∇L
+        offset, image = None, None
+        if problem.center is not None:
+            offset = jacobian.measure(optax.tree.sub(params, problem.center))
+            image = jacobian.mv(offset)
+            num_gradients += 1
+        return Linearization(problem, params, jacobian, chosen.init(jacobian), offset, image, jacobian.gradient(), num_gradients)
+
+    def step(learning_rate: jax.Array, query: Linearization) -> Proposal:
+        problem, params, jacobian = query.problem, query.params, query.jacobian
+        loss = problem.value_fn
+        damping = 0.5 / learning_rate.astype(jacobian.dtype)
+        # Where α is decided, a smaller one damps around p more: the pull towards c stays what it is.
+        share = 1.0
+        if problem.learning_rate is not None:
+            share = (learning_rate / problem.learning_rate).astype(jacobian.dtype)
+        # With o = share·(p − c), v the slope and d + o + v/λ = e:
+        # ‖s + J d‖² + 2⟨v, d⟩ + λ‖d + o‖² = ‖(s − J(o + v/λ)) + J e‖² + λ‖e‖² + const.
+        data, shift = jacobian.residual, None
+        if query.offset is not None and query.image is not None:
+            shift = share * query.offset
+            data = data - share * query.image
+        if jacobian.slope is not None:
+            straight = jacobian.slope / damping
+            shift = straight if shift is None else shift + straight
+            data = data - jacobian.mv(straight)
+        e, num_products = query.solve(damping, data)
+        tangent = e if shift is None else e - shift
+        offset = 0.0 if query.offset is None else query.offset
+
+        def evaluate(displacement: jax.Array) -> tuple[optax.Params, jax.Array, jax.Array]:
+            """Point, L and ‖p − c‖² in the metric."""
+            move = jacobian.unravel(displacement)
+            point = optax.tree.cast_like(optax.tree.add(params, move), params)
+            return point, jnp.asarray(loss(point)), jnp.sum(jnp.square(displacement + share * offset))
+
+        point, value, away = evaluate(tangent)
+        num_gradients = num_products
+        if geodesic_acceleration:
+            bend, more = query.solve(damping, jacobian.curvature(tangent) / 2)
+            curved, curved_value, curved_away = evaluate(tangent + bend)
+            longer = (curved_away - away) / (2 * learning_rate)
+            better = curved_value + longer.astype(value.dtype) < value  # false where it is not finite
+            point = optax.tree.where(better, curved, point)
+            value = jnp.where(better, curved_value, value)
+            num_gradients += more + 1
+        # ∇φ = 2(Jᵀs + v) + o/α in the unit of the metric.
+        slope = 2 * query.gradient + 2 * damping * share * offset
+        return Proposal(
+            params=point,
+            learning_rate=learning_rate,
+            num_gradients=jnp.asarray(num_gradients, jnp.int32),
+            state=(),
+            loss=value,
+            predicted_decrease=-jnp.vdot(slope, tangent) / 2,
+        )
+
+    return InnerSolver(
+        init=lambda params: (),
+        query=query,
+        step=step,
+        search=backtracking(0.1, 12),
+        name="gauss_newton",
+        num_query_gradients=lambda query: query.num_gradients,
+    )
+
+
+def _check(loss: Any, params: optax.Params) -> None:
+    if not isinstance(loss, LeastSquares):
+        raise TypeError(
+            "gauss_newton needs the loss as a sum of squares that remembers its residuals: pass a "
+            f"LeastSquares of Residual blocks as value_fn, not {loss!r}. Other losses: optax.lbfgs()."
+        )

@@ -1,0 +1,249 @@
+"""The protocol of inner solvers, which minimise the proximal objective, and optax solvers as such."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from isgd_optax._line_search import is_masked, line_search_evaluation, with_whole_parameters
+from isgd_optax._norms import is_lost_in_rounding, rounding
+from isgd_optax._proximal import Loss, ProximalObjective
+
+
+class Problem(NamedTuple):
+    """What an inner solver is to minimise, with what may not be decided yet left open.
+
+    Attributes:
+      value_fn: The loss L.
+      center: The centre c of the proximal term; None for the point where the solver is asked.
+      learning_rate: The step size α; None while it is still searched for.
+      metric: The diagonal D of the proximal term, None for the identity.
+    """
+
+    value_fn: Loss
+    center: optax.Params | None
+    learning_rate: jax.Array | None
+    metric: optax.Params | None
+
+    def objective(self, params: optax.Params, learning_rate: jax.Array) -> ProximalObjective:
+        """The proximal objective; ``params`` and ``learning_rate`` take the place of what is left open."""
+        center = params if self.center is None else self.center
+        alpha = learning_rate if self.learning_rate is None else self.learning_rate
+        return ProximalObjective(self.value_fn, center, alpha, self.metric)
+
+
+    def decided(self, params: optax.Params, learning_rate: jax.Array) -> "Problem":
+        """The problem with ``params`` and ``learning_rate`` for what is left open."""
+        center = params if self.center is None else self.center
+        return self._replace(center=center, learning_rate=learning_rate)
+
+
+class Evaluation(NamedTuple):
+    """A point and what is known there.
+
+    Attributes:
+      params: The point p.
+      loss: L(p).
+      value: The proximal objective φ(p); L(p) while α is still searched for.
+      grad: ∇φ(p), or ∇L(p) while α is still searched for.
+    """
+
+    params: optax.Params
+    loss: jax.Array
+    value: jax.Array
+    grad: optax.Updates
+
+
+class Proposal(NamedTuple):
+    """A point that an inner solver proposes. What it does not know is None, and computed for it.
+
+    Attributes:
+      params: The point p.
+      learning_rate: The α whose step it is, smaller than the one asked for where a solver damps more.
+      num_gradients: Gradients' worth of work that it has cost beyond the query, int32.
+      state: The solver's state afterwards.
+      loss: L(p).
+      value: The proximal objective φ(p).
+      grad: ∇φ(p).
+      predicted_decrease: The decrease of φ that the solver's model predicts.
+      decrease: The actual decrease of φ, free of the rounding of φ.
+      accepted: Whether it is a step at all; a search that finds none returns the start.
+      at_floor: Whether the step is lost in rounding errors: of the loss, or of the parameters.
+    """
+
+    params: optax.Params
+    learning_rate: jax.Array
+    num_gradients: jax.Array | int
+    state: Any
+    loss: jax.Array | None = None
+    value: jax.Array | None = None
+    grad: optax.Updates | None = None
+    predicted_decrease: jax.Array | None = None
+    decrease: jax.Array | None = None
+    accepted: jax.Array | bool = True
+    at_floor: jax.Array | bool = False
+
+
+Trial = Callable[[jax.Array], Proposal]  # a complete proposal for an α
+Search = Callable[[jax.Array, Trial, Evaluation], Proposal]  # from the α asked for, trials and the start
+
+
+def take_it(learning_rate: jax.Array, trial: Trial, start: Evaluation) -> Proposal:
+    """The proposal at the α that is asked for."""
+    del start
+    return trial(learning_rate)
+
+
+class InnerSolver(NamedTuple):
+    """A solver of the proximal problem that can propose points for several α from one preparation.
+
+    Pure functions, called inside ``jit``.
+
+    Attributes:
+      init: ``init(params) -> state``.
+      query: ``query(problem, evaluation, state) -> query``: all that does not depend on α, from a
+        :class:`Problem` and an :class:`Evaluation`. It may hold functions.
+      step: ``step(α, query) -> proposal``, a :class:`Proposal`.
+      search: ``search(α, trial, start) -> proposal``, how the solver falls back from an α whose step fails;
+        by default it takes α.
+      name: What messages call it.
+      num_query_gradients: ``num_query_gradients(query) -> int``: gradients' worth of work that the query
+        has cost; by default none.
+
+    Examples:
+      Gradient descent on the proximal objective, with step size α/(1 + α):
+
+      >>> import jax, jax.numpy as jnp
+      >>> from isgd_optax import InnerSolver, Proposal, implicit_step
+      >>> def step(alpha, query):
+      ...     evaluation, state = query
+      ...     move = lambda p, g: p - alpha / (1 + alpha) * g
+      ...     return Proposal(jax.tree.map(move, evaluation.params, evaluation.grad), alpha, 0, state)
+      >>> descent = InnerSolver(
+      ...     init=lambda params: (),
+      ...     query=lambda problem, evaluation, state: (evaluation, state),
+      ...     step=step,
+      ... )
+      >>> loss = lambda p: 0.5 * jnp.sum(p**2)
+      >>> solver = implicit_step(descent, learning_rate=1.0)
+      >>> params = jnp.ones(2)
+      >>> updates, state = solver.update(jax.grad(loss)(params), solver.init(params), params, value_fn=loss)
+      >>> print(params + updates)
+      [0.5 0.5]
+    """
+
+    init: Callable[[optax.Params], Any]
+    query: Callable[[Problem, Evaluation, Any], Any]
+    step: Callable[[jax.Array, Any], Proposal]
+    search: Search = take_it
+    name: str = "an InnerSolver"
+    num_query_gradients: Callable[[Any], int] = lambda query: 0
+
+    def update(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises TypeError: in a chain it would lose its search for α."""
+        del args, kwargs
+        raise TypeError(
+            f"{self.name} is an inner solver, not a gradient transformation: it must be `inner` itself, as in "
+            f"implicit_step({self.name}(), learning_rate), not part of optax.chain, optax.partition or another "
+            "wrapper. Put further transformations around implicit_step; freeze parameters by closing over "
+            "them in the loss."
+        )
+
+
+def complete(problem: Problem, start: Evaluation, proposal: Proposal) -> Proposal:
+    """``proposal`` with its loss, φ and the decreases of φ filled in."""
+    objective = problem.objective(start.params, proposal.learning_rate)
+    loss, value, grad = proposal.loss, proposal.value, proposal.grad
+    num_gradients = proposal.num_gradients
+    if loss is None and value is None:
+        loss, value, grad = objective.value_and_grad(proposal.params)
+        num_gradients += 1
+    elif loss is None:
+        loss = value - objective.term(proposal.params).astype(value.dtype)
+    elif value is None:
+        value = loss + objective.term(proposal.params).astype(loss.dtype)
+    displacement = optax.tree.sub(proposal.params, start.params)
+    predicted = proposal.predicted_decrease
+    if predicted is None:
+        start_grad = start.grad
+        if problem.learning_rate is None:
+            start_grad = optax.tree.add(start_grad, objective.term_gradient(start.params))
+        predicted = -jnp.asarray(optax.tree.vdot(start_grad, displacement)) / 2
+    predicted = predicted.astype(start.loss.dtype)
+    longer = objective.squared_distance(proposal.params) - objective.squared_distance(start.params)
+    decrease = start.loss - loss - (longer / (2 * objective.learning_rate)).astype(start.loss.dtype)
+    negligible = (jnp.abs(predicted) <= rounding(start.loss)) | is_lost_in_rounding(displacement, start.params)
+    return proposal._replace(
+        loss=loss,
+        value=value,
+        grad=grad,
+        num_gradients=jnp.asarray(num_gradients, jnp.int32),
+        predicted_decrease=predicted,
+        decrease=decrease,
+        accepted=jnp.asarray(proposal.accepted),
+        at_floor=negligible,
+    )
+
+
+def from_optax(solver: optax.GradientTransformation) -> InnerSolver:
+    """An optax transformation as an inner solver: one update on the proximal objective is one proposal.
+
+    A line search in it, which must come last, gets the objective as its ``value_fn``; what it has evaluated
+    at its new point is not evaluated again.
+
+    Args:
+      solver: Any transformation whose updates are added to the parameters.
+    """
+    tx = optax.with_extra_args_support(solver)
+
+    def query(problem: Problem, evaluation: Evaluation, state: optax.OptState) -> Any:
+        return problem, evaluation, state
+
+    def step(learning_rate: jax.Array, query: Any) -> Proposal:
+        problem, evaluation, state = query
+        params, value, grad = evaluation.params, evaluation.value, evaluation.grad
+        objective = problem.objective(params, learning_rate)
+        if problem.learning_rate is None:
+            value = value + objective.term(params).astype(value.dtype)
+            grad = optax.tree.add(grad, objective.term_gradient(params))
+        value_fn = with_whole_parameters(objective, params) if is_masked(state) else objective
+        try:
+            updates, new_state = tx.update(grad, state, params, value=value, grad=grad, value_fn=value_fn)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            if not is_masked(state):
+                raise
+            raise TypeError(
+                "the inner solver failed on masked parameters. A line search (optax.lbfgs, "
+                "optax.scale_by_zoom_linesearch, ...) inside optax.partition or optax.masked must see the "
+                "same part of `grad` as of the parameters: pass mask_compatible_extra_args=True to "
+                "optax.partition, take a solver without line search, or freeze parameters by closing over "
+                "them in value_fn."
+            ) from error
+        new_state = optax.tree.cast_like(new_state, state)
+        new_params = optax.apply_updates(params, updates)
+        known = line_search_evaluation(new_state, new_params)
+        proposal = Proposal(new_params, learning_rate, 0, new_state)
+        if known is None:
+            return proposal
+        value = known.value.astype(value.dtype)
+        return proposal._replace(value=value, grad=known.grad, num_gradients=known.num_gradients)
+
+    return InnerSolver(tx.init, query, step, name=getattr(solver, "__name__", type(solver).__name__))
+
+
+def as_inner_solver(inner: optax.GradientTransformation | InnerSolver) -> InnerSolver:
+    """``inner`` itself, or an optax transformation as an inner solver.
+
+    Raises:
+      TypeError: ``inner`` is neither.
+    """
+    if isinstance(inner, InnerSolver):
+        return inner
+    if not (callable(getattr(inner, "init", None)) and callable(getattr(inner, "update", None))):
+        raise TypeError(
+            "inner must be an optax gradient transformation, e.g. optax.adam(1e-3) or optax.lbfgs(), or an "
+            f"InnerSolver, e.g. gauss_newton(), got {inner!r}."
+        )
+    return from_optax(inner)

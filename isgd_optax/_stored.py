@@ -1,0 +1,65 @@
+"""The loss and gradient that a step leaves for the next one, and whether they are still current."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+
+from isgd_optax._norms import scalar_dtype
+from isgd_optax._proximal import Loss
+
+
+class StoredEvaluation(NamedTuple):
+    """The loss and its gradient at the new parameters, where ``optax.value_and_grad_from_state`` finds them.
+
+    Attributes:
+      value: L there; infinite while there is none.
+      grad: ∇L there.
+      point: The parameters that they belong to.
+    """
+
+    value: jax.Array
+    grad: optax.Updates
+    point: optax.Params
+
+    @classmethod
+    def nothing(cls, params: optax.Params) -> "StoredEvaluation":
+        """None yet; ``optax.value_and_grad_from_state`` then evaluates."""
+        infinite = jnp.full((), jnp.inf, scalar_dtype(params))
+        return cls(infinite, optax.tree.zeros_like(params), optax.tree.zeros_like(params))
+
+
+def current_evaluation(
+    loss_fn: Loss,
+    params: optax.Params,
+    stored: StoredEvaluation,
+    value: ArrayLike | None,
+    grad: optax.Updates,
+) -> tuple[jax.Array, optax.Updates]:
+    """L and ∇L at ``params``: those given, unless they may be stored ones of other parameters or data.
+
+    What follows ``implicit_step`` in a chain may have changed the parameters, and fresh points or another
+    mini-batch the loss. The first shows in the parameters, the second in the loss, which is evaluated once;
+    where either differs from what is stored, both are evaluated anew.
+    """
+    loss = jnp.asarray(loss_fn(params))
+    given = loss if value is None else jnp.asarray(value).astype(loss.dtype)
+    same_point = jnp.stack(
+        [
+            jnp.all(p == q)
+            for p, q in zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
+        ]
+    ).all()
+    # Compiled in another place, the same loss may be rounded otherwise.
+    tolerance = 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
+    same_loss = jnp.abs(given - loss) <= tolerance
+    nothing_stored = ~jnp.isfinite(stored.value)
+    current = nothing_stored | (same_point & same_loss) | ~jnp.isfinite(loss)
+
+    def evaluate() -> tuple[jax.Array, optax.Updates]:
+        value, grad = jax.value_and_grad(lambda p: jnp.asarray(loss_fn(p)))(params)
+        return value.astype(loss.dtype), grad
+
+    return jax.lax.cond(current, lambda: (given, grad), evaluate)
