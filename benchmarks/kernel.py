@@ -13,7 +13,7 @@ import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
 from benchmarks._timing import paired, ratio
-from isgd_optax._linearization import Linearization
+from isgd_optax import diagnostics
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def _measure(problem: pinns.Problem, hidden: tuple[int, ...], repeats: int) -> d
     loss = problem.loss(model, problem.sample(jax.random.key(0), dtype=jnp.float64))
 
     def gram(kernel: str, row_block: int) -> Any:
-        return lambda params, loss: Linearization(loss, params, kernel, row_block).gram()
+        return lambda params, loss: diagnostics.gram_matrix(loss, params, kernel=kernel, row_block=row_block)
 
     forms = {
         "layers": gram("layers", 256),

@@ -124,7 +124,9 @@ def _close_over_extras(
         **extra_args: Any,
     ) -> tuple[optax.Updates, optax.OptState]:
         if params is None or value_fn is None:
-            raise ValueError("isgd_lbfgs needs params and value_fn: update(grad, state, params, value_fn=loss).")
+            raise ValueError(
+                "isgd_lbfgs needs params and value_fn: update(grad, state, params, value_fn=loss)."
+            )
         closed = functools.partial(value_fn, **select_kwargs(value_fn, extra_args))
         value = jnp.asarray(closed(params) if value is None else value)
         grad = updates if grad is None else grad

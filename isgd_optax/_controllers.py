@@ -206,7 +206,9 @@ def largest_trusted(
     def update(state: LargestTrustedState, outcome: StepOutcome) -> LargestTrustedState:
         # Where nothing is left to gain, a rejection says nothing about α: go back to the last useful one.
         useful = outcome.accepted & ~jnp.asarray(outcome.at_floor)
-        rate = clip(outcome.learning_rate * jnp.where(useful, 1.0, 0.1)).astype(state.next_learning_rate.dtype)
+        rate = clip(outcome.learning_rate * jnp.where(useful, 1.0, 0.1)).astype(
+            state.next_learning_rate.dtype
+        )
         last_useful = jnp.where(useful, rate, state.last_useful)
         return LargestTrustedState(jnp.where(outcome.at_floor, last_useful, rate), last_useful)
 

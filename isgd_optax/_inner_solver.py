@@ -33,7 +33,6 @@ class Problem(NamedTuple):
         alpha = learning_rate if self.learning_rate is None else self.learning_rate
         return ProximalObjective(self.value_fn, center, alpha, self.metric)
 
-
     def decided(self, params: optax.Params, learning_rate: jax.Array) -> "Problem":
         """The problem with ``params`` and ``learning_rate`` for what is left open."""
         center = params if self.center is None else self.center
@@ -174,7 +173,9 @@ def complete(problem: Problem, start: Evaluation, proposal: Proposal) -> Proposa
     predicted = predicted.astype(start.loss.dtype)
     longer = objective.squared_distance(proposal.params) - objective.squared_distance(start.params)
     decrease = start.loss - loss - (longer / (2 * objective.learning_rate)).astype(start.loss.dtype)
-    negligible = (jnp.abs(predicted) <= rounding(start.loss)) | is_lost_in_rounding(displacement, start.params)
+    negligible = (jnp.abs(predicted) <= rounding(start.loss)) | is_lost_in_rounding(
+        displacement, start.params
+    )
     return proposal._replace(
         loss=loss,
         value=value,

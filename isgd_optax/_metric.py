@@ -48,7 +48,9 @@ def as_metric(metric: str | optax.Params) -> Metric:
     def given(params: optax.Params) -> optax.Params:
         structures = jax.tree.structure(params), jax.tree.structure(metric)
         if structures[0] != structures[1]:
-            raise ValueError(f"metric must have the structure of params, {structures[0]}, got {structures[1]}.")
+            raise ValueError(
+                f"metric must have the structure of params, {structures[0]}, got {structures[1]}."
+            )
         return jax.tree.map(_like, params, metric)
 
     def init(params: optax.Params) -> optax.Params:

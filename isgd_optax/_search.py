@@ -86,9 +86,7 @@ def trust_region_search(
             new = trial(rates[walk.index])
             assert new.decrease is not None and new.predicted_decrease is not None and new.loss is not None
             finite = jnp.isfinite(new.decrease)
-            trusted = (
-                finite & (new.decrease >= min_gain_ratio * new.predicted_decrease) & (new.decrease > 0)
-            )
+            trusted = finite & (new.decrease >= min_gain_ratio * new.predicted_decrease) & (new.decrease > 0)
             take = trusted | (is_descent(new.decrease, start.loss) & (new.loss < walk.best_loss))
             direction = jnp.where(trusted, 1, -1).astype(jnp.int32)
             index = walk.index + direction

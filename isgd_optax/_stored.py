@@ -47,10 +47,7 @@ def current_evaluation(
     loss = jnp.asarray(loss_fn(params))
     given = loss if value is None else jnp.asarray(value).astype(loss.dtype)
     same_point = jnp.stack(
-        [
-            jnp.all(p == q)
-            for p, q in zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
-        ]
+        [jnp.all(p == q) for p, q in zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)]
     ).all()
     # Compiled in another place, the same loss may be rounded otherwise.
     tolerance = 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)

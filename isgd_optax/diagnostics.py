@@ -13,7 +13,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from isgd_optax._gauss_newton._jacobian import ResidualJacobian
+from isgd_optax._gauss_newton._jacobian import ROW_BLOCK, ResidualJacobian
 from isgd_optax._gauss_newton._losses import LeastSquares
 
 __all__ = [
@@ -21,10 +21,50 @@ __all__ = [
     "HessianSpectrum",
     "LossDecay",
     "contraction",
+    "gram_matrix",
     "gram_spectrum",
     "hessian_spectrum",
     "loss_decay",
 ]
+
+
+def gram_matrix(
+    loss: LeastSquares, params: Any, *, kernel: str = "auto", row_block: int = ROW_BLOCK
+) -> jax.Array:
+    r"""The Gram matrix K = JJᵀ of the stacked residuals, of any network.
+
+    How each parameter enters the residuals is read from their jaxpr, whatever library the network was
+    written with: a matrix in products is given factors, an added vector and any other parameter rows of J.
+
+    Args:
+      loss: A :class:`LeastSquares` with N residuals in all. Of a convex loss the residuals are those of its
+        quadratic models.
+      params: The parameters θ at which J is taken.
+      kernel: See :func:`isgd_optax.gauss_newton`.
+      row_block: The number of points whose rows of J are differentiated at once.
+
+    Returns:
+      Shape (N, N), exactly symmetric, float64 if ``jax_enable_x64`` is set.
+
+    Raises:
+      TypeError: ``loss`` is no :class:`LeastSquares`.
+      ValueError: With ``kernel="layers"``, parameters that are no matrix in products or added vector; the
+        message names them.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from isgd_optax import LeastSquares, Residual, diagnostics
+      >>> loss = LeastSquares(Residual(lambda p, x: x @ p, jnp.array([[3.0, 0.0], [0.0, 4.0]])))
+      >>> print(diagnostics.gram_matrix(loss, jnp.ones(2)))
+      [[4.5 0. ]
+       [0.  8. ]]
+
+    References:
+      Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
+      Networks, 2023, Eq. 16. Novak, Sohl-Dickstein and Schoenholz, Fast finite width neural tangent kernel,
+      2022.
+    """
+    return _linearize(loss, params, kernel, row_block).gram()
 
 
 def gram_spectrum(loss: LeastSquares, params: Any, *, kernel: str = "auto") -> jax.Array:
@@ -304,7 +344,7 @@ def contraction(
     )
 
 
-def _linearize(loss: LeastSquares, params: Any, kernel: str) -> ResidualJacobian:
+def _linearize(loss: LeastSquares, params: Any, kernel: str, row_block: int = ROW_BLOCK) -> ResidualJacobian:
     if not isinstance(loss, LeastSquares):
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
-    return ResidualJacobian(loss, params, kernel=kernel)
+    return ResidualJacobian(loss, params, kernel=kernel, row_block=row_block)

@@ -33,13 +33,16 @@ class TrainState(NamedTuple):
 
 
 class StepRecord(NamedTuple):
-    """What one step reports: the last four are NaN where no implicit step was made."""
+    """What one step reports; the fields after ``implicit`` mean something only where an implicit step was made."""
 
     loss: jax.Array
+    implicit: jax.Array
     learning_rate: jax.Array
     residual: jax.Array
     num_inner_steps: jax.Array
     accepted: jax.Array
+    at_bound: jax.Array
+    at_floor: jax.Array
 
 
 class Sampling(NamedTuple):
@@ -150,12 +153,20 @@ def _gradients_inside(before: Any, after: Any) -> jax.Array:
 
 
 def _record(value: jax.Array, before: Any, after: Any) -> StepRecord:
-    nan = jnp.full((), jnp.nan, jnp.float32)
-    fields = [nan] * 4
     old, new = _find(before, ImplicitStepState), _find(after, ImplicitStepState)
+    # Zeros, not NaN, where there is nothing to report: jax_debug_nans would take NaN for a fault.
+    fields = [jnp.zeros((), jnp.float32)] * 6
+    implicit = jnp.zeros((), bool)
     if len(new) == 1:
-        active = new[0].count > old[0].count
         info = new[0].info
-        values = (info.learning_rate, info.residual, info.num_inner_steps, info.accepted)
-        fields = [jnp.where(active, v.astype(jnp.float32), jnp.nan) for v in values]
-    return StepRecord(value.astype(jnp.float32), *fields)
+        implicit = new[0].count > old[0].count
+        values = (
+            info.learning_rate,
+            info.residual,
+            info.num_inner_steps,
+            info.accepted,
+            info.at_bound,
+            info.at_floor,
+        )
+        fields = [jnp.where(implicit, v.astype(jnp.float32), 0) for v in values]
+    return StepRecord(value.astype(jnp.float32), implicit, *fields)

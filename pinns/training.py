@@ -19,6 +19,7 @@ from flax import nnx
 from tqdm import tqdm
 
 from pinns._chunk import Sampling, StepRecord, TrainState, make_chunk, start
+from pinns._threads import limited_blas_threads
 from pinns.checkpoint import Checkpoints
 from pinns.metric import errors, exact_values, predict, test_points
 from pinns.problems import Problem
@@ -34,7 +35,8 @@ class FitResult:
       history: a row per evaluation: ``step``, ``loss``, ``losses`` (unweighted, by condition),
         ``rel_l2``, ``max_error``, ``num_gradients``, ``seconds`` (of training alone) and, for the
         steps since the last row, of the implicit step: the last ``learning_rate`` and ``residual``,
-        the mean ``num_inner_steps``, and ``accepted``, the fraction of steps taken.
+        the mean ``num_inner_steps``, and the fractions of steps that were ``accepted``, whose α stood
+        ``at_bound`` of its controller, and that found nothing left to gain (``at_floor``).
       stop_reason: ``"num_steps"``, ``"target"``, ``"time_limit"``, ``"diverged"`` or ``"interrupted"``.
       num_steps: steps that led to ``params``.
       compile_seconds: time spent tracing and compiling.
@@ -161,6 +163,7 @@ def fit(
 
     good, reason = state, _reason(history[-1], num_steps, target, time_limit)
     with (
+        limited_blas_threads(),
         _Interrupt() as interrupt,
         _bar(None if time_limit else num_steps, state, description, progress) as bar,
     ):
@@ -263,14 +266,17 @@ class _Evaluator:
         if records is None:
             row.pop("finite")
             return row
-        rates, residuals, inner, accepted = (np.asarray(field) for field in records[1:])
-        if np.isfinite(rates).any():
-            last = np.flatnonzero(np.isfinite(rates))[-1]
+        implicit = np.asarray(records.implicit)
+        if implicit.any():
+            last = np.flatnonzero(implicit)[-1]
+            taken = lambda field: np.asarray(field)[implicit]
             row |= {
-                "learning_rate": float(rates[last]),
-                "residual": float(residuals[last]),
-                "num_inner_steps": float(np.nanmean(inner)),
-                "accepted": float(np.nanmean(accepted)),
+                "learning_rate": float(records.learning_rate[last]),
+                "residual": float(records.residual[last]),
+                "num_inner_steps": float(np.mean(taken(records.num_inner_steps))),
+                "accepted": float(np.mean(taken(records.accepted))),
+                "at_bound": float(np.mean(taken(records.at_bound))),
+                "at_floor": float(np.mean(taken(records.at_floor))),
             }
         return row
 
@@ -320,6 +326,10 @@ def _summary(row: dict[str, Any]) -> str:
             f"α {row['learning_rate']:.2g}, {row['num_inner_steps']:.0f} inner steps, "
             f"residual {row['residual']:.1e}"
         )
+        if row["at_floor"] == 1:
+            parts.append("nothing left to gain in this precision")
+        elif row["at_bound"] == 1:
+            parts.append("α at its bound")
     return ", ".join(parts)
 
 

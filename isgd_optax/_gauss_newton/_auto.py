@@ -17,7 +17,7 @@ def auto(
     """The solver of fewest operations among those that fit in memory, chosen at trace time.
 
     A solver whose operations are not known (``num_flops=None``) is taken only if no other fits, in the
-    order given; if nothing fits, the one of fewest bytes. The choice is logged under ``"isgd_optax"`` with
+    order given; if nothing fits, the last. The choice is logged under ``"isgd_optax"`` with
     the sizes and bytes: as information, or as a warning where memory forbids the cheapest, since then
     another machine takes another algorithm.
 
@@ -76,12 +76,24 @@ def as_linear_solver(value: str | LinearSolver, *, memory_limit: int | None = No
     return auto(memory_limit=memory_limit) if value == "auto" else NAMED[value]()
 
 
-def check_memory(solver: LinearSolver, sizes: Sizes, limit: int) -> None:
-    """Raises ValueError if ``solver`` needs more than ``limit`` bytes; :func:`auto` heeds its own."""
+def check_memory(
+    solver: LinearSolver,
+    sizes: Sizes,
+    limit: int,
+    alternatives: Sequence[LinearSolver] = (dual(), primal(), qr(), cg()),
+) -> None:
+    """Raises ValueError if ``solver`` needs more than ``limit`` bytes; :func:`auto` heeds its own.
+
+    Args:
+      solver: The solver that is to be used.
+      sizes: The sizes of the problem.
+      limit: The bytes that may be used.
+      alternatives: The solvers that the message names where they fit.
+    """
     needed = solver.num_bytes(sizes)
     if needed <= limit:
         return
-    others = [other for other in (dual(), primal(), qr(), cg()) if other.name != solver.name]
+    others = [other for other in alternatives if other.name != solver.name]
     fitting = [
         f"linear_solver={other.name!r} ({shown_bytes(other.num_bytes(sizes))})"
         for other in others
@@ -96,9 +108,7 @@ def check_memory(solver: LinearSolver, sizes: Sizes, limit: int) -> None:
 
 def _choose(candidates: Sequence[LinearSolver], sizes: Sizes, limit: int) -> LinearSolver:
     fitting = [candidate for candidate in candidates if candidate.num_bytes(sizes) <= limit]
-    if fitting:
-        return _cheapest(fitting, sizes)
-    return min(candidates, key=lambda candidate: candidate.num_bytes(sizes))
+    return _cheapest(fitting, sizes) if fitting else candidates[-1]
 
 
 def _cheapest(candidates: Sequence[LinearSolver], sizes: Sizes) -> LinearSolver:

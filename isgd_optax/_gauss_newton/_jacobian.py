@@ -137,7 +137,7 @@ class ResidualJacobian:
         sizes = Sizes(
             self.num_residuals, self.num_params, self.dtype.itemsize, block_rows=self.row_block * most
         )
-        if self.kernel == "rows" or True:
+        if self.kernel == "rows":
             return sizes
         counts = _gram.costs(self.factors)
         return sizes._replace(
@@ -160,7 +160,7 @@ class ResidualJacobian:
 
     def gram(self) -> jax.Array:
         """K = JJᵀ, shape (N, N)."""
-        if self.kernel == "rows" or True:
+        if self.kernel == "rows":
             jacobian = self.rows()
             return _gram.symmetric_product(jacobian)
         inverse = None
@@ -204,7 +204,9 @@ class ResidualJacobian:
         sizes = [leaf.size for leaf in jax.tree.leaves(self.params)]
         parts = jnp.split(total, list(_ends(sizes)))
         leaves, tree = jax.tree.flatten(self.params)
-        return jax.tree.unflatten(tree, [p.reshape(leaf.shape) for p, leaf in zip(parts, leaves, strict=True)])
+        return jax.tree.unflatten(
+            tree, [p.reshape(leaf.shape) for p, leaf in zip(parts, leaves, strict=True)]
+        )
 
     def ravel(self, tree: optax.Updates) -> jax.Array:
         """A cotangent of the parameters in the unit of the metric, D^(−1/2) times it, shape (P,)."""

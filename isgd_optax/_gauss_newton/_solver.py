@@ -10,7 +10,7 @@ from isgd_optax._checks import check_at_least, check_choice, check_positive
 from isgd_optax._gauss_newton import _linear_solver
 from isgd_optax._gauss_newton._auto import as_linear_solver, auto, check_memory
 from isgd_optax._gauss_newton._cg import cg
-from isgd_optax._gauss_newton._exact import dual, primal
+from isgd_optax._gauss_newton._exact import dual, primal, qr
 from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax._gauss_newton._memory import available_bytes
@@ -125,34 +125,39 @@ def gauss_newton(
     check_at_least("cg_max_steps", cg_max_steps, 1)
     check_at_least("preconditioner_rank", preconditioner_rank, 0)
     check_positive("cg_rtol", cg_rtol)
-    if linear_solver in ("auto", "cg"):
-        iterative = cg(rtol=cg_rtol, max_steps=cg_max_steps, preconditioner_rank=preconditioner_rank)
-        exact = (dual(), primal())
-        chosen = (
-            iterative
-            if linear_solver == "cg"
-            else auto(memory_limit=memory_limit, candidates=(*exact, iterative))
-        )
+    iterative = cg(rtol=cg_rtol, max_steps=cg_max_steps, preconditioner_rank=preconditioner_rank)
+    if linear_solver == "auto":
+        chosen = auto(memory_limit=memory_limit, candidates=(dual(), primal(), iterative))
+    elif linear_solver == "cg":
+        chosen = iterative
     else:
-        chosen = as_linear_solver(linear_solver, memory_limit=memory_limit)
+        chosen = as_linear_solver(linear_solver)
 
     def query(problem: Problem, evaluation: Evaluation, state: Any) -> Linearization:
         del state
         loss, params = problem.value_fn, evaluation.params
         _check(loss, params)
         assert isinstance(loss, LeastSquares)
-        jacobian = ResidualJacobian(
-            loss, params, metric=problem.metric, kernel=kernel, row_block=row_block
-        )
+        jacobian = ResidualJacobian(loss, params, metric=problem.metric, kernel=kernel, row_block=row_block)
         if chosen.name != "auto":  # which heeds its own limit
-            check_memory(chosen, jacobian.sizes, available_bytes() if memory_limit is None else memory_limit)
+            limit = available_bytes() if memory_limit is None else memory_limit
+            check_memory(chosen, jacobian.sizes, limit, (dual(), primal(), qr(), iterative))
         num_gradients = 2 + chosen.num_init_products(jacobian.sizes)  # the matrix and ∇L
         offset, image = None, None
         if problem.center is not None:
             offset = jacobian.measure(optax.tree.sub(params, problem.center))
             image = jacobian.mv(offset)
             num_gradients += 1
-        return Linearization(problem, params, jacobian, chosen.init(jacobian), offset, image, jacobian.gradient(), num_gradients)
+        return Linearization(
+            problem,
+            params,
+            jacobian,
+            chosen.init(jacobian),
+            offset,
+            image,
+            jacobian.gradient(),
+            num_gradients,
+        )
 
     def step(learning_rate: jax.Array, query: Linearization) -> Proposal:
         problem, params, jacobian = query.problem, query.params, query.jacobian

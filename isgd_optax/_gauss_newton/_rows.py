@@ -1,0 +1,175 @@
+"""Rows of the Jacobian of one block of residuals, and sums over them, block of points by block of points."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from isgd_optax._gauss_newton._factors import LeafFactors, block_factors
+
+_COLUMN_TILES = 6  # JᵀJ needs 7/12 of the work of a whole product
+_MIN_COLUMNS = 128  # narrower tiles cost more than the work that they save
+
+
+def rows(factors: Sequence[LeafFactors], scale: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """The rows of J of one block of residuals from their factors.
+
+    Args:
+      factors: The block's factors by leaf.
+      scale: Factor of each point's residuals, shape () or (N,).
+      dtype: The dtype of the result.
+
+    Returns:
+      Shape (N M, P), columns in the order of ``jax.flatten_util.ravel_pytree``.
+    """
+    n, m = next(f.shape for f in factors if f.used)
+    parts = [leaf_rows(f, dtype) if f.used else jnp.zeros((n, m, f.size), dtype) for f in factors]
+    joined = jnp.concatenate(parts, axis=2) * along_points(scale, dtype)
+    return joined.reshape(n * m, joined.shape[2])
+
+
+def leaf_rows(factors: LeafFactors, dtype: jnp.dtype) -> jax.Array:
+    """The derivative by one parameter array, shape (N, M, size)."""
+    parts = [
+        p._replace(inputs=p.inputs.astype(dtype), cotangents=p.cotangents.astype(dtype)).rows()
+        for p in factors.products
+    ]
+    if factors.rows is not None:
+        parts.append(factors.rows.astype(dtype))
+    total = parts[0]
+    for part in parts[1:]:
+        total += part
+    return total
+
+
+def along_points(scale: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """A scale of shape () or (N,) as one of shape (1 or N, 1, 1)."""
+    return jnp.asarray(scale, dtype).reshape(-1, 1, 1)
+
+
+def block_rows(
+    fn: Callable[[Any, Any], jax.Array],
+    params: optax.Params,
+    points: Any,
+    basis: jax.Array | None,
+    scale: jax.Array,
+    dtype: jnp.dtype,
+    block_size: int,
+) -> jax.Array:
+    """The rows of J of one block of residuals, of at most ``block_size`` points at once.
+
+    Args:
+      fn: ``fn(params, point)``, the residuals at one point.
+      params: A pytree of arrays.
+      points: A pytree of arrays that share their leading axis N.
+      basis: As for :func:`block_factors`.
+      scale: Factor of each point's residuals, shape () or (N,).
+      dtype: The dtype of the result.
+      block_size: The number of points whose factors are held at once.
+
+    Returns:
+      Shape (N M, P), columns in the order of ``jax.flatten_util.ravel_pytree``.
+    """
+    num_points = jax.tree.leaves(points)[0].shape[0]
+    part, starts, size = _blocks(fn, params, points, basis, scale, dtype, block_size)
+    if len(starts) == 1:
+        return part(starts[0])[0]
+    shape = jax.eval_shape(part, starts[0])[0].shape
+    num_rows = shape[0] // size
+
+    def write(jacobian: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
+        return jax.lax.dynamic_update_slice_in_dim(jacobian, part(start)[0], num_rows * start, axis=0), None
+
+    empty = jnp.zeros((num_points * num_rows, shape[1]), dtype)
+    return jax.lax.scan(write, empty, starts)[0]
+
+
+def normal(
+    fn: Callable[[Any, Any], jax.Array],
+    params: optax.Params,
+    points: Any,
+    basis: jax.Array | None,
+    scale: jax.Array,
+    dtype: jnp.dtype,
+    block_size: int,
+) -> jax.Array:
+    """JᵀJ of one block of residuals, shape (P, P), exactly symmetric; the arguments of :func:`block_rows`.
+
+    It is summed over blocks of points, so that J is never whole, and only tiles on and above the diagonal
+    are computed.
+    """
+    part, starts, _ = _blocks(fn, params, points, basis, scale, dtype, block_size)
+    num_params = sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree.leaves(params))
+    width = -(-num_params // max(1, min(_COLUMN_TILES, num_params // _MIN_COLUMNS)))
+    columns = range(0, num_params, width)
+
+    def add(panels: list[jax.Array], start: jax.Array) -> tuple[list[jax.Array], None]:
+        jacobian, fresh = part(start)
+        jacobian = jacobian * fresh[:, None]
+        products = [
+            jnp.matmul(jacobian[:, k : k + width].T, jacobian[:, k:], precision="highest") for k in columns
+        ]
+        return [panel + product for panel, product in zip(panels, products, strict=True)], None
+
+    panels = [jnp.zeros((min(width, num_params - k), num_params - k), dtype) for k in columns]
+    panels = add(panels, starts[0])[0] if len(starts) == 1 else jax.lax.scan(add, panels, starts)[0]
+    padded = [jnp.pad(panel, ((0, 0), (k, 0))) for k, panel in zip(columns, panels, strict=True)]
+    return mirrored(jnp.concatenate(padded))
+
+
+def squared_columns(
+    fn: Callable[[Any, Any], jax.Array],
+    params: optax.Params,
+    points: Any,
+    basis: jax.Array | None,
+    scale: jax.Array,
+    dtype: jnp.dtype,
+    block_size: int,
+) -> jax.Array:
+    """The diagonal of JᵀJ of one block of residuals, shape (P,); the arguments of :func:`block_rows`."""
+    part, starts, _ = _blocks(fn, params, points, basis, scale, dtype, block_size)
+
+    def add(total: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
+        jacobian, fresh = part(start)
+        return total + jnp.sum(jnp.square(jacobian) * fresh[:, None], axis=0), None
+
+    num_params = jax.eval_shape(part, starts[0])[0].shape[1]
+    return jax.lax.scan(add, jnp.zeros(num_params, dtype), starts)[0]
+
+
+def mirrored(matrix: jax.Array) -> jax.Array:
+    """The symmetric matrix with the upper triangle of ``matrix``."""
+    return jnp.triu(matrix) + jnp.triu(matrix, 1).T
+
+
+def _blocks(
+    fn: Any, params: Any, points: Any, basis: Any, scale: jax.Array, dtype: Any, block_size: int
+) -> tuple[Callable[[jax.Array], tuple[jax.Array, jax.Array]], jax.Array, int]:
+    """Blocks of points, all of one size: the last may begin before the one in front of it ends.
+
+    Returns:
+      ``part(start)``: the block's rows, and 1 for each row that no block before has, else 0; the first
+      point of each block; and their size.
+    """
+    num_points = jax.tree.leaves(points)[0].shape[0]
+    count = -(-num_points // max(1, min(block_size, num_points)))
+    size = -(-num_points // count)
+    count = -(-num_points // size)
+    scale = jnp.broadcast_to(jnp.asarray(scale, dtype), (num_points,))
+    cut = lambda tree, start: jax.tree.map(
+        lambda x: jax.lax.dynamic_slice_in_dim(x, start, size) if count > 1 else x, tree
+    )
+
+    def part(start: jax.Array) -> tuple[jax.Array, jax.Array]:
+        given = cut((points, basis, scale), start)
+        factors = block_factors(fn, params, *given[:2])
+        block = rows(factors, given[2], dtype)
+        # Blocks are evenly spaced but for the last, whose first points are those of the one before.
+        begins = jnp.where(start == num_points - size, (count - 1) * size, start)
+        fresh = start + jnp.arange(size) >= begins
+        return block, jnp.repeat(fresh.astype(dtype), block.shape[0] // size)
+
+    return part, jnp.minimum(jnp.arange(count) * size, num_points - size), size
