@@ -184,9 +184,9 @@ def implicit_step(
         dtype = scalar_dtype(params)
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
         if store_grad:
-            loss, loss_grad = current_evaluation(loss_fn, params, state.stored, value, loss_grad)
+            loss, loss_grad, renewed = current_evaluation(loss_fn, params, state.stored, value, loss_grad)
         else:
-            loss = jnp.asarray(loss_fn(params) if value is None else value)
+            loss, renewed = jnp.asarray(loss_fn(params) if value is None else value), 0
         start = Evaluation(params, loss.astype(loss_dtype), loss.astype(loss_dtype), loss_grad)
         alpha = controller.propose(state.controller_state, state.count, start.loss, norm(loss_grad))
         alpha = jnp.asarray(alpha).astype(dtype)
@@ -217,7 +217,7 @@ def implicit_step(
             new_state = ImplicitStepState(
                 count=jnp.asarray(optax.safe_increment(state.count)),
                 info=info,
-                num_gradients=solution.num_gradients,
+                num_gradients=solution.num_gradients + renewed,
                 controller_state=controller.update(state.controller_state, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
                 stored=_stored(problem, start, solution, delta) if store_grad else (),

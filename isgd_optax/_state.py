@@ -36,7 +36,8 @@ class ImplicitStepState(NamedTuple):
     Attributes:
       count: Steps taken, int32.
       info: What the last step did.
-      num_gradients: Gradients of L evaluated in the last step, int32; the incoming one is not counted.
+      num_gradients: Gradients of L evaluated in the last step, int32; the incoming one is not counted unless
+        it belonged to other parameters or data and was evaluated anew.
       controller_state: State of the controller of α.
       inner_state: With ``reset_inner=False`` the state of the inner solver, else (). Its named
         tuples are plain ones here, so that ``optax.value_and_grad_from_state`` cannot mistake a

@@ -37,26 +37,23 @@ def current_evaluation(
     stored: StoredEvaluation,
     value: ArrayLike | None,
     grad: optax.Updates,
-) -> tuple[jax.Array, optax.Updates]:
+) -> tuple[jax.Array, optax.Updates, jax.Array]:
     """L and ∇L at ``params``: those given, unless they may be stored ones of other parameters or data.
 
     What follows ``implicit_step`` in a chain may have changed the parameters, and fresh points or another
     mini-batch the loss. The first shows in the parameters, the second in the loss, which is evaluated once;
-    where either differs from what is stored, both are evaluated anew.
+    where either differs from what is stored, both are evaluated anew, which the last result says.
     """
     loss = jnp.asarray(loss_fn(params))
     given = loss if value is None else jnp.asarray(value).astype(loss.dtype)
-    same_point = jnp.stack(
-        [jnp.all(p == q) for p, q in zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)]
-    ).all()
+    pairs = zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
+    same_point = jnp.stack([jnp.all(p == q) for p, q in pairs]).all() | ~jnp.isfinite(stored.value)
     # Compiled in another place, the same loss may be rounded otherwise.
-    tolerance = 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
-    same_loss = jnp.abs(given - loss) <= tolerance
-    nothing_stored = ~jnp.isfinite(stored.value)
-    current = nothing_stored | (same_point & same_loss) | ~jnp.isfinite(loss)
+    same_loss = jnp.abs(given - loss) <= 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
+    current = (same_point & same_loss) | (jnp.isfinite(given) & ~jnp.isfinite(loss))
 
     def evaluate() -> tuple[jax.Array, optax.Updates]:
         value, grad = jax.value_and_grad(lambda p: jnp.asarray(loss_fn(p)))(params)
         return value.astype(loss.dtype), grad
 
-    return jax.lax.cond(current, lambda: (given, grad), evaluate)
+    return *jax.lax.cond(current, lambda: (given, grad), evaluate), ~current

@@ -10,6 +10,8 @@ import optax
 
 from isgd_optax._gauss_newton._program import Program
 
+_MAX_SUMMED = 8  # products that are faster summed element by element than by many small matrix products
+
 
 class Product(NamedTuple):
     r"""Part of the derivative of residuals by a matrix W, :math:`\sum_s z_s \otimes g_{ks}` at each point.
@@ -30,9 +32,19 @@ class Product(NamedTuple):
     def rows(self) -> jax.Array:
         """The derivative by W, its elements row by row, shape (N, M, size)."""
         n, m = self.cotangents.shape[:2]
-        order = "nsi,nmso->nmio" if self.input_axis == 0 else "nsi,nmso->nmoi"
-        joined = jnp.einsum(order, self.inputs, self.cotangents, precision="highest")
-        return joined.reshape(n, m, -1)
+        sides = self.inputs[:, None], self.cotangents
+        return sum_of_outer_products(*(sides if self.input_axis == 0 else sides[::-1])).reshape(n, m, -1)
+
+
+def sum_of_outer_products(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Σ_s a_s ⊗ b_s, shape (..., I, O), for arrays (..., S, I) and (..., S, O)."""
+    num_streams = a.shape[-2]
+    if num_streams > _MAX_SUMMED:
+        return jnp.einsum("...si,...so->...io", a, b, precision="highest")
+    total = a[..., 0, :, None] * b[..., 0, None, :]
+    for s in range(1, num_streams):
+        total += a[..., s, :, None] * b[..., s, None, :]
+    return total
 
 
 class LeafFactors(NamedTuple):

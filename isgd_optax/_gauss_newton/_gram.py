@@ -1,53 +1,31 @@
 """The Gram matrix K = JJᵀ of residuals from factors of their derivatives, without J where that is cheaper."""
 
 import itertools
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from isgd_optax._gauss_newton._factors import LeafFactors, Product
+from isgd_optax._gauss_newton._costs import Costs, costs, forms_rows
+from isgd_optax._gauss_newton._factors import LeafFactors, sum_of_outer_products
 from isgd_optax._gauss_newton._rows import (
     along_points,
     block_rows,
+    gathered,
     leaf_rows,
     mirrored,
     normal,
     rows,
     squared_columns,
 )
+from isgd_optax._gauss_newton._streams import add_products, matmul, streams_of
 
 __all__ = ["Costs", "block_rows", "costs", "gram", "normal", "rows", "squared_columns", "symmetric_product"]
 
-# What each element of the two S×S tables of products costs, which are multiplied and summed up, in operations
-# of a matrix product: fitted to timings, by the platform.
-_ELEMENTWISE_COST = {"cpu": 40}
-_TILES = 6
+_TILES = 6  # K needs 7/12 of the work of a whole product; more tiles are less efficient products
 _MIN_TILE = 64
-_STREAM_TILE = 512
-
-
-class Streams(NamedTuple):
-    """The derivative by one matrix, at each residual the sum of S products: arrays (S, R, in or out)."""
-
-    left: jax.Array
-    right: jax.Array
-
-
-class Costs(NamedTuple):
-    """What forming K takes.
-
-    Attributes:
-      num_factors: Numbers held in all factors.
-      largest_layer: Columns of J that are formed on the way to K.
-      flops: Operations.
-    """
-
-    num_factors: int
-    largest_layer: int
-    flops: float
 
 
 def gram(
@@ -58,7 +36,7 @@ def gram(
 ) -> jax.Array:
     """K = J D⁻¹ Jᵀ of stacked blocks of residuals.
 
-    A matrix parameter's part is formed from its factors or from its rows of J, whichever takes less work.
+    A matrix parameter's part is formed from its factors or from its rows of J, whichever takes less time.
 
     Args:
       blocks: Each block's factors by leaf of the parameters.
@@ -70,159 +48,99 @@ def gram(
     Returns:
       Shape (ΣNM, ΣNM), exactly symmetric.
     """
-    metric = [
-        None if d is None else jnp.sqrt(jnp.asarray(d, dtype))
-        for d in inverse_metric or [None] * len(blocks[0])
-    ]
-    by_rows = [
-        _forms_rows([block[k] for block in blocks]) or (d is not None and d.ndim > 0 and d.size > 1)
-        for k, d in enumerate(metric)
-    ]
-    stacked_rows, stacked_streams = [], []
-    for block, scale in zip(blocks, scales, strict=True):
-        weight = along_points(scale, dtype)
-        parts, streams = [], {}
-        n, m = next(f.shape for f in block if f.used)
-        for k, (factors, d) in enumerate(zip(block, metric, strict=True)):
-            if by_rows[k] and any(other[k].used for other in blocks):
-                part = (
-                    leaf_rows(factors, dtype) * weight
-                    if factors.used
-                    else jnp.zeros((n, m, factors.size), dtype)
-                )
-                part = part if d is None else part * d.reshape(1, 1, -1)
-                parts.append(part.reshape(n * m, factors.size))
-            elif factors.products:
-                streams[k] = _streams(
-                    factors.products, weight if d is None else weight * d.reshape(1, 1, 1), dtype
-                )
-        stacked_rows.append(jnp.concatenate(parts, axis=1) if parts else None)
-        stacked_streams.append(streams)
-    num_rows = [n * m for n, m in (next(f.shape for f in block if f.used) for block in blocks)]
-    if all(part is not None for part in stacked_rows):
-        total = symmetric_product([part for part in stacked_rows if part is not None])
+    blocks, scales = gathered((list(blocks), list(scales)))
+    weights = [along_points(scale, dtype) for scale in scales]
+    shapes = [next(f.shape for f in block if f.used) for block in blocks]
+    given = inverse_metric or [None] * len(blocks[0])
+    unit = [None if d is None else jnp.sqrt(jnp.asarray(d, dtype)).reshape(1, 1, -1) for d in given]
+    by_rows, by_factors = [], []
+    for k, leaves in enumerate(zip(*blocks, strict=True)):
+        d = unit[k]
+        (by_rows if forms_rows(leaves) or (d is not None and d.size > 1) else by_factors).append(k)
+    by_rows = [k for k in by_rows if any(block[k].used for block in blocks)]
+
+    num_rows = [n * m for n, m in shapes]
+    if by_rows:
+        step = max(_MIN_TILE, -(-sum(num_rows) // _TILES))
+        tiles = [
+            _tile([block[k] for k in by_rows], [unit[k] for k in by_rows], weight, m, points, dtype)
+            for block, weight, (n, m) in zip(blocks, weights, shapes, strict=True)
+            for points in _parts(n, max(1, step // m))
+        ]
+        total = _product_of(tiles)
     else:
         total = jnp.zeros((sum(num_rows), sum(num_rows)), dtype)
+
+    streams = []
+    for block, weight in zip(blocks, weights, strict=True):
+        scaled = {k: weight if unit[k] is None else weight * unit[k] for k in by_factors if block[k].used}
+        streams.append({k: streams_of(block[k].products, scale, dtype) for k, scale in scaled.items()})
     starts = [0, *itertools.accumulate(num_rows)]
     for i, j in itertools.combinations_with_replacement(range(len(blocks)), 2):
-        shared = stacked_streams[i].keys() & stacked_streams[j].keys()
-        pairs = [(stacked_streams[i][k], stacked_streams[j][k]) for k in sorted(shared)]
+        pairs = [(streams[i][k], streams[j][k]) for k in streams[i] if k in streams[j]]
         if pairs:
-            total = _add_products(total, pairs, starts[i], starts[j])
+            total = add_products(total, pairs, starts[i], starts[j])
     return total
 
 
-def symmetric_product(jacobian: jax.Array | Sequence[jax.Array]) -> jax.Array:
-    """JJᵀ, exactly symmetric, from tiles on and above the diagonal.
+def symmetric_product(jacobian: jax.Array) -> jax.Array:
+    """JJᵀ for J of shape (N, P), exactly symmetric, from tiles on and above the diagonal."""
+    num_rows = jacobian.shape[0]
+    return _product_of([jacobian[k] for k in _parts(num_rows, max(_MIN_TILE, -(-num_rows // _TILES)))])
 
-    Args:
-      jacobian: J, shape (N, P), or its blocks of rows.
+
+def _parts(size: int, most: int) -> list[slice]:
+    """Slices of nearly equal length, at most ``most``."""
+    step = math.ceil(size / math.ceil(size / most))
+    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _tile(
+    leaves: Sequence[LeafFactors],
+    units: Sequence[jax.Array | None],
+    weight: jax.Array,
+    num_residuals: int,
+    points: slice,
+    dtype: jnp.dtype,
+) -> jax.Array:
+    """Some points' rows of J by some parameter arrays, in any order of the columns.
+
+    Each tile is formed from its own factors, since slices of all rows would be copies; matrices of one
+    shape are joined, which compiles faster.
     """
-    blocks = [jacobian] if isinstance(jacobian, jax.Array) else list(jacobian)
-    size = max(_MIN_TILE, -(-sum(block.shape[0] for block in blocks) // _TILES))
-    tiles = []
-    for block in blocks:
-        step = -(-block.shape[0] // -(-block.shape[0] // size))
-        tiles += [block[start : start + step] for start in range(0, block.shape[0], step)]
+    weight = weight if weight.shape[0] == 1 else weight[points]
+    cut = lambda x: x[points].astype(dtype)
+    groups: dict[Any, list[int]] = {}
+    for k, factors in enumerate(leaves):
+        plain = factors.rows is None and len(factors.products) == 1
+        shapes = [x.shape for x in jax.tree.leaves(factors)]
+        key = (jax.tree.structure(factors), *shapes) if plain else k
+        groups.setdefault(key, []).append(k)
+
+    parts = []
+    for group in groups.values():
+        given = [jax.tree.map(cut, leaves[k]) for k in group]
+        if len(group) == 1:
+            part = leaf_rows(given[0], (points.stop - points.start, num_residuals), dtype)
+        else:
+            inputs = jnp.stack([f.products[0].inputs for f in given], axis=1)[:, None]
+            cotangents = jnp.stack([f.products[0].cotangents for f in given], axis=2)
+            sides = (inputs, cotangents) if given[0].products[0].input_axis == 0 else (cotangents, inputs)
+            part = sum_of_outer_products(*sides).reshape(*cotangents.shape[:2], -1)
+        if any(units[k] is not None for k in group):
+            wide = [
+                jnp.broadcast_to(1.0 if (u := units[k]) is None else u, (1, 1, leaves[k].size)) for k in group
+            ]
+            part *= jnp.concatenate(wide, axis=2)
+        parts.append(part)
+    joined = jnp.concatenate(parts, axis=2) * weight
+    return joined.reshape(-1, joined.shape[2])
+
+
+def _product_of(tiles: Sequence[jax.Array]) -> jax.Array:
+    """JJᵀ of rows in tiles."""
     products: list[list[jax.Array]] = []
     for i, tile in enumerate(tiles):
-        whole = _matmul(tile, tile)
-        row = [products[j][i].T for j in range(i)]
-        products.append([*row, mirrored(whole), *(_matmul(tile, other) for other in tiles[i + 1 :])])
+        above = [products[j][i].T for j in range(i)]
+        products.append([*above, mirrored(matmul(tile, tile)), *(matmul(tile, t) for t in tiles[i + 1 :])])
     return jnp.block(products)
-
-
-def costs(blocks: Sequence[Sequence[LeafFactors]]) -> Costs:
-    """What :func:`gram` takes; of the factors only the shapes matter."""
-    num_rows = sum(n * m for n, m in (next(f.shape for f in block if f.used) for block in blocks))
-    num_factors = sum(leaf.size for leaf in jax.tree.leaves(list(blocks)))
-    columns, flops = 0, 0.0
-    for leaves in zip(*blocks, strict=True):
-        if _forms_rows(leaves):
-            columns += leaves[0].size
-            flops += num_rows**2 * leaves[0].size
-        else:
-            flops += _factor_cost(leaves)
-    return Costs(num_factors, columns, flops)
-
-
-def _num_streams(leaf: LeafFactors) -> int:
-    return sum(p.inputs.shape[1] for p in leaf.products)
-
-
-def _factor_cost(leaves: Sequence[LeafFactors]) -> float:
-    """Operations that products of one leaf's factors take, in all blocks."""
-    used = [leaf for leaf in leaves if leaf.products]
-    width = used[0].products[0].inputs.shape[2] + used[0].products[0].cotangents.shape[3]
-    streams = sum(leaf.shape[0] * leaf.shape[1] * _num_streams(leaf) for leaf in used)
-    return float(streams) ** 2 * (width + _elementwise_cost())
-
-
-def _forms_rows(leaves: Sequence[LeafFactors]) -> bool:
-    """Whether a leaf's rows of J are cheaper to multiply than products of its factors are to sum."""
-    if any(leaf.rows is not None for leaf in leaves) or not any(leaf.products for leaf in leaves):
-        return True
-    num_rows = sum(leaf.shape[0] * leaf.shape[1] for leaf in leaves if leaf.used)
-    return _factor_cost(leaves) >= float(num_rows) ** 2 * leaves[0].size
-
-
-def _elementwise_cost() -> float:
-    return _ELEMENTWISE_COST.get(jax.default_backend(), _ELEMENTWISE_COST["cpu"])
-
-
-def _streams(products: Sequence[Product], weight: jax.Array, dtype: jnp.dtype) -> Streams:
-    """The derivative by one matrix, one row for each residual."""
-    lefts, rights = [], []
-    for p in products:
-        n, m, s, _ = p.cotangents.shape
-        inputs = jnp.repeat(p.inputs.astype(dtype), m, axis=0).swapaxes(0, 1)
-        g = (p.cotangents.astype(dtype) * weight[..., None]).reshape(n * m, s, -1).swapaxes(0, 1)
-        lefts.append(inputs if p.input_axis == 0 else g)
-        rights.append(g if p.input_axis == 0 else inputs)
-    return Streams(jnp.concatenate(lefts), jnp.concatenate(rights))
-
-
-def _add_products(
-    total: jax.Array, pairs: Sequence[tuple[Streams, Streams]], first: int, second: int
-) -> jax.Array:
-    """Adds J_i J_jᵀ of blocks that start at rows ``first`` and ``second``, and its transpose, tile by tile."""
-    same = first == second
-    num = [side.left.shape[1] for side in pairs[0]]
-    most = [max(pair[k].left.shape[0] for pair in pairs) for k in (0, 1)]
-    count = [-(-n * s // _STREAM_TILE) for n, s in zip(num, most, strict=True)]
-    size = [-(-n // c) for n, c in zip(num, count, strict=True)]
-    count = [-(-n // c) for n, c in zip(num, size, strict=True)]
-    tiles = np.array([(i, j) for i in range(count[0]) for j in range(i if same else 0, count[1])])
-
-    def cut(streams: Streams, k: int, tile: jax.Array) -> Streams:
-        start = jnp.minimum(tile * size[k], num[k] - size[k])
-        fresh = (start + jnp.arange(size[k]) >= tile * size[k]).astype(total.dtype)  # the last may overlap
-        left, right = (jax.lax.dynamic_slice_in_dim(x, start, size[k], axis=1) for x in streams)
-        return Streams(left, right * fresh[None, :, None])
-
-    def add(total: jax.Array, tile: jax.Array) -> tuple[jax.Array, None]:
-        part = jnp.zeros(size, total.dtype)
-        for a, b in pairs:
-            part += _product(cut(a, 0, tile[0]), cut(b, 1, tile[1]))
-        if same:
-            part = jnp.where(tile[0] == tile[1], (part + part.T) / 2, part)
-        row = first + jnp.minimum(tile[0] * size[0], num[0] - size[0])
-        column = second + jnp.minimum(tile[1] * size[1], num[1] - size[1])
-        part += jax.lax.dynamic_slice(total, (row, column), part.shape)
-        total = jax.lax.dynamic_update_slice(total, part, (row, column))
-        return jax.lax.dynamic_update_slice(total, part.T, (column, row)), None
-
-    return jax.lax.scan(add, total, tiles)[0]
-
-
-def _product(a: Streams, b: Streams) -> jax.Array:
-    """Σ_st (left_s · left_t)(right_s · right_t)."""
-    (s, n, _), (t, m, _) = a.left.shape, b.left.shape
-    flat = lambda x: x.reshape(-1, x.shape[2])
-    tables = [_matmul(flat(x), flat(y)).reshape(s, n, t, m) for x, y in zip(a, b, strict=True)]
-    return jnp.sum(tables[0] * tables[1], axis=(0, 2))
-
-
-def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:
-    """A Bᵀ."""
-    return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision=jax.lax.Precision.HIGHEST)

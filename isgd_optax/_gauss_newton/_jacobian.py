@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import jax
@@ -11,6 +10,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from isgd_optax._gauss_newton import _factors, _gram
+from isgd_optax._gauss_newton._contract import transposed_product
 from isgd_optax._gauss_newton._linear_solver import Sizes
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class ResidualJacobian:
         self._unit = None if metric is None else 1 / jnp.sqrt(self._broadcast(metric))  # D^(-1/2), flat
         self._models = [self._model(block) for block in loss.blocks]
         residual, self._pull = jax.vjp(self._linearized, params)
+        self._residual_dtype = residual.dtype
         self.num_residuals = residual.size
         self.residual = self._stacked_residual(residual)
         self.slope = self._slope()
@@ -102,7 +103,7 @@ class ResidualJacobian:
         return jnp.concatenate(parts)
 
     def _slope(self) -> jax.Array | None:
-        """The slope v, shape (P,): the gradient along which the convex losses have no curvature; None for squares."""
+        """The slope v, shape (P,): the gradient along which a convex loss has no curvature."""
         if all(model is None for model in self._models):
             return None
 
@@ -116,11 +117,6 @@ class ResidualJacobian:
             return total
 
         return self.ravel(jax.grad(straight)(self.params))
-
-    def gradient(self) -> jax.Array:
-        """Jᵀs + v, shape (P,): half the gradient of L in the unit of the metric."""
-        half = self.rmv(self.residual)
-        return half if self.slope is None else half + self.slope
 
     @functools.cached_property
     def factors(self) -> list[list[_factors.LeafFactors]]:
@@ -150,13 +146,23 @@ class ResidualJacobian:
 
     def rmv(self, y: jax.Array) -> jax.Array:
         """Jᵀ y, shape (P,), for y of shape (N,)."""
-        return self.ravel(self._pull(y.astype(jax.eval_shape(self._linearized, self.params).dtype))[0])
+        factors = self.__dict__.get("factors")  # where K was formed from them they are at hand
+        if factors is None:
+            return self.ravel(self._pull(y.astype(self._residual_dtype))[0])
+        parts, position = [], 0
+        for block, scale in zip(factors, self._scales, strict=True):
+            size = math.prod(next(leaf.shape for leaf in block if leaf.used))
+            parts.append(transposed_product(block, scale, y[position : position + size], self.dtype))
+            position += size
+        flat = functools.reduce(jnp.add, parts)
+        return flat if self._unit is None else self._unit * flat
 
-    def curvature(self, v: jax.Array) -> jax.Array:
-        """The second derivative of the scaled residuals along v, shape (N,)."""
+    def mv_and_curvature(self, v: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """J v and the second derivative of the scaled residuals along v, both of shape (N,)."""
         direction = self.unravel(v)
         along = lambda p: jax.jvp(self._linearized, (p,), (direction,))[1]
-        return jax.jvp(along, (self.params,), (direction,))[1].astype(self.dtype)
+        image, curvature = jax.jvp(along, (self.params,), (direction,))
+        return image.astype(self.dtype), curvature.astype(self.dtype)
 
     def gram(self) -> jax.Array:
         """K = JJᵀ, shape (N, N)."""
@@ -257,7 +263,3 @@ def along_points(scale: jax.Array, residuals: jax.Array) -> jax.Array:
 def _ends(sizes: list[int]) -> list[int]:
     """Where all but the last of stretches of these sizes end."""
     return [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
-
-
-Rows = Callable[[optax.Params], jax.Array]
-del math

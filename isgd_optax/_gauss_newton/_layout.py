@@ -76,9 +76,9 @@ class View(NamedTuple):
                 [a.shape[places.index(d)] if d in places else 1 for d in range(len(params["shape"]))]
             )
             results = [np.broadcast_to(spread, params["shape"])]
-        elif (
-            name == "convert_element_type" and jnp.issubdtype(params["new_dtype"], jnp.floating)
-        ) or name in ("copy", "copy_p"):
+        elif name in ("copy", "copy_p", "convert_element_type"):
+            if not jnp.issubdtype(params.get("new_dtype", float), jnp.floating):
+                return None
             results = [a]
         else:
             return None
@@ -111,7 +111,8 @@ class View(NamedTuple):
         in_order = lambda axes: tuple(sorted(range(len(axes)), key=lambda k: (-a.strides[axes[k]], k)))
         orders = in_order(contracted), in_order(free)
         groups = [[axes[k] for k in order] for axes, order in zip((contracted, free), orders, strict=True)]
-        sizes = tuple(math.prod(a.shape[k] for k in group) for group in groups)
+        num_in, num_out = (math.prod(a.shape[k] for k in group) for group in groups)
+        sizes = (num_in, num_out)
         joined = a.transpose(groups[0] + groups[1]).reshape(sizes)
         if not a.size or not np.may_share_memory(joined, self.base) or 4 * a.size < self.base.size:
             return None
@@ -122,7 +123,7 @@ class View(NamedTuple):
         start = divmod(offset, columns)
         shape = (self.base.size // columns, columns)
         for axis in (0, 1):
-            size = sizes if axis == 0 else sizes[::-1]
+            size = (num_in, num_out) if axis == 0 else (num_out, num_in)
             given = joined.strides if axis == 0 else joined.strides[::-1]
             fits = all(n == 1 or s == step for n, s, step in zip(size, given, (columns, 1), strict=True))
             if fits and shape[0] * columns == self.base.size and start[1] + size[1] <= columns:

@@ -73,21 +73,21 @@ class Program:
         self.steps: list[Step] = []
         self.views: dict[int, View] = {}
         self.ways: list[dict[str, bool]] = [{} for _ in range(num_leaves)]
-        self._shapes = [v.aval.shape for v in closed.jaxpr.invars[:num_leaves]]
+        self._shapes = [_aval(v).shape for v in closed.jaxpr.invars[:num_leaves]]
         self._columns: dict[int, int] = {}
         self._size = 0
         self.inputs = self._new(len(closed.jaxpr.invars))
         self.constants = self._new(len(closed.jaxpr.constvars))
         for leaf, variable in enumerate(closed.jaxpr.invars[:num_leaves]):
-            if jnp.issubdtype(variable.aval.dtype, jnp.floating):
-                self.views[self.inputs[leaf]] = View.whole(leaf, variable.aval.shape)
+            if jnp.issubdtype(_aval(variable).dtype, jnp.floating):
+                self.views[self.inputs[leaf]] = View.whole(leaf, _aval(variable).shape)
         (self.output,) = self._inline(closed.jaxpr, self.constants, self.inputs)
         self._live([self.output], "output")
 
     @property
     def taps(self) -> list[jax.ShapeDtypeStruct]:
         """The products that parameters are factors of: their shapes and dtypes."""
-        avals = [step.eqn.outvars[0].aval for step in self.steps if step.uses]
+        avals = [_aval(step.eqn.outvars[0]) for step in self.steps if step.uses]
         return [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
 
     @property
@@ -204,7 +204,7 @@ class Program:
             return [view._replace(scale=(*view.scale, (-1.0, 1)))]
         if not (name == "mul" or (name == "div" and operand == 0)) or not view.elements.ndim:
             return None
-        if eqn.invars[1 - operand].aval.shape:
+        if _aval(eqn.invars[1 - operand]).shape:
             return None
         other = inputs[1 - operand]
         factor = other if isinstance(other, int) else float(other.val)
@@ -212,7 +212,7 @@ class Program:
 
     def _use(self, eqn: JaxprEqn, view: View, operand: int) -> Use | None:
         """How the parameters are a factor of a product, or None if they are that of no matrix product."""
-        avals = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
+        avals = [_aval(atom) for atom in (*eqn.invars, *eqn.outvars)]
         contracts, batch = eqn.params["dimension_numbers"]
         if batch[0] or not all(jnp.issubdtype(aval.dtype, jnp.floating) for aval in avals):
             return None
@@ -234,6 +234,11 @@ class Program:
             streams + tuple(first + k for k in free_order),
             view.scale,
         )
+
+
+def _aval(atom: Any) -> Any:
+    """An atom's shape and dtype."""
+    return atom.aval
 
 
 def _bind(eqn: JaxprEqn, values: Sequence[Any]) -> Sequence[Any]:

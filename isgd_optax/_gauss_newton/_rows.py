@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from isgd_optax._gauss_newton._factors import LeafFactors, block_factors
+from isgd_optax._gauss_newton._factors import LeafFactors, Product, block_factors
 
 _COLUMN_TILES = 6  # JᵀJ needs 7/12 of the work of a whole product
 _MIN_COLUMNS = 128  # narrower tiles cost more than the work that they save
@@ -25,24 +25,19 @@ def rows(factors: Sequence[LeafFactors], scale: jax.Array, dtype: jnp.dtype) -> 
     Returns:
       Shape (N M, P), columns in the order of ``jax.flatten_util.ravel_pytree``.
     """
-    n, m = next(f.shape for f in factors if f.used)
-    parts = [leaf_rows(f, dtype) if f.used else jnp.zeros((n, m, f.size), dtype) for f in factors]
-    joined = jnp.concatenate(parts, axis=2) * along_points(scale, dtype)
-    return joined.reshape(n * m, joined.shape[2])
+    shape = next(f.shape for f in factors if f.used)
+    joined = jnp.concatenate([leaf_rows(f, shape, dtype) for f in factors], axis=2)
+    joined *= along_points(scale, dtype)
+    return joined.reshape(-1, joined.shape[2])
 
 
-def leaf_rows(factors: LeafFactors, dtype: jnp.dtype) -> jax.Array:
-    """The derivative by one parameter array, shape (N, M, size)."""
-    parts = [
-        p._replace(inputs=p.inputs.astype(dtype), cotangents=p.cotangents.astype(dtype)).rows()
-        for p in factors.products
-    ]
-    if factors.rows is not None:
-        parts.append(factors.rows.astype(dtype))
-    total = parts[0]
-    for part in parts[1:]:
-        total += part
-    return total
+def leaf_rows(factors: LeafFactors, shape: tuple[int, int], dtype: jnp.dtype) -> jax.Array:
+    """The derivative by one parameter array, shape (N, M, size), for ``shape`` (N, M)."""
+    total = None if factors.rows is None else factors.rows.astype(dtype)
+    for p in factors.products:
+        part = Product(p.inputs.astype(dtype), p.cotangents.astype(dtype), p.input_axis).rows()
+        total = part if total is None else total + part
+    return jnp.zeros((*shape, factors.size), dtype) if total is None else total
 
 
 def along_points(scale: jax.Array, dtype: jnp.dtype) -> jax.Array:
@@ -140,6 +135,22 @@ def squared_columns(
     return jax.lax.scan(add, jnp.zeros(num_params, dtype), starts)[0]
 
 
+def gathered(tree: Any) -> Any:
+    """Arrays whole on every device where their axes are sharded by hand (``AxisType.Explicit``).
+
+    A slice of such an axis is refused unless its size is a multiple of the number of devices. Where the
+    compiler distributes the work (``AxisType.Auto``) nothing changes.
+    """
+
+    def gather(x: jax.Array) -> jax.Array:
+        spec = jax.typeof(x).sharding.spec
+        return (
+            x if all(axis is None for axis in spec) else jax.sharding.reshard(x, jax.sharding.PartitionSpec())
+        )
+
+    return jax.tree.map(gather, tree)
+
+
 def mirrored(matrix: jax.Array) -> jax.Array:
     """The symmetric matrix with the upper triangle of ``matrix``."""
     return jnp.triu(matrix) + jnp.triu(matrix, 1).T
@@ -159,6 +170,7 @@ def _blocks(
     size = -(-num_points // count)
     count = -(-num_points // size)
     scale = jnp.broadcast_to(jnp.asarray(scale, dtype), (num_points,))
+    points, basis, scale = gathered((points, basis, scale))
     cut = lambda tree, start: jax.tree.map(
         lambda x: jax.lax.dynamic_slice_in_dim(x, start, size) if count > 1 else x, tree
     )

@@ -28,7 +28,6 @@ class Linearization(NamedTuple):
       solve: The solver of the damped linear problem.
       offset: p − c in the unit of the metric, shape (P,); None where p = c.
       image: J times the offset, shape (N,).
-      gradient: Jᵀs + v, shape (P,): half of ∇L in the unit of the metric.
       num_gradients: Gradients' worth of work that it has cost.
     """
 
@@ -38,7 +37,6 @@ class Linearization(NamedTuple):
     solve: _linear_solver.Solve
     offset: jax.Array | None
     image: jax.Array | None
-    gradient: jax.Array
     num_gradients: int
 
 
@@ -148,16 +146,7 @@ def gauss_newton(
             offset = jacobian.measure(optax.tree.sub(params, problem.center))
             image = jacobian.mv(offset)
             num_gradients += 1
-        return Linearization(
-            problem,
-            params,
-            jacobian,
-            chosen.init(jacobian),
-            offset,
-            image,
-            jacobian.gradient(),
-            num_gradients,
-        )
+        return Linearization(problem, params, jacobian, chosen.init(jacobian), offset, image, num_gradients)
 
     def step(learning_rate: jax.Array, query: Linearization) -> Proposal:
         problem, params, jacobian = query.problem, query.params, query.jacobian
@@ -187,25 +176,34 @@ def gauss_newton(
             point = optax.tree.cast_like(optax.tree.add(params, move), params)
             return point, jnp.asarray(loss(point)), jnp.sum(jnp.square(displacement + share * offset))
 
-        point, value, away = evaluate(tangent)
         num_gradients = num_products
         if geodesic_acceleration:
-            bend, more = query.solve(damping, jacobian.curvature(tangent) / 2)
-            curved, curved_value, curved_away = evaluate(tangent + bend)
-            longer = (curved_away - away) / (2 * learning_rate)
-            better = curved_value + longer.astype(value.dtype) < value  # false where it is not finite
-            point = optax.tree.where(better, curved, point)
-            value = jnp.where(better, curved_value, value)
+            image, curvature = jacobian.mv_and_curvature(tangent)
+            bend, more = query.solve(damping, curvature / 2)
+            # Both points at once: the network is compiled once.
+            points, values, away = jax.vmap(evaluate)(jnp.stack([tangent, tangent + bend]))
+            longer = (away[1] - away[0]) / (2 * learning_rate)
+            better = values[1] + longer.astype(values.dtype) < values[0]  # false where it is not finite
+            chosen_point = better.astype(jnp.int32)
+            point = jax.tree.map(lambda both: both[chosen_point], points)
+            value = values[chosen_point]
             num_gradients += more + 1
-        # ∇φ = 2(Jᵀs + v) + o/α in the unit of the metric.
-        slope = 2 * query.gradient + 2 * damping * share * offset
+        else:
+            image = jacobian.mv(tangent)
+            point, value, _ = evaluate(tangent)
+        # −½⟨∇φ, d⟩ with ∇φ = 2(Jᵀs + v) + o/α in the unit of the metric.
+        predicted = -jnp.vdot(jacobian.residual, image)
+        if query.offset is not None:
+            predicted -= damping * share * jnp.vdot(query.offset, tangent)
+        if jacobian.slope is not None:
+            predicted -= jnp.vdot(jacobian.slope, tangent)
         return Proposal(
             params=point,
             learning_rate=learning_rate,
             num_gradients=jnp.asarray(num_gradients, jnp.int32),
             state=(),
             loss=value,
-            predicted_decrease=-jnp.vdot(slope, tangent) / 2,
+            predicted_decrease=predicted,
         )
 
     return InnerSolver(

@@ -1,5 +1,7 @@
 """Factors of any residual's derivatives against its dense Jacobian: a zoo of networks and derivatives."""
 
+import itertools
+
 import equinox as eqx
 import flax.linen as nn
 import jax
@@ -9,7 +11,7 @@ import pytest
 from flax import nnx
 
 import pinns
-from isgd_optax._gauss_newton import _gram
+from isgd_optax._gauss_newton import _costs
 from isgd_optax._gauss_newton._factors import block_factors, leaf_ways
 from isgd_optax._gauss_newton._gram import gram, rows
 
@@ -22,8 +24,9 @@ def normal(seed, *shape):
 
 
 def layers(*sizes):
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    return [{"w": normal(i, a, b), "b": normal(10 + i, b)} for i, (a, b) in enumerate(pairs)]
+    return [
+        {"w": normal(i, a, b), "b": normal(10 + i, b)} for i, (a, b) in enumerate(itertools.pairwise(sizes))
+    ]
 
 
 def mlp(p, x, activation=jnp.tanh):
@@ -337,7 +340,7 @@ def dense_jacobian(fn, params, points):
 
 @pytest.mark.parametrize("name", CASES)
 def test_factors_give_the_dense_jacobian_and_its_gram_matrix(name, dtype, monkeypatch):
-    monkeypatch.setitem(_gram._ELEMENTWISE_COST, "cpu", -1e9)  # products of factors wherever there are any
+    monkeypatch.setitem(_costs._ELEMENTWISE_COST, "cpu", -1e9)  # products of factors wherever there are any
     fn, make, _ = CASES[name]
     params = cast(make(), dtype)
     points = cast(normal(99, NUM_POINTS, 2), dtype)
@@ -366,7 +369,7 @@ def test_parameters_enter_as_expected(name):
 
 
 def test_complex_residuals_and_parameters_are_to_be_split():
-    with pytest.raises(TypeError, match="residuals must be real.*real and imaginary"):
+    with pytest.raises(TypeError, match=r"residuals must be real.*real and imaginary"):
         block_factors(lambda p, x: p * jnp.exp(1j * x), jnp.ones(()), jnp.ones(3))
     with pytest.raises(TypeError, match="parameters must be real"):
         block_factors(lambda p, x: jnp.abs(p * x), jnp.ones((), jnp.complex64), jnp.ones(3))

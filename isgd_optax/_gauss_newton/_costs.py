@@ -1,0 +1,64 @@
+"""What the Gram matrix takes from factors and from rows of J."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+
+from isgd_optax._gauss_newton._factors import LeafFactors
+
+# What each element of the two tables of products takes that are multiplied and summed up over pairs of
+# streams, in operations of a matrix product, by the platform.
+_ELEMENTWISE_COST = {"cpu": 200}
+
+
+class Costs(NamedTuple):
+    """What forming K takes.
+
+    Attributes:
+      num_factors: Numbers held in all factors.
+      largest_layer: Columns of J that are formed on the way to K.
+      flops: Operations.
+    """
+
+    num_factors: int
+    largest_layer: int
+    flops: float
+
+
+def costs(blocks: Sequence[Sequence[LeafFactors]]) -> Costs:
+    """What the Gram matrix of blocks of residuals takes; of the factors only the shapes matter."""
+    num_rows = sum(n * m for n, m in (next(f.shape for f in block if f.used) for block in blocks))
+    num_factors = sum(leaf.size for leaf in jax.tree.leaves(list(blocks)))
+    columns, flops = 0, 0.0
+    for leaves in zip(*blocks, strict=True):
+        if forms_rows(leaves):
+            columns += leaves[0].size
+            flops += num_rows**2 * leaves[0].size
+        else:
+            flops += _factor_cost(leaves)
+    return Costs(num_factors, columns, flops)
+
+
+def forms_rows(leaves: Sequence[LeafFactors]) -> bool:
+    """Whether a leaf's rows of J are cheaper to multiply than products of its factors are to sum."""
+    if any(leaf.rows is not None for leaf in leaves) or not any(leaf.products for leaf in leaves):
+        return True
+    num_rows = sum(leaf.shape[0] * leaf.shape[1] for leaf in leaves if leaf.used)
+    return _factor_cost(leaves) >= float(num_rows) ** 2 * leaves[0].size
+
+
+def _factor_cost(leaves: Sequence[LeafFactors]) -> float:
+    """Operations that products of one leaf's factors take, in all blocks."""
+    used = [leaf for leaf in leaves if leaf.products]
+    width = used[0].products[0].inputs.shape[2] + used[0].products[0].cotangents.shape[3]
+    streams = sum(leaf.shape[0] * leaf.shape[1] * _num_streams(leaf) for leaf in used)
+    return float(streams) ** 2 * (width + _elementwise_cost())
+
+
+def _num_streams(leaf: LeafFactors) -> int:
+    return sum(p.inputs.shape[1] for p in leaf.products)
+
+
+def _elementwise_cost() -> float:
+    return _ELEMENTWISE_COST.get(jax.default_backend(), _ELEMENTWISE_COST["cpu"])
