@@ -43,10 +43,10 @@ def gain_ratio(
     by 4, 8, ... until a step succeeds.
 
     Args:
-      initial_learning_rate: the first α; may be traced, then it is not checked.
-      max_growth: g > 1, the most that α grows in one step.
-      min_learning_rate: α never falls below.
-      max_learning_rate: α never rises above.
+      initial_learning_rate: The first α; it may be traced, then it is not checked.
+      max_growth: The most that α grows in one step, g > 1.
+      min_learning_rate: The bound below which α never falls.
+      max_learning_rate: The bound above which α never rises.
 
     Returns:
       A :class:`LearningRateController` for :func:`implicit_step`.
@@ -103,12 +103,12 @@ def switched_evolution_relaxation(
     After a rejected step α is multiplied by ``shrink``. Cheap, and for any inner solver.
 
     Args:
-      initial_learning_rate: the first α; may be traced, then it is not checked.
-      exponent: q > 0.
-      increment: κ ≥ 1, growth on top, so that a small α grows out of the way (1.1 as in PETSc).
-      shrink: in (0, 1), the factor after a rejected step.
-      min_learning_rate: α never falls below.
-      max_learning_rate: α never rises above.
+      initial_learning_rate: The first α; it may be traced, then it is not checked.
+      exponent: The exponent q > 0.
+      increment: The growth κ ≥ 1 on top, so that a small α grows out of the way (1.1 as in PETSc).
+      shrink: The factor after a rejected step, in (0, 1).
+      min_learning_rate: The bound below which α never falls.
+      max_learning_rate: The bound above which α never rises.
 
     Returns:
       A :class:`LearningRateController` for :func:`implicit_step`.
@@ -166,21 +166,22 @@ def largest_trusted(
     min_learning_rate: float = 1e-12,
     max_learning_rate: float = 1e12,
 ) -> LearningRateController:
-    r"""The largest of several α whose gain ratio can be trusted; made for :func:`gauss_newton`.
+    r"""The largest of several α whose step can be trusted; made for :func:`gauss_newton`.
 
-    At every step α times several ``factors`` is tried from one linearisation. A step is trusted if the
-    proximal objective falls by ``min_gain_ratio`` of what the linear model predicts. From the factor next
-    to 1 the search goes up as long as steps are trusted, or down until one is; failing that, it takes the
-    one with the lowest loss; if none decreases it, the step is rejected and α becomes a tenth of the
-    smallest one tried. The α taken is where the next step starts. An inner solver that cannot try
-    several is given one: α, tripled after a step that reaches ``min_gain_ratio``.
+    At every step α times several ``factors`` is tried from one preparation of the inner solver (one
+    linearisation of :func:`gauss_newton`). A step is trusted if the proximal objective falls by
+    ``min_gain_ratio`` of what the solver's model predicts. From the factor next to 1 the search goes up as
+    long as steps are trusted, or down until one is; failing that, it takes the one with the lowest loss; if
+    none decreases it, the step is rejected and α becomes a tenth of the smallest one tried. The α taken is
+    where the next step starts; where nothing is left to gain, it goes back to the last useful one. Of an
+    optax solver, the first inner step of each α decides.
 
     Args:
-      initial_learning_rate: the first α; may be traced, then it is not checked.
-      factors: of the candidates.
-      min_gain_ratio: in (0, 1).
-      min_learning_rate: α never falls below.
-      max_learning_rate: α never rises above.
+      initial_learning_rate: The first α; it may be traced, then it is not checked.
+      factors: The factors of the candidates, at least two.
+      min_gain_ratio: The least gain ratio of a trusted step, in (0, 1).
+      min_learning_rate: The smallest α that is tried.
+      max_learning_rate: The largest α that is tried; ``info.at_bound`` says when α stands at a bound.
 
     Returns:
       A :class:`LearningRateController` for :func:`implicit_step`.

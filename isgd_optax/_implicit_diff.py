@@ -61,7 +61,8 @@ def differentiable(
 
     Args:
       solve: The solver, a function without arguments; it may close over anything.
-      loss: The program of L, from a pytree of parameters to a scalar; its constants are all that L closes over.
+      loss: The program of L, from a pytree of parameters to a scalar; its constants are all that L
+        closes over.
       start: The parameters θ that the displacement is counted from.
       center: The centre c of the proximal term, a pytree like θ.
       learning_rate: The step size α > 0, a scalar.

@@ -64,28 +64,41 @@ def implicit_step(
     * ``value``: L(params), to save its evaluation;
     * ``grad``: the gradient, if an earlier transformation has changed ``updates``.
 
+    Derivatives of the updates, in forward and reverse mode, with respect to whatever ``value_fn``,
+    ``learning_rate`` and ``params`` depend on, are those of the implicit equation by the implicit function
+    theorem, as exact as the equation is solved; the state has none.
+
     Args:
-      inner: the solver of the proximal problem, any optax transformation: ``optax.sgd``,
-        ``optax.adam``, ``optax.lbfgs``, chains. To freeze parameters, put ``optax.partition``
-        here, not around; the gradient of frozen ones stays in the residual, so that ``rtol`` hardly
-        ever ends the loop then. A line search must come last in it.
-      learning_rate: α > 0: a number, an optax schedule or a :class:`LearningRateController`.
-      max_inner_steps: most inner steps per step (the paper's K1).
-      rtol: relative tolerance of the implicit equation, in [0, 1) to be of use. With
+      inner: The solver of the proximal problem: any optax transformation (``optax.sgd``, ``optax.adam``,
+        ``optax.lbfgs``, chains) or an :class:`InnerSolver` such as :func:`gauss_newton`. To freeze
+        parameters, put ``optax.partition`` here, not around; the gradient of frozen ones stays in the
+        residual, so that ``rtol`` hardly ever ends the loop then. A line search must come last in it, and
+        inside ``optax.partition`` needs ``mask_compatible_extra_args=True``.
+      learning_rate: The step size α > 0: a number, an optax schedule or a
+        :class:`LearningRateController`.
+      max_inner_steps: The most inner steps per step (the paper's K1).
+      rtol: The relative tolerance of the implicit equation, in [0, 1) to be of use. With
         ``rtol=0, atol=0`` exactly ``max_inner_steps`` are made (fewer only if an iterate is not
         finite).
-      atol: absolute tolerance, in units of the parameters.
-      safeguard: return the inner iterate with the lowest proximal value, and only if it satisfies
-        L(θₙ₊₁) + ‖θₙ₊₁ − c‖²/(2α) ≤ L(θₙ) + ‖θₙ − c‖²/(2α) up to rounding, with c = θₙ unless there is
+      atol: The absolute tolerance, in units of the parameters (of the metric, if there is one).
+      safeguard: Whether to return the inner iterate with the lowest proximal value, and only if it satisfies
+        L(θₙ₊₁) + ‖θₙ₊₁ − c‖²_D/(2α) ≤ L(θₙ) + ‖θₙ − c‖²_D/(2α) up to rounding, with c = θₙ unless there is
         ``momentum``, under which L itself may rise; else the update is zero. False returns the
-        last iterate (Algorithm 1 to the letter). A non-finite iterate is never returned.
-      reset_inner: start ``inner`` afresh at every step. False carries its state over; curvature
+        last iterate, as Algorithm 1 does. A non-finite iterate is never returned.
+      reset_inner: Whether to start ``inner`` afresh at every step. False carries its state over; curvature
         pairs of L-BFGS then mix two objectives.
-      store_grad: keep L and ∇L at the new parameters for ``optax.value_and_grad_from_state``.
-        Right only if the next step uses the same data, and if this is last in its chain.
-      momentum: μ in [0, 1): take :math:`c = \theta_n + \mu (\theta_n - \theta_{n-1})` as the centre of
-        the proximal term instead of :math:`\theta_n` (with :func:`gauss_newton` the SPRING method). It
-        carries over what earlier mini-batches have taught; of use where the points are resampled.
+      store_grad: Whether to keep L and ∇L at the new parameters for ``optax.value_and_grad_from_state``. That
+        saves a gradient a step for one evaluation of L, by which the next step sees whether they still
+        belong to its parameters and data; if not, both are evaluated anew.
+      momentum: The momentum μ in [0, 1), which takes :math:`c = \theta_n + \mu (\theta_n - \theta_{n-1})`
+        as the centre of the proximal term instead of :math:`\theta_n` (with :func:`gauss_newton` the SPRING
+        method). It carries over what earlier mini-batches have taught; of use where the points are resampled.
+      metric: The diagonal D of the norm :math:`\lVert v \rVert_D^2 = \sum_i D_i v_i^2` of the proximal
+        term: ``"identity"``; ``"jacobi"``, for parameters of very different size, the largest diagonal so far
+        of JᵀJ (of a :class:`LeastSquares`) or of the squared gradient (of another loss), which makes α a
+        relative damping and solved steps independent of the parameters' units; or a pytree like the
+        parameters of positive numbers or arrays. All parameters have one unit under ``"identity"``: where
+        α stands at its bound (``info.at_bound``), that may be the reason.
 
     Returns:
       An ``optax.GradientTransformationExtraArgs`` with :class:`ImplicitStepState`; scalars in it
@@ -93,9 +106,9 @@ def implicit_step(
 
     Raises:
       ValueError: α ≤ 0 or not finite, ``max_inner_steps`` < 1, a negative tolerance, a momentum out of
-        [0, 1); ``value_fn`` or ``params`` missing.
-      TypeError: ``inner`` is no transformation; parameters are integer, complex or masked;
-        ``value_fn`` returns no real scalar; reverse-mode differentiation.
+        [0, 1); another metric or one of another structure; ``value_fn`` or ``params`` missing.
+      TypeError: ``inner`` is no solver, or a wrapper around an :class:`InnerSolver`; parameters are no
+        arrays, integer, complex or masked; ``value_fn`` cannot take them or returns no real scalar.
 
     Examples:
       A loss whose curvatures differ by 1e8, at a step size 1e4 times beyond the reach of gradient

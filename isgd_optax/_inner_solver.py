@@ -144,9 +144,9 @@ class InnerSolver(NamedTuple):
         """Raises TypeError: in a chain it would lose its search for α."""
         del args, kwargs
         raise TypeError(
-            f"{self.name} is an inner solver, not a gradient transformation: it must be `inner` itself, as in "
-            f"implicit_step({self.name}(), learning_rate), not part of optax.chain, optax.partition or another "
-            "wrapper. Put further transformations around implicit_step; freeze parameters by closing over "
+            f"{self.name} is an inner solver, not a gradient transformation: it must be `inner` itself, as "
+            f"in implicit_step({self.name}(), learning_rate), not part of optax.chain, optax.partition or "
+            "another wrapper. Put further transformations around implicit_step; freeze parameters by closing over "
             "them in the loss."
         )
 

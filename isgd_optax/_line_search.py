@@ -49,7 +49,7 @@ def is_masked(state: optax.OptState) -> bool:
 def with_whole_parameters(
     value_fn: Callable[[optax.Params], jax.Array], params: optax.Params
 ) -> Callable[[optax.Params], jax.Array]:
-    """``value_fn`` that also takes parameters of which a mask has left out some: these are from ``params``."""
+    """``value_fn`` of parameters of which a mask has left out some, too: these are from ``params``."""
     is_left_out = lambda leaf: isinstance(leaf, optax.MaskedNode)
     whole = lambda part: jax.tree.map(
         lambda new, old: old if is_left_out(new) else new, part, params, is_leaf=is_left_out

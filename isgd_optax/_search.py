@@ -84,7 +84,9 @@ def trust_region_search(
 
         def advance(walk: _Walk) -> _Walk:
             new = trial(rates[walk.index])
-            assert new.decrease is not None and new.predicted_decrease is not None and new.loss is not None
+            assert new.decrease is not None
+            assert new.predicted_decrease is not None
+            assert new.loss is not None
             finite = jnp.isfinite(new.decrease)
             trusted = finite & (new.decrease >= min_gain_ratio * new.predicted_decrease) & (new.decrease > 0)
             take = trusted | (is_descent(new.decrease, start.loss) & (new.loss < walk.best_loss))

@@ -33,7 +33,7 @@ class TrainState(NamedTuple):
 
 
 class StepRecord(NamedTuple):
-    """What one step reports; the fields after ``implicit`` mean something only where an implicit step was made."""
+    """What one step reports; what follows ``implicit`` means something where an implicit step was made."""
 
     loss: jax.Array
     implicit: jax.Array
