@@ -11,6 +11,7 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
+from benchmarks._keys import data_key
 from benchmarks._timing import paired, ratio
 from isgd_optax import implicit_step
 
@@ -35,7 +36,7 @@ class Overhead:
         problem = pinns.SingularlyPerturbedODE(epsilon=2.0)
         model = pinns.MLP(1, [50] * 4, 1, rngs=nnx.Rngs(0))
         params = nnx.state(model, nnx.Param)
-        loss = problem.loss(model, problem.sample(jax.random.key(0)))
+        loss = problem.loss(model, problem.sample(data_key(0)))
         adam = optax.adam(1e-3)
         kinds = {
             safeguard: implicit_step(
