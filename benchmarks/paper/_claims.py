@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 Verdict = Literal["holds", "does not hold", "undecided", "not measured"]
+UNRECORDED = "no run is recorded"
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 

@@ -25,7 +25,7 @@ def robustness_claims(rows: list[dict[str, Any]], names: dict[str, str]) -> list
         if optimizer == "lbfgs":
             continue  # it has no α
         seeds = _errors(rows, problem, optimizer)
-        outcomes = [_outcome(error) for errors in seeds for error in errors]
+        outcomes: list[Outcome] = [_outcome(error) for errors in seeds for error in errors]
         stable = all_train(outcomes)
         expected = optimizer.startswith("isgd")
         shown = medians(rows, problem, optimizer)

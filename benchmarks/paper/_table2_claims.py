@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.paper._claims import Claim, claim, median
+from benchmarks.paper._claims import UNRECORDED, Claim, claim, median
 
 ALPHAS = (0.001, 0.01, 0.1, 1.0, 2.0, 10.0)
 BATCHES = (32, 128, 512, 0)  # 0: all images
@@ -26,7 +26,6 @@ OURS = "ISGD, L-BFGS"
 CLOSE = 0.02  # of an accuracy, that counts as the same
 COLLAPSED = 0.5
 SMALL_ALPHAS, SMALL_BATCHES = ALPHAS[:2], BATCHES[:2]  # the paper's "small" has no numbers
-UNRECORDED = "no run is recorded"
 
 
 def table2_claims(rows: list[dict[str, Any]], *, is_mnist: bool) -> list[Claim]:

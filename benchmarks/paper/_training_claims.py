@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.paper._claims import Claim, claim, number, spread
-from benchmarks.paper._rules import MARGIN, all_train, any_trains, every, is_final, outcome
+from benchmarks.paper._claims import UNRECORDED, Claim, claim, number, spread
+from benchmarks.paper._rules import MARGIN, Outcome, all_train, any_trains, every, is_final, outcome
 from benchmarks.paper._study import final
-
-UNRECORDED = "no run is recorded"
 
 
 def training_claim(
@@ -29,7 +27,7 @@ def training_claim(
       flow_time: Flow time of the paper's runs; see :func:`benchmarks.paper._rules.outcome`.
       asked: Whether the paper does not say it.
     """
-    outcomes = [outcome(run, shortened=shortened, flow_time=flow_time) for run in runs]
+    outcomes: list[Outcome] = [outcome(run, shortened=shortened, flow_time=flow_time) for run in runs]
     train = all_train(outcomes) if trains else any_trains(outcomes)
     errors = spread(final(run, "rel_l2") for run in runs)
     count = f"; {outcomes.count('trained')} of {len(runs)} seeds trained" if len(runs) > 1 else ""

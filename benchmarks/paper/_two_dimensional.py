@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks._experiments import Helmholtz, Poisson2d
-from benchmarks.paper._claims import Claim, claim, spread
+from benchmarks.paper._claims import UNRECORDED, Claim, claim, spread
 from benchmarks.paper._comparison import comparison
 from benchmarks.paper._figures import draw_curves, draw_maps
 from benchmarks.paper._panel_claims import Panel, own_alpha_claims, panel_claims
 from benchmarks.paper._rules import every, is_final
 from benchmarks.paper._study import LABELS, Case, Study, final, select
-from benchmarks.paper._training_claims import UNRECORDED, has_second_phase
+from benchmarks.paper._training_claims import has_second_phase
 
 ALPHAS = (5e-4, 0.5)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from benchmarks._experiments import Ode
 from benchmarks.paper._claims import Claim, claim, spread
 from benchmarks.paper._figures import draw_curves
-from benchmarks.paper._rules import MARGIN, all_train, outcome
+from benchmarks.paper._rules import MARGIN, Outcome, all_train, outcome
 from benchmarks.paper._study import Case, Study, final, select
 
 INNER_STEPS = (10, 100, 1000)
@@ -67,7 +67,9 @@ class Algorithm1(Study):
                 several = _within(share, inner_steps, total) > inner_steps
                 if several and runs[inner_steps, "reset"] and runs[inner_steps, "carried"]:
                     pairs.append((runs[inner_steps, "reset"], runs[inner_steps, "carried"]))
-            outcomes = [outcome(run, shortened=shortened) for some in runs.values() for run in some]
+            outcomes: list[Outcome] = [
+                outcome(run, shortened=shortened) for some in runs.values() for run in some
+            ]
             shown = ", ".join(
                 f"K1 = {k}, {s}: {spread(final(run, 'rel_l2') for run in some)}"
                 for (k, s), some in runs.items()

@@ -1,8 +1,7 @@
 """The analytical stiff problem of paper Section 2.2 (Eqs. 7 and 8)."""
 
 import dataclasses
-import itertools
-import math
+import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,12 +13,10 @@ import optax
 
 from benchmarks._environment import command, environment
 from benchmarks._files import Table, write_json
-from benchmarks.paper._claims import Claim, claim, number
+from benchmarks.paper._claims import Claim
+from benchmarks.paper._stiff_claims import TOLERANCE, K, stiff_claims
 from isgd_optax import diagnostics, implicit_step
 
-K = (1e-4, 1e4)
-TOLERANCE = 1e-3
-ABOUT = 4.0  # factor to either side that "about" allows: the limit lies between two learning rates tried
 # How close a second run comes on the same type of device: decays and numbers of steps, relative.
 REPRODUCED = {"decay_rtol": 1e-6, "steps_rtol": 0.02}
 
@@ -81,88 +78,16 @@ class StiffQuadratic:
     @staticmethod
     def claims(result: dict[str, Any]) -> list[Claim]:
         """Eqs. 7, 8, 10 and 11 and what the paper concludes from them."""
-        rows = result["rows"]
-        igd = {r["alpha"]: r["igd_steps"] for r in rows if r["igd_steps"]}
-        adam = {r["alpha"]: r["adam_steps"] for r in rows if r["adam_steps"]}
-        fastest, largest = min(adam.values(), default=None), max(r["alpha"] for r in rows)
-        decays = [r["igd_decay"] for r in sorted(rows, key=lambda r: r["alpha"])]
-        off = max(abs(1 - r["gd_decay"] / r["gd_bound"]) for r in rows)
-        return [
-            claim(
-                "Eq. 7: the loss of GD changes by at most max (1 − αKᵢ)² per step",
-                f"the larger coordinate's factor is Eq. 7's to {number(off)}",
-                off < 1e-6,
-            ),
-            claim(
-                "Eq. 8: that of IGD by at most max 1/(1 + αKᵢ)²",
-                f"the larger coordinate's factor D is Eq. 8's, 1 − D to {number(_off_one(rows))}",
-                _off_one(rows) < 1e-5,
-            ),
-            *_stability_claims(rows),
-            claim(
-                "D of IGD is below 1 for every α, and smaller for larger α",
-                f"from 1 − {number(1 - decays[0])} to {number(decays[-1])}",
-                decays[0] < 1 and all(a > b for a, b in itertools.pairwise(decays)),
-            ),
-            claim(
-                "large steps of IGD need few iterations",
-                f"{igd.get(largest)} steps to |θ| ≤ {TOLERANCE} at α = {largest:g}",
-                (igd.get(largest) or math.inf) < 100,
-            ),
-            _decay_claim(rows, "gd_loss_decay", "Eq. 10: the loss of GD changes by α‖∇L‖²(−1 + ½αΣλᵢyᵢ²)"),
-            _decay_claim(rows, "igd_loss_decay", "Eq. 11: that of IGD by α‖∇L‖²(−1 − ½αΣλᵢyᵢ²)"),
-            claim(
-                "Adam, not shown there, fails as GD does",
-                f"Adam converges at {len(adam)} of {len(rows)} values of α, in as few as {fastest} steps",
-                not adam,
-                asked=True,
-            ),
-        ]
+        return stiff_claims(result["rows"])
 
 
-def _stability_claims(rows: list[dict[str, Any]]) -> list[Claim]:
-    """The learning rates at which GD is stable, D ≤ 1, and how slow it is there."""
-    stable = {r["alpha"]: r["gd_decay"] for r in rows if r["gd_decay"] <= 1}
-    unstable = [r["alpha"] for r in rows if r["gd_decay"] > 1]
-    if not stable or not unstable:
-        return [claim("GD is stable up to about α = 1e-4 and no further", "its limit was not found", None)]
-    last, first = max(stable), min(unstable)
-    shown = f"D ≤ 1 up to α = {number(last)} of those tried, D > 1 from {number(first)} on"
-    # What is left of θ₁ falls by the root of D per step.
-    needed = 2 * math.log(1 / TOLERANCE) / (1 - stable[last])
-    return [
-        claim(
-            "GD: D ≤ 1 implies α ≤ ½·1/max{K₁, K₂} = 5e-5",
-            f"{shown}; Eq. 7 gives 2/max{{K₁, K₂}} = 2e-4",
-            last <= 0.5 / max(K) * (1 + 1e-9),
-        ),
-        claim(
-            "GD is stable up to about α = 1e-4 and no further",
-            shown,
-            1e-4 / ABOUT <= last < first <= 1e-4 * ABOUT,
-        ),
-        claim(
-            "GD needs at least O(1e8) iterations where it is stable",
-            f"{number(needed)} to |θ| ≤ {TOLERANCE} at α = {number(last)}, from its decay per step",
-            needed >= 1e8,
-        ),
-    ]
-
-
-def _decay_claim(rows: list[dict[str, Any]], key: str, paper: str) -> Claim:
-    """That the change of the loss in the first step is the formula's."""
-    decays = [row[key] for row in rows if key in row]
-    if not decays:
-        return claim(paper, "no run is recorded", None, command="python -m benchmarks run stiff_quadratic")
-    off = max(abs(1 - d["actual"] / d["predicted"]) for d in decays)
-    grows = sum(d["actual"] > 0 for d in decays)
-    shown = f"to {number(off)} relative at {len(decays)} values of α; the loss grows at {grows}"
-    return claim(paper, shown, off < 1e-5)
-
-
-def _off_one(rows: list[dict[str, Any]]) -> float:
-    """How far 1 − D of IGD is from Eq. 8's, relative."""
-    return max(abs(1 - (1 - r["igd_decay"]) / (1 - r["igd_bound"])) for r in rows)
+def _solvers(alpha: Any) -> dict[str, optax.GradientTransformation]:
+    """GD, Adam and IGD with learning rate α."""
+    return {
+        "gd": optax.sgd(alpha),
+        "adam": optax.adam(alpha),
+        "igd": implicit_step(optax.lbfgs(), alpha, rtol=1e-11),
+    }
 
 
 def _row(alpha: float, limits: dict[str, int]) -> dict[str, Any]:
@@ -172,17 +97,12 @@ def _row(alpha: float, limits: dict[str, int]) -> dict[str, Any]:
         "gd_bound": float(np.max((1 - alpha * k) ** 2)),
         "igd_bound": float(np.max(1 / (1 + alpha * k) ** 2)),
     }
-    solvers = {
-        "gd": optax.sgd(alpha),
-        "adam": optax.adam(alpha),
-        "igd": implicit_step(optax.lbfgs(), alpha, rtol=1e-11),
-    }
-    for name, solver in solvers.items():
+    for name, solver in _solvers(alpha).items():
         decay, growth, steps = jax.device_get(_measure(solver, limits[name]))
         row[f"{name}_decay"] = float(growth if name == "adam" else decay)
         row[f"{name}_steps"] = int(steps) if steps <= limits[name] else None
         if name != "adam":
-            decay = jax.device_get(_first_step(solver, alpha, implicit=name == "igd"))
+            decay = jax.device_get(_first_step(jnp.asarray(alpha), implicit=name == "igd"))
             row[f"{name}_loss_decay"] = {key: float(value) for key, value in decay._asdict().items()}
     return row
 
@@ -226,20 +146,15 @@ def _measure(solver: optax.GradientTransformation, max_steps: int) -> tuple[jax.
     return measure(theta, solver.init(theta))
 
 
-def _first_step(
-    solver: optax.GradientTransformation, alpha: float, *, implicit: bool
-) -> diagnostics.LossDecay:
-    """The change of the loss in the first step against Eq. 10 or 11."""
-    solver = optax.with_extra_args_support(solver)
-
-    @jax.jit
-    def measure(theta: jax.Array, state: Any) -> diagnostics.LossDecay:
-        value, grad = jax.value_and_grad(loss)(theta)
-        updates, _ = solver.update(grad, state, theta, value=value, grad=grad, value_fn=loss)
-        return diagnostics.loss_decay(loss, theta, theta + updates, alpha, implicit=implicit)
-
+@functools.partial(jax.jit, static_argnames="implicit")
+def _first_step(alpha: jax.Array, *, implicit: bool) -> diagnostics.LossDecay:
+    """The change of the loss in the first step of IGD or GD against Eq. 11 or 10."""
+    solver = optax.with_extra_args_support(_solvers(alpha)["igd" if implicit else "gd"])
     theta = jnp.ones(2)
-    return measure(theta, solver.init(theta))
+    value, grad = jax.value_and_grad(loss)(theta)
+    updates, _ = solver.update(grad, solver.init(theta), theta, value=value, grad=grad, value_fn=loss)
+    new = jnp.asarray(optax.apply_updates(theta, updates))
+    return diagnostics.loss_decay(loss, theta, new, alpha, implicit=implicit)
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
