@@ -10,7 +10,8 @@ import tyro
 from benchmarks import _experiments, _measurements, report
 from benchmarks._demo import demo
 from benchmarks._experiments import Experiment, TrainingExperiment
-from benchmarks._files import table
+from benchmarks._files import table, write_text
+from benchmarks._reproduction import reproduction_page
 from benchmarks._train import train
 
 Runnable = TrainingExperiment | _measurements.Measurement
@@ -56,16 +57,22 @@ def run_demo(
     demo(seconds=seconds, seed=seed, out=out, progress=progress)
 
 
-def run_report(results: Path = report.RESULTS, out: Path = Path("runs/report")) -> None:
+def run_report(
+    results: Path = report.RESULTS, out: Path = Path("runs/report"), reproduction: Path | None = None
+) -> None:
     """Build report.html, a page of one file, and report.md from the recorded results.
 
     Args:
       results: folder of the results, by default the committed ones.
       out: folder of the report.
+      reproduction: also write REPRODUCTION.md, the verdicts alone, to this file.
     """
-    found = report.sections(_measurements.REPORTED, results)
-    html, markdown = report.write_report(found, out)
-    print(f"{html}, {markdown}")
+    found = [*report.sections(_measurements.REPORTED, results), report.trainings_section(results)]
+    pages = list(report.write_report(found, out))
+    if reproduction is not None:
+        write_text(reproduction, reproduction_page(found))
+        pages.append(reproduction)
+    print(*pages, sep=", ")
 
 
 def main(args: list[str] | None = None) -> None:

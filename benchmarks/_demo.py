@@ -9,6 +9,7 @@ from flax import nnx
 
 import pinns
 from benchmarks._files import table
+from benchmarks._keys import data_key
 from benchmarks._optimizers import isgd_gauss_newton
 
 
@@ -29,7 +30,7 @@ def demo(*, seconds: float, seed: int, out: Path, progress: bool) -> dict[str, p
             model,
             optimizer,
             num_steps=10_000_000,
-            key=jax.random.key(seed),
+            key=data_key(seed),
             sampling="grid",
             evaluate_every=every,
             time_limit=seconds,

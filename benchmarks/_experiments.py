@@ -99,12 +99,12 @@ class Experiment:
         """The preset's plan with --steps and --alpha."""
         plan = self.preset_plan()
         budget = plan.budget
-        if self.optimizer.endswith("lbfgs"):
+        if self.steps is not None:  # in the preset's split, that of isgd-adam also for isgd-lbfgs
+            budget = budget.scaled(self.steps)
+        elif self.optimizer.endswith("lbfgs"):
             within = budget.implicit_iterations if self.optimizer == "isgd-lbfgs" else 0
             most = within + _MOST_LBFGS_STEPS
             budget = dataclasses.replace(budget, iterations=min(budget.iterations, most))
-        if self.steps is not None:
-            budget = budget.scaled(self.steps)
         if self.inner_steps is not None:
             budget = dataclasses.replace(budget, inner_steps=self.inner_steps)
         if self.implicit_steps is not None:

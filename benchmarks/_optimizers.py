@@ -25,7 +25,7 @@ class Budget:
       outer_learning_rate: η.
       decay: let γ fall to zero within each implicit step and η over the second phase, by a cosine;
         the paper keeps both constant.
-      safeguard: see :func:`isgd_optax.implicit_step`; False is Algorithm 1 to the letter.
+      safeguard: see :func:`isgd_optax.implicit_step`; Algorithm 1 has none.
       reset_inner: see :func:`isgd_optax.implicit_step`; for isgd-adam.
       momentum: see :func:`isgd_optax.implicit_step`; for isgd-gn.
     """

@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 import pinns
+from benchmarks._keys import data_key
 from benchmarks._peer_settings import WholeLibrary, peers
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -37,7 +38,7 @@ def run_setting(
     """
     jax.config.update("jax_enable_x64", True)
     problem, hidden, sampling = PROBLEMS[problem_name]
-    peer, key = peers()[name], jax.random.key(seed)
+    peer, key = peers()[name], data_key(seed)
     model = pinns.MLP(1, hidden, 1, dtype=jnp.float64, rngs=nnx.Rngs(seed))
     if peer.most_parameters is not None and pinns.num_parameters(model) > peer.most_parameters:
         return {"skipped": f"needs a matrix of {pinns.num_parameters(model):,} rows and columns"}

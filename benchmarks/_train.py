@@ -14,6 +14,7 @@ import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Experiment
 from benchmarks._files import write_json, write_jsonl
+from benchmarks._keys import data_key
 from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
 from pinns.metric import exact_values, predict, test_points
 
@@ -49,7 +50,7 @@ def train(experiment: Experiment) -> dict[str, Any]:
         model,
         optimizer,
         num_steps=num_steps,
-        key=jax.random.key(experiment.seed),
+        key=data_key(experiment.seed),
         sampling=plan.sampling,
         batch_size=plan.batch_size,
         resample_every=plan.resample_every,
@@ -68,6 +69,7 @@ def train(experiment: Experiment) -> dict[str, Any]:
         **{key: config[key] for key in ("experiment", "optimizer", "preset", "seed", "dtype")},
         **{key: result.final[key] for key in ("rel_l2", "max_error", "loss")},
         "alpha": _alpha(experiment.optimizer, plan.budget),
+        "num_implicit_steps": plan.budget.implicit_steps if experiment.optimizer.startswith("isgd-") else 0,
         "stop_reason": result.stop_reason,
         "num_steps": result.num_steps,
         "num_gradients": result.final["num_gradients"],

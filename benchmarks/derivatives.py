@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import folx
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -12,6 +11,7 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
+from benchmarks._keys import data_key
 from benchmarks._timing import paired, ratio
 
 
@@ -31,10 +31,10 @@ class Derivatives:
     """Folder of derivatives.json."""
 
     def run(self) -> dict[str, Any]:
-        """Measures with a 6-layer tanh network in two dimensions, float32."""
+        """Measures with a 6-layer tanh network in two dimensions, float32; folx where it is installed."""
         model = pinns.MLP(2, [self.width] * 6, 1, rngs=nnx.Rngs(0))
         graphdef, params = nnx.split(model)
-        points = jax.random.uniform(jax.random.key(0), (self.points, 2))
+        points = jax.random.uniform(data_key(0), (self.points, 2))
 
         def reverse_over_forward(u, x):
             return jnp.trace(jax.hessian(lambda z: u(z)[0])(x))
@@ -45,7 +45,7 @@ class Derivatives:
 
         laplacians = {
             "pinns.laplacian": lambda u, x: pinns.laplacian(u, x)[2][0],
-            "folx": lambda u, x: folx.forward_laplacian(lambda z: u(z)[0])(x).laplacian,
+            **_folx(),
             "trace(jax.hessian)": reverse_over_forward,
             "jvp of jvp": forward_over_forward,
         }
@@ -71,3 +71,13 @@ class Derivatives:
         rows = [[k, *(f"{r[key]:.2f}" for key in ("median", "min", "max"))] for k, r in ratios.items()]
         print(table(["loss and gradient, time over ours", "median", "min", "max"], rows))
         return result
+
+
+def _folx() -> dict[str, Any]:
+    """Its Laplacian, by its name; nothing where it is not installed, as with the extra `benchmarks` alone."""
+    try:
+        import folx
+    except ModuleNotFoundError:
+        print("folx is not installed and left out: pip install -e '.[peers]'")
+        return {}
+    return {"folx": lambda u, x: folx.forward_laplacian(lambda z: u(z)[0])(x).laplacian}

@@ -24,6 +24,9 @@ class Peers:
     """Ours, optax's optimisers, other libraries' second-order methods, DeepXDE and jinns, equal time."""
 
     name: ClassVar[str] = "peers"
+    setting: ClassVar[str] = (
+        "The same network, points and time for all, every optimiser with each of its settings."
+    )
 
     problem: Literal["poisson1d", "poisson1d-wide", "ode", "ode-sobol"] = "poisson1d"
     """4×64 and 400 points, 5×200 and 1,000 points, ε = 0.01 with 400 random or Sobol points."""

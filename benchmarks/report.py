@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import jinja2
 
 from benchmarks._files import Table, write_text
+from benchmarks.paper import trainings
 from benchmarks.paper._claims import VERDICTS, Claim, Verdict
 
 RESULTS = Path(__file__).parent / "results"
@@ -20,6 +21,8 @@ class Artefact(Protocol):
     """An experiment that can be reported: it makes NAME.json and NAME*.png in one folder."""
 
     name: ClassVar[str]
+    setting: ClassVar[str]
+    """What is run, and what of the paper is read how."""
 
     def data(self, result: dict[str, Any]) -> Table:
         """What was measured, as a table."""
@@ -41,6 +44,7 @@ class Run:
       figures: PNG files.
       data: what was measured.
       claims: the paper's beside it.
+      source: the file of the result, or the folder of several.
     """
 
     title: str
@@ -49,6 +53,7 @@ class Run:
     figures: list[Path]
     data: Table
     claims: list[Claim]
+    source: Path
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
@@ -72,12 +77,14 @@ class Section:
       title: the first line of its documentation.
       kind: ``"paper"`` or ``"peers"``.
       runs: the recorded runs; those at paper scale first.
+      setting: what is run.
     """
 
     name: str
     title: str
     kind: Literal["paper", "peers"]
     runs: list[Run]
+    setting: str = ""
 
 
 def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> list[Section]:
@@ -88,22 +95,44 @@ def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> li
         files = sorted(results.rglob(f"{artefact.name}.json"), key=lambda p: ("paper" not in str(p), str(p)))
         runs = [_run(artefact, path) for path in files]
         title = (kind.__doc__ or "").splitlines()[0].removesuffix(".")
-        found.append(Section(artefact.name, title, "peers" if artefact.name == "peers" else "paper", runs))
+        sort = "peers" if artefact.name == "peers" else "paper"
+        found.append(Section(artefact.name, title, sort, runs, artefact.setting))
     return found
+
+
+def trainings_section(results: Path = RESULTS) -> Section:
+    """The single trainings that lie below ``results``, as one run."""
+    found = trainings.read(results)
+    machines = dict.fromkeys(f"{s['device']}; {_versions(s)}" for s in found.values())
+    run = Run(
+        title="recorded runs",
+        commands=list(dict.fromkeys(summary["command"] for summary in found.values())),
+        machine=" / ".join(machines),
+        figures=sorted(results.glob("*/solution.png")),
+        data=trainings.data(found),
+        claims=trainings.claims(found),
+        source=results,
+    )
+    title = (trainings.__doc__ or "").splitlines()[0].removesuffix(".")
+    return Section("trainings", title, "paper", [run] if found else [], trainings.SETTING)
+
+
+def _versions(result: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in result["versions"].items())
 
 
 def _run(artefact: Artefact, path: Path) -> Run:
     result = json.loads(path.read_text())
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     preset = result.get("preset")
     of_rows = [row.get("command") for row in result.get("rows", [])]
     return Run(
         title=result.get("dataset") or (f"preset {preset}" if preset else "recorded run"),
         commands=list(dict.fromkeys([result["command"], *filter(None, of_rows)])),
-        machine=f"{result['device']}; {versions}",
+        machine=f"{result['device']}; {_versions(result)}",
         figures=sorted(path.parent.glob(f"{artefact.name}*.png")),
         data=artefact.data(result),
         claims=artefact.claims(result),
+        source=path,
     )
 
 
@@ -111,8 +140,22 @@ def write_report(found: Sequence[Section], folder: Path) -> tuple[Path, Path]:
     """Writes report.html, which needs no other file, and report.md.
 
     Args:
-      found: from :func:`sections`.
+      found: from :func:`sections` and :func:`trainings_section`.
       folder: where.
+    """
+    pages = []
+    for name in ("report.html", "report.md"):
+        write_text(folder / name, render(f"{name}.jinja", sections=found))
+        pages.append(folder / name)
+    return pages[0], pages[1]
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from its template.
+
+    Args:
+      template: name of a file in the folder of templates.
+      values: what it shows.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -121,9 +164,4 @@ def write_report(found: Sequence[Section], folder: Path) -> tuple[Path, Path]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages = []
-    for name in ("report.html", "report.md"):
-        text = environment.get_template(f"{name}.jinja").render(sections=found)
-        write_text(folder / name, text)
-        pages.append(folder / name)
-    return pages[0], pages[1]
+    return environment.get_template(template).render(**values)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 Verdict = Literal["holds", "does not hold", "undecided", "not measured"]
+UNRECORDED = "no run is recorded"
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
@@ -17,16 +18,29 @@ class Claim:
       paper: what the paper says.
       ours: what was measured, with its numbers.
       verdict: computed from these numbers.
-      asked: whether the paper leaves it open and we ask; not one of its claims then.
+      asked: whether the paper does not say it and we ask; not one of its claims then.
+      second_phase: whether Algorithm 1's second phase, which does not depend on α, stands behind it.
+      command: what would measure it, where nothing is recorded.
     """
 
     paper: str
     ours: str
     verdict: Verdict
     asked: bool = False
+    second_phase: bool = False
+    command: str = ""
 
 
-def claim(paper: str, ours: str, holds: bool | None, *, decided: bool = True, asked: bool = False) -> Claim:
+def claim(
+    paper: str,
+    ours: str,
+    holds: bool | None,
+    *,
+    decided: bool = True,
+    asked: bool = False,
+    second_phase: bool = False,
+    command: str = "",
+) -> Claim:
     """What the paper says beside what was measured.
 
     Args:
@@ -35,6 +49,8 @@ def claim(paper: str, ours: str, holds: bool | None, *, decided: bool = True, as
       holds: whether that bears it out; None where nothing was measured.
       decided: False where a longer run could still turn it.
       asked: see :class:`Claim`.
+      second_phase: see :class:`Claim`.
+      command: see :class:`Claim`; kept where nothing was measured.
     """
     if holds is None:
         verdict: Verdict = "not measured"
@@ -42,7 +58,7 @@ def claim(paper: str, ours: str, holds: bool | None, *, decided: bool = True, as
         verdict = "undecided"
     else:
         verdict = "holds" if holds else "does not hold"
-    return Claim(paper, ours, verdict, asked)
+    return Claim(paper, ours, verdict, asked, second_phase, command if holds is None else "")
 
 
 def median(values: Iterable[float | None]) -> float:

@@ -14,9 +14,12 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import Table, write_json
+from benchmarks._keys import data_key
 from benchmarks._optimizers import isgd_gauss_newton
-from benchmarks.paper._claims import Claim, claim
+from benchmarks.paper._claims import Claim, claim, number
 from isgd_optax import diagnostics, gauss_newton, implicit_step
+
+SOLVED = 1e-3  # relative residual of the implicit equation up to which a step counts as solved
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,11 @@ class Contraction:
     """Contraction of each eigenmode of K by one implicit step against 1/(1 + 2αλ), along a training."""
 
     name: ClassVar[str] = "contraction"
+    setting: ClassVar[str] = (
+        "ODE with ε = 0.01, 4×50 tanh network, 400 random points, float64, one seed; implicit steps of at "
+        "most 50 linearisations before training and after 20 and 60 Gauss–Newton steps. Eq. 27 itself, "
+        "with H of the new point and I₀, is for wide two-layer networks: see Theorem 1."
+    )
 
     epsilon: float = 0.01
     """ε of the ODE."""
@@ -44,7 +52,7 @@ class Contraction:
         problem = pinns.SingularlyPerturbedODE(self.epsilon)
         model = pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
         params = nnx.state(model, nnx.Param)
-        loss = problem.loss(model, problem.sample(jax.random.key(self.seed), dtype=jnp.float64))
+        loss = problem.loss(model, problem.sample(data_key(self.seed), dtype=jnp.float64))
         start = isgd_gauss_newton()
         advance = jax.jit(lambda params, state: _step(start, loss, params, state))
         # α is an argument, so that one compilation serves every panel.
@@ -71,16 +79,41 @@ class Contraction:
 
     @staticmethod
     def claims(result: dict[str, Any]) -> list[Claim]:
-        """Eq. 27 before, during and after training."""
-        found = []
+        """Eq. 11 along a training, and what the paper does not say: Eq. 27 linearised, for a PINN."""
+        solved = [p for p in result["panels"] if p["residual"] <= SOLVED]
+        off = max(
+            (abs(1 - p["loss_decay"]["actual"] / p["loss_decay"]["predicted"]) for p in solved), default=0
+        )
+        falls = sum(p["loss_decay"]["actual"] < 0 for p in result["panels"])
+        found = [
+            claim(
+                "Eq. 11: an implicit step changes the loss by α‖∇L‖²(−1 − ½αΣλᵢyᵢ²), ∇L after it",
+                f"to {number(off)} relative at {len(solved)} of {len(result['panels'])} steps, those that "
+                f"solve their equation to {SOLVED:g}",
+                off <= SOLVED if solved else None,
+            ),
+            claim(
+                "the loss always decays in an implicit step",
+                f"in {falls} of {len(result['panels'])} steps",
+                falls == len(result["panels"]),
+            ),
+        ]
         for step in dict.fromkeys(panel["step"] for panel in result["panels"]):
             panels = [panel for panel in result["panels"] if panel["step"] == step]
-            shares = [f"α = {p['alpha']:g}: {100 * p['within_10_percent']:.0f} %" for p in panels]
+            shares = [
+                f"α = {p['alpha']:g}: {100 * p['within_10_percent']:.0f} %"
+                + (f" (equation solved to {number(p['residual'])} only)" if p["residual"] > SOLVED else "")
+                for p in panels
+            ]
             found.append(
                 claim(
-                    f"Eq. 27: each mode contracts by 1/(1 + 2αλ), after {step} steps of training",
+                    f"Eq. 27 without I₀, K of θₙ: each mode contracts by 1/(1 + 2αλ), after {step} steps",
                     f"modes within 10 % of it: {', '.join(shares)}",
                     all(p["within_10_percent"] == 1 for p in panels),
+                    # A step that does not solve its equation says nothing of how the solution contracts.
+                    decided=all(p["residual"] <= SOLVED for p in panels)
+                    or any(p["within_10_percent"] < 1 for p in panels if p["residual"] <= SOLVED),
+                    asked=True,
                 )
             )
         return found

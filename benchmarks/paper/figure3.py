@@ -14,3 +14,5 @@ class Figure3(TwoDimensionalStudy):
     name: ClassVar[str] = "figure3"
     kind: ClassVar[type[Poisson2d]] = Poisson2d
     error: ClassVar[float] = 0.002
+    iterations: ClassVar[tuple[int, int]] = (2_000_000, 1_100_000)
+    explicit_said: ClassVar[bool] = True

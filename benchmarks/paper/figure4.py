@@ -14,3 +14,5 @@ class Figure4(TwoDimensionalStudy):
     name: ClassVar[str] = "figure4"
     kind: ClassVar[type[Helmholtz]] = Helmholtz
     error: ClassVar[float] = 0.007
+    iterations: ClassVar[tuple[int, int]] = (1_000_000, 550_000)
+    explicit_said: ClassVar[bool] = False

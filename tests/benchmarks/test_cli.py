@@ -8,6 +8,7 @@ import time
 import jax
 import pytest
 
+from benchmarks import _measurements
 from benchmarks._experiments import Helmholtz, HelmholtzPeriodic, Ode, Poisson1d, Poisson2d, Regression
 from benchmarks._optimizers import NAMES, Budget, make_optimizer
 from isgd_optax import LeastSquares, Residual
@@ -31,10 +32,10 @@ def read(path):
 
 def test_list_names_every_experiment(cli, capsys):
     cli("list")
-    out = capsys.readouterr().out
-    others = ("stiff_quadratic", "contraction", "overhead", "derivatives", "fit_rate", "kernel", "peers")
-    for name in (*EXPERIMENTS, "regression", *others):
-        assert name in out
+    _, _, *lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    listed = [line.split()[0] for line in lines]
+    assert set(listed) == {*EXPERIMENTS, "regression", *(kind.name for kind in _measurements.KINDS)}
+    assert len(set(listed)) == len(listed) == 23
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,30 +19,52 @@ from isgd_optax import LeastSquares, Residual
 
 @pytest.mark.usefixtures("x64_restored", "quick_compilation")
 def test_stiff_quadratic_decays_as_equations_7_and_8_say(tmp_path):
-    result = StiffQuadratic(num_alphas=5, max_steps=50, max_implicit_steps=20, out=tmp_path).run()
-    assert [row["alpha"] for row in result["rows"]] == pytest.approx([1e-4, 1e-2, 1, 1e2, 1e4])
+    result = StiffQuadratic(num_alphas=4, max_steps=50, max_implicit_steps=20, out=tmp_path).run()
+    assert [row["alpha"] for row in result["rows"]] == pytest.approx([1e-5, 1e-2, 10, 1e4])
     for row in result["rows"]:
         np.testing.assert_allclose(row["gd_decay"], row["gd_bound"], rtol=1e-6)
         np.testing.assert_allclose(1 - row["igd_decay"], 1 - row["igd_bound"], rtol=1e-6)
+        for name in ("gd_loss_decay", "igd_loss_decay"):  # Eqs. 10 and 11
+            np.testing.assert_allclose(row[name]["actual"], row[name]["predicted"], rtol=1e-6)
     assert result["rows"][-1]["igd_steps"] == 10
     assert (tmp_path / "stiff_quadratic.png").read_bytes().startswith(b"\x89PNG")
 
 
+def positive(value):
+    """The numbers in nested dictionaries and lists."""
+    if isinstance(value, dict):
+        return [number for item in value.values() for number in positive(item)]
+    return [number for item in value for number in positive(item)] if isinstance(value, list) else [value]
+
+
 @pytest.mark.parametrize(
-    ("measurement", "file", "key"),
+    ("measurement", "file", "key", "names"),
     [
-        (Overhead(repeats=1, outer_steps=1, inner_steps=3), "overhead.json", "ratio_to_adam"),
-        (Derivatives(repeats=1, points=10, width=8), "derivatives.json", "ratio_to_ours"),
-        (FitRate(repeats=1, steps=10), "fit_rate.json", "ratio"),
-        (Kernel(repeats=1, points=20), "kernel.json", "1-D, 4×50"),
+        (
+            Overhead(repeats=1, outer_steps=1, inner_steps=3),
+            "overhead.json",
+            "ratio_to_adam",
+            {"adam", "implicit_step(adam)", "implicit_step(adam, safeguard=False)"},
+        ),
+        (
+            Derivatives(repeats=1, points=10, width=8),
+            "derivatives.json",
+            "ratio_to_ours",
+            {"pinns.laplacian", "folx", "trace(jax.hessian)", "jvp of jvp"},
+        ),
+        (FitRate(repeats=1, steps=10), "fit_rate.json", "ratio", {"median", "min", "max"}),
+        (Kernel(repeats=1, points=20), "kernel.json", "1-D, 4×50", None),
     ],
 )
 @pytest.mark.usefixtures("x64_restored", "quick_compilation")
-def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key):
+def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key, names):
     with jax.numpy_rank_promotion("allow"):  # folx promotes ranks
         type(measurement)(**vars(measurement) | {"out": tmp_path}).run()
     recorded = json.loads((tmp_path / file).read_text())
-    assert recorded[key]
+    assert names is None or set(recorded[key]) == names
+    values = [v for v in positive(recorded[key]) if v is not None]
+    assert values
+    assert np.isfinite(values).all()
     assert {"command", "device", "versions"} <= set(recorded)
 
 

@@ -12,8 +12,8 @@ from jax.flatten_util import ravel_pytree
 import pinns
 from benchmarks._experiments import Ode, Poisson1d
 from benchmarks.paper import theorem1
-from benchmarks.paper._comparison import training_claim
 from benchmarks.paper._study import Case
+from benchmarks.paper._training_claims import training_claim
 from benchmarks.paper.algorithm1 import Algorithm1
 from benchmarks.paper.figure1 import Figure1, _spectra
 from benchmarks.paper.figure2 import Figure2
@@ -41,7 +41,7 @@ def test_a_study_trains_every_case_once_and_judges_the_paper(tmp_path, monkeypat
     found = verdicts(study.claims(result))
     assert found["α = 2.5: SGD does not converge"] == "holds"
     assert found["α = 2.5: Adam does not converge"] == "not measured"
-    assert found["α = 0.005: ISGD trains well"] == "not measured"
+    assert found["α = 0.005: ISGD, Adam trains"] == "not measured"
     for name in ("figure5.png", "figure5-solutions.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     first = json.loads((tmp_path / "figure5.json").read_text())
@@ -85,7 +85,8 @@ def test_a_shortened_run_decides_nothing_that_more_steps_could_turn(
     study, optimizer, stop, error, quick, paper
 ):
     row = {"panels": ["α = 0.5", "u_H"], "optimizer": optimizer, "stop_reason": stop}
-    row |= {"rel_l2": error, "max_error": 1.0, "label": optimizer}
+    row |= {"rel_l2": error, "max_error": 1.0, "label": optimizer, "seed": 0, "alpha": 0.5}
+    row |= {"num_steps": 100, "num_implicit_steps": 100}
     for preset, expected in (("quick", quick), ("paper", paper)):
         found = study().claims({"preset": preset, "rows": [row]})
         judged = [c.verdict for c in found if f"rel. L2 {error:.2g}" in c.ours or "diverged" in c.ours]
@@ -93,7 +94,7 @@ def test_a_shortened_run_decides_nothing_that_more_steps_could_turn(
 
 
 def test_one_seed_that_fails_is_enough_against_training_and_one_that_trains_against_failing():
-    row = lambda error: {"rel_l2": error, "stop_reason": "num_steps"}
+    row = lambda error: {"rel_l2": error, "stop_reason": "num_steps", "optimizer": "adam"}
     judged = lambda trains, *errors: training_claim("p", [row(e) for e in errors], trains, shortened=False)
     assert judged(True, 0.01, 0.02).verdict == "holds"
     assert judged(True, 0.01, 0.02, 1.4).verdict == "does not hold"
@@ -138,26 +139,36 @@ def test_algorithm_1_compares_fresh_and_carried_states_at_one_constant_rate():
 
 
 def test_a_carried_state_that_serves_better_is_seen():
-    row = lambda state, error, panel="all", inner_steps=10: {
+    row = lambda state, error, panel="all", inner_steps=10, seed=0: {
         "panels": [panel],
+        "optimizer": "isgd-adam",
+        "seed": seed,
         "label": f"K1 = {inner_steps}, {state}",
         "rel_l2": error,
         "stop_reason": "num_steps",
     }
-    judged = lambda fresh, carried: verdicts(
-        Algorithm1().claims({"preset": "quick", "rows": [row("reset", fresh), row("carried", carried)]})
+    judged = lambda fresh, carried, preset="paper": verdicts(
+        Algorithm1().claims({"preset": preset, "rows": [row("reset", fresh), row("carried", carried)]})
     )
     fresh_state = "Algorithm 1 starts its inner Adam anew at every step: as good as carrying its state on"
     assert judged(0.3, 0.1)[fresh_state] == "does not hold"
     assert judged(0.1, 0.3)[fresh_state] == "holds"
     assert judged(0.1, 0.09)[fresh_state] == "holds"  # within the oscillations
+    assert judged(0.3, 0.1, "quick")[fresh_state] == "undecided"  # a total of 4,000 is not Table 1's
+    # Twice better on one seed of two.
+    two = [row("reset", 0.3), row("carried", 0.1), row("reset", 0.1, seed=1), row("carried", 0.09, seed=1)]
+    assert (
+        verdicts(Algorithm1().claims({"preset": "paper", "rows": two}))[fresh_state] == "holds"
+    )  # not on both
     single = [row("reset", 0.3, "2 %, or one step", 1000), row("carried", 0.1, "2 %, or one step", 1000)]
     found = verdicts(Algorithm1().claims({"preset": "quick", "rows": single}))
     assert found[fresh_state] == "not measured"  # one step has a fresh state either way
     reading = "a total of 4,000 trains the ODE with ε = 2 whatever K1; in implicit steps: "
-    assert judged(0.3, 0.01)[reading + "all"] == "undecided"  # a total of 4,000 is not Table 1's
-    assert judged(0.01, 0.01)[reading + "all"] == "holds"
-    assert judged(0.3, 0.01)[reading + "half"] == "not measured"
+    assert judged(0.3, 0.01, "quick")[reading + "all"] == "undecided"  # a total of 4,000 is not Table 1's
+    assert judged(0.01, 0.01, "quick")[reading + "all"] == "holds"
+    assert judged(0.3, 0.01, "quick")[reading + "half"] == "not measured"
+    table_1 = reading.replace("4,000", "102,000")
+    assert judged(0.3, 0.01)[table_1 + "all"] == "does not hold"
 
 
 def test_spectra_recorded_without_their_runs_are_kept(tmp_path, monkeypatch):

@@ -38,7 +38,5 @@ def test_a_gauss_newton_training_is_reproduced(cli, tmp_path):
     folder = RESULTS / "ode-0.01-sobol-isgd-gn-seed2"
     recorded, now = again(cli, folder / "summary.json", tmp_path)
     assert now["stop_reason"] == recorded["stop_reason"] == "target"
-    target = json.loads((RESULTS / "ode-0.01-sobol-isgd-gn-seed2" / "config.json").read_text())["plan"][
-        "target"
-    ]
-    assert max(now["rel_l2"], recorded["rel_l2"]) <= target
+    assert now["num_steps"] == recorded["num_steps"]  # of which 10 more are five times as good
+    np.testing.assert_allclose(now["rel_l2"], recorded["rel_l2"], rtol=0.2)

@@ -40,20 +40,35 @@ def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, mo
 @pytest.mark.parametrize(
     ("optimizer", "errors", "verdict"),
     [
-        ("isgd-adam", [0.1] * 6 + [0.3], "holds"),
-        ("isgd-adam", [0.1] * 6 + [0.9], "does not hold"),
+        ("isgd-adam", [0.1] * 6 + [0.3], "undecided"),  # more steps could mend each of them
+        ("isgd-adam", [0.01] * 6 + [0.9], "undecided"),
         ("isgd-adam", [1e-6] * 6 + [0.04], "holds"),  # trained, if 4e4 times worse
-        ("isgd-adam", [0.1] * 6 + [None], "does not hold"),
-        ("isgd-adam", [0.01] * 3 + [0.9] * 4, "does not hold"),
-        ("isgd-adam", [0.9] * 7, "undecided"),  # nothing is learned at any α
-        ("adam", [0.01] * 3 + [0.9] * 4, "holds"),
-        ("adam", [0.1] * 6 + [0.9], "holds"),
-        ("adam", [1e-6] * 6 + [0.04], "does not hold"),
+        ("isgd-adam", [0.01] * 6 + [None], "does not hold"),  # nothing mends this
+        ("isgd-adam", [0.9] * 7, "undecided"),
+        ("adam", [0.01] * 3 + [0.9] * 4, "undecided"),
         ("adam", [0.01] * 7, "does not hold"),
         ("adam", [0.9] * 7, "undecided"),
         ("sgd", [0.9] * 3 + [None] * 4, "holds"),
     ],
 )
-def test_robustness_judges_stability_only_where_something_is_learned(optimizer, errors, verdict):
+def test_robustness_decides_nothing_that_a_longer_run_could_turn(optimizer, errors, verdict):
     row = {"problem": "Helmholtz", "optimizer": optimizer, "steps": 1, "rel_l2": errors}
     assert [claim.verdict for claim in Robustness.claims({"rows": [row]})] == [verdict]
+    if verdict == "holds":  # every seed must bear it out
+        lost = row | {"rel_l2": [0.01] * 6 + [None]}
+        other = "does not hold" if optimizer.startswith("isgd") else "holds"
+        assert [claim.verdict for claim in Robustness.claims({"rows": [row, lost]})] == [other]
+
+
+def test_robustness_asks_what_the_second_phase_does_alone():
+    row = lambda optimizer, error: {
+        "problem": "Eq. 45",
+        "optimizer": optimizer,
+        "steps": 1,
+        "rel_l2": [error] * len(ALPHAS),
+    }
+    found = Robustness.claims({"rows": [row("isgd-adam", 0.01), row("adam", 0.03)]})
+    alone = next(claim for claim in found if "second phase alone" in claim.paper)
+    assert (alone.verdict, alone.asked) == ("undecided", True)
+    assert "better at 7 of 7" in alone.ours
+    assert next(claim for claim in found if "trains at every" in claim.paper).second_phase

@@ -1,0 +1,124 @@
+"""Table 2's numbers, and what its text says of them, beside what was measured."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from benchmarks.paper._claims import UNRECORDED, Claim, claim, median
+
+ALPHAS = (0.001, 0.01, 0.1, 1.0, 2.0, 10.0)
+BATCHES = (32, 128, 512, 0)  # 0: all images
+PAPER = {  # test accuracies by optimiser and batch size, in the order of ALPHAS
+    ("SGD", 32): (0.907, 0.950, 0.978, 0.936, 0.217, 0.096),
+    ("Adam", 32): (0.966, 0.969, 0.871, 0.432, 0.415, 0.131),
+    ("ISGD", 32): (0.903, 0.950, 0.975, 0.978, 0.973, 0.971),
+    ("SGD", 128): (0.857, 0.926, 0.967, 0.973, 0.101, 0.089),
+    ("Adam", 128): (0.972, 0.973, 0.895, 0.508, 0.413, 0.150),
+    ("ISGD", 128): (0.853, 0.924, 0.968, 0.978, 0.977, 0.967),
+    ("SGD", 512): (0.665, 0.894, 0.942, 0.975, 0.219, 0.114),
+    ("Adam", 512): (0.970, 0.971, 0.939, 0.626, 0.508, 0.170),
+    ("ISGD", 512): (0.691, 0.895, 0.943, 0.975, 0.976, 0.969),
+    ("SGD", 0): (0.131, 0.666, 0.886, 0.945, 0.242, 0.012),
+    ("Adam", 0): (0.919, 0.853, 0.725, 0.459, 0.391, 0.364),
+    ("ISGD", 0): (0.141, 0.626, 0.887, 0.941, 0.952, 0.976),
+}
+OURS = "ISGD, L-BFGS"
+CLOSE = 0.02  # of an accuracy, that counts as the same
+COLLAPSED = 0.5
+SMALL_ALPHAS, SMALL_BATCHES = ALPHAS[:2], BATCHES[:2]  # the paper's "small" has no numbers
+
+
+def table2_claims(rows: list[dict[str, Any]], *, is_mnist: bool) -> list[Claim]:
+    """Whether SGD and Adam collapse, ISGD does not, and both agree where α and the batch are small.
+
+    Every seed must bear a claim out. On data that are not the paper's, all of this is our question.
+    """
+    claims = []
+    for batch in BATCHES:
+        found = [row["optimizer"] for row in rows if row["batch"] == batch]
+        for name in dict.fromkeys(["SGD", "Adam", OURS, *found]):
+            asked = not is_mnist or name not in ("SGD", "Adam", OURS)
+            claims.append(_large_claim(rows, name, batch, asked=asked))
+            if is_mnist and name in found and not asked:
+                claims.append(_accuracy_claim(rows, name, batch))
+        if batch in SMALL_BATCHES:
+            claims += [_same_claim(rows, name, batch, asked=not is_mnist) for name in ("SGD", "Adam")]
+    return claims
+
+
+def _large_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: bool) -> Claim:
+    """That an optimiser is accurate at the largest α, or collapses there."""
+    stable = name.startswith("ISGD")
+    paper = ", ".join(f"{v:.3f}" for v in PAPER[name.split(",")[0], batch])
+    statement = f"{_size(batch)}, {name}: {'accurate' if stable else 'collapses'} at α = 10 ({paper})"
+    seeds = accuracies(rows, name, batch)
+    if not seeds:
+        return claim(statement, UNRECORDED, None, asked=asked)
+    held = [s[-1] >= max(s[:-1]) - CLOSE if stable else s[-1] < COLLAPSED for s in seeds.values()]
+    shown = ", ".join(f"{v:.3f}" for v in medians(rows, name, batch))
+    return claim(statement, f"{shown}; on {sum(held)} of {len(held)} seeds", all(held), asked=asked)
+
+
+def _accuracy_claim(rows: list[dict[str, Any]], name: str, batch: int) -> Claim:
+    """That every accuracy is the paper's."""
+    paper, seeds = PAPER[name.split(",")[0], batch], accuracies(rows, name, batch)
+    apart = {
+        alpha: expected
+        for k, (alpha, expected) in enumerate(zip(ALPHAS, paper, strict=True))
+        if any(abs(seed[k] - expected) > CLOSE for seed in seeds.values())
+    }
+    others = ", ".join(
+        f"{_range(s[ALPHAS.index(alpha)] for s in seeds.values())} against {expected:.3f} at α = {alpha:g}"
+        for alpha, expected in apart.items()
+    )
+    count = f"{len(ALPHAS) - len(apart)} of {len(ALPHAS)} within {CLOSE:g}"
+    return claim(
+        f"{_size(batch)}, {name}: the paper's accuracies", f"{count}; {others}".removesuffix("; "), not apart
+    )
+
+
+def _same_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: bool) -> Claim:
+    """That ISGD is as accurate as another optimiser at small α."""
+    shown = [f"{PAPER[who, batch][ALPHAS.index(a)]:.3f}" for a in SMALL_ALPHAS for who in ("ISGD", name)]
+    statement = (
+        f"{_size(batch)}: ISGD, L-BFGS is as accurate as {name} at α = 0.001 and 0.01 "
+        f"({shown[0]} against {shown[1]}, {shown[2]} against {shown[3]})"
+    )
+    ours, theirs = accuracies(rows, OURS, batch), accuracies(rows, name, batch)
+    pairs = [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
+    if not pairs:
+        return claim(statement, UNRECORDED, None, asked=asked)
+    small = range(len(SMALL_ALPHAS))
+    held = [abs(a[k] - b[k]) <= CLOSE for k in small for a, b in pairs]
+    text = ", ".join(
+        f"{_range(a[k] for a, _ in pairs)} against {_range(b[k] for _, b in pairs)}" for k in small
+    )
+    return claim(statement, text, all(held), asked=asked)
+
+
+def accuracies(rows: list[dict[str, Any]], optimizer: str, batch: int) -> dict[int, list[float]]:
+    """Accuracies for every α, by seed."""
+    return {r["seed"]: r["accuracy"] for r in rows if (r["optimizer"], r["batch"]) == (optimizer, batch)}
+
+
+def medians(
+    rows: list[dict[str, Any]], optimizer: str, batch: int, quantity: str = "accuracy"
+) -> list[float]:
+    """Median over the seeds, for every α."""
+    chosen = [r[quantity] for r in rows if (r["optimizer"], r["batch"]) == (optimizer, batch)]
+    return [median(values) for values in zip(*chosen, strict=True)]
+
+
+def sizes(rows: list[dict[str, Any]]) -> list[int]:
+    """The batch sizes, all images last."""
+    return sorted({row["batch"] for row in rows}, key=lambda size: size or math.inf)
+
+
+def _range(values: Iterable[float]) -> str:
+    """Least and largest accuracy of the seeds."""
+    low, *_, high = sorted(values) * 2
+    return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
+
+
+def _size(batch: int) -> str:
+    return f"b = {batch or 'full'}"

@@ -1,0 +1,95 @@
+"""What Theorem 1 and its lemmas say, beside what was measured."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.paper._claims import UNRECORDED, Claim, claim, number
+
+
+def theorem1_claims(result: dict[str, Any]) -> list[Claim]:
+    """Theorem 1 and its lemmas beside what was measured."""
+    rows, smallest, required = result["rows"], result["lambda_min"], result["required_width"]
+    covered = [
+        run
+        for row in rows
+        if row["covered"]
+        for run, width in zip(row["runs"], required, strict=True)
+        if row["width"] >= width
+    ]
+    claims = [
+        claim(
+            "Eq. 18: L(n) ≤ (1 + αλ₀/2)⁻ⁿ L(0) where m and α meet the theorem's conditions (for C = 1)",
+            f"kept at every step of {sum(map(holds, covered))} of {len(covered)} trainings",
+            all(map(holds, covered)) if covered else None,
+        )
+    ]
+    for alpha in sorted({row["alpha"] for row in rows}):
+        series = [row for row in rows if row["alpha"] == alpha]
+        kept = [row["width"] for row in series if all(map(holds, row["runs"]))]
+        failed = [row["width"] for row in series if not all(map(holds, row["runs"]))]
+        first = min((m for m in kept if m > max(failed, default=0)), default=None)
+        counts = ", ".join(f"{row['width']}: {sum(map(holds, row['runs']))}" for row in series)
+        claims.append(
+            claim(
+                f"the same at α = {alpha:.2g}, whatever the width is",
+                f"on all {len(smallest)} data sets from m = {first} on; kept by width: {counts}",
+                not failed,
+                asked=True,
+            )
+        )
+    widest = [row for row in rows if row["width"] == max(r["width"] for r in rows)]
+    at_widest = [
+        (run, value)
+        for row in widest
+        if row["covered"]
+        for run, value in zip(row["runs"], smallest, strict=True)
+    ]
+    share = min(run["smallest"] / value for run, value in at_widest)
+    defect = max(run["defect"] / value for run, value in at_widest)
+    claims.append(
+        claim(
+            "Lemma 4: λ_min(H(n)) ≥ λ₀/2",
+            f"at least {number(share)} λ₀ at m = {widest[0]['width']:,} and the theorem's α",
+            share >= 0.5,
+        )
+    )
+    claims.append(
+        claim(
+            "Eq. 27, Lemma 5: the contraction is (I + αH)⁻¹ but for ‖I₀‖ ≤ αλ₀/8 ‖y − u‖",
+            f"‖I₀‖ ≤ {number(defect)} αλ₀ ‖y − u‖ at m = {widest[0]['width']:,} and the theorem's α",
+            defect <= 1 / 8,
+        )
+    )
+    by_width = [(row["width"], np.mean([r["distance"] for r in row["runs"]])) for row in rows]
+    logarithms = np.log(np.array(by_width, float))
+    slope = np.polyfit(logarithms[:, 0], logarithms[:, 1], 1)[0]
+    return [
+        *claims,
+        claim(
+            "proof of Lemma 2: ‖H(0) − H^∞‖ falls like m^(−1/2)",
+            f"like m^({slope:.2f}); H^∞ "
+            + (
+                f"by Monte Carlo, entries ± {number(result['monte_carlo_error'])}"
+                if result["monte_carlo_error"]
+                else "in closed form"
+            ),
+            bool(abs(slope + 0.5) < 0.1),
+        ),
+        *([_uniform_claim()] if result.get("outer") != "uniform" else []),
+    ]
+
+
+def _uniform_claim() -> Claim:
+    """The theorem with the other reading of its output weights."""
+    return claim(
+        "Eq. 18 with a_r uniform on the interval [−1, 1]",
+        UNRECORDED,
+        None,
+        command="python -m benchmarks run theorem1 --preset paper --outer uniform",
+    )
+
+
+def holds(run: dict[str, Any]) -> bool:
+    """Whether a training kept Eq. 18's bound at every step, to rounding."""
+    return run["worst"] <= 1 + 1e-9

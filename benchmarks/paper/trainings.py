@@ -1,0 +1,71 @@
+"""Single trainings: one problem, one optimiser, a folder for every seed."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks._files import Table
+from benchmarks.paper._claims import Claim, claim, spread
+from benchmarks.paper._rules import every, is_final
+from benchmarks.paper._study import LABELS, final
+
+SETTING = (
+    "`python -m benchmarks run EXPERIMENT --seed SEED`. Those of Gauss–Newton stop at a target and have the "
+    "machine to themselves; on the 2-D problems they take the paper's 6×100 network and 1,000 + 200 Sobol "
+    "points, drawn anew every 10 steps, instead of its 4,000 + 400."
+)
+# The paper's largest errors, by the beginning of a folder's name.
+ERRORS = {"poisson2d-paper-isgd-gn": ("2-D Poisson", 0.002), "helmholtz-paper-isgd-gn": ("Helmholtz", 0.007)}
+
+
+def read(results: Path) -> dict[str, dict[str, Any]]:
+    """The summaries below a folder, by the names of their own folders."""
+    return {path.parent.name: json.loads(path.read_text()) for path in sorted(results.glob("*/summary.json"))}
+
+
+def data(summaries: dict[str, dict[str, Any]]) -> Table:
+    """Median and range over the seeds of every group."""
+    lines = []
+    for group in dict.fromkeys(map(_group, summaries)):
+        runs = [summary for name, summary in summaries.items() if _group(name) == group]
+        lines.append(
+            [
+                group,
+                ", ".join(str(run["seed"]) for run in runs),
+                *(spread(final(run, key) for run in runs) for key in ("rel_l2", "max_error")),
+                spread(run["train_seconds"] for run in runs),
+                ", ".join(sorted({run["stop_reason"] for run in runs})),
+            ]
+        )
+    return Table(["runs", "seeds", "rel. L2", "max error", "seconds", "stopped"], lines)
+
+
+def claims(summaries: dict[str, dict[str, Any]]) -> list[Claim]:
+    """The paper's largest errors of figures 3 and 4, by Gauss–Newton, which it has not."""
+    found = []
+    for group, (problem, limit) in ERRORS.items():
+        runs = [summary for name, summary in summaries.items() if _group(name) == group]
+        errors = [final(run, "max_error") for run in runs]
+        held = every(
+            True if error is not None and error < limit else False if is_final(run, shortened=False) else None
+            for error, run in zip(errors, runs, strict=True)
+        )
+        below = sum(error is not None and error < limit for error in errors)
+        found.append(
+            claim(
+                f"{problem}, 6×100: {LABELS['isgd-gn']} with its own α: absolute error less than "
+                f"{100 * limit:g} %",
+                f"largest error {spread(errors)}, rel. L2 {spread(final(run, 'rel_l2') for run in runs)}; "
+                f"below on {below} of {len(runs)} seeds, which stop at their target",
+                bool(held) if runs else None,
+                decided=held is not None,
+                asked=True,
+            )
+        )
+    return found
+
+
+def _group(name: str) -> str:
+    """A folder's name without its seed."""
+    return re.sub(r"-seed\d+$", "", name)
