@@ -13,6 +13,7 @@ from benchmarks._experiments import Experiment, TrainingExperiment
 from benchmarks._files import table, write_text
 from benchmarks._reproduction import reproduction_page
 from benchmarks._train import train
+from pinns import limited_blas_threads
 
 Runnable = TrainingExperiment | _measurements.Measurement
 
@@ -78,12 +79,13 @@ def run_report(
 def main(args: list[str] | None = None) -> None:
     """Parses the command line and does what it says."""
     commands = {"list": list_experiments, "run": run, "demo": run_demo, "report": run_report}
-    tyro.extras.subcommand_cli_from_dict(
-        commands,
-        prog="python -m benchmarks",
-        args=args,
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
-    )
+    with limited_blas_threads():
+        tyro.extras.subcommand_cli_from_dict(
+            commands,
+            prog="python -m benchmarks",
+            args=args,
+            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes),
+        )
 
 
 if __name__ == "__main__":

@@ -146,8 +146,8 @@ class InnerSolver(NamedTuple):
         raise TypeError(
             f"{self.name} is an inner solver, not a gradient transformation: it must be `inner` itself, as "
             f"in implicit_step({self.name}(), learning_rate), not part of optax.chain, optax.partition or "
-            "another wrapper. Put further transformations around implicit_step; freeze parameters by closing over "
-            "them in the loss."
+            "another wrapper. Put further transformations around implicit_step; freeze parameters by closing "
+            "over them in the loss."
         )
 
 

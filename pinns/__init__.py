@@ -1,5 +1,6 @@
 """Physics-informed neural networks on Flax NNX, trained by any optax optimiser."""
 
+from pinns._threads import limited_blas_threads
 from pinns.checkpoint import Checkpoints
 from pinns.derivatives import Jet, gradient, laplacian, second_derivatives
 from pinns.metric import Errors, errors
@@ -43,6 +44,7 @@ __all__ = [
     "fit",
     "gradient",
     "laplacian",
+    "limited_blas_threads",
     "num_parameters",
     "plot_history",
     "plot_solution",

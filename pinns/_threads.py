@@ -25,7 +25,7 @@ def limited_blas_threads() -> Iterator[None]:
 
     Examples:
       >>> import threadpoolctl
-      >>> from pinns._threads import limited_blas_threads
+      >>> from pinns import limited_blas_threads
       >>> with limited_blas_threads():
       ...     print({pool["num_threads"] for pool in threadpoolctl.threadpool_info()
       ...            if pool["user_api"] == "blas"})

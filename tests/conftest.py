@@ -1,5 +1,10 @@
 """Settings for all tests: several CPU devices, no silent rank promotion, x64 only where asked for."""
 
+import os
+
+# Two test processes share two cores: OpenBLAS's threads would wait for each other. Before SciPy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import pytest
 
