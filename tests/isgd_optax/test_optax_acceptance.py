@@ -18,8 +18,7 @@ What differs, and why:
 * ``test_optimizers`` makes 300 steps, not 30,000: each is a whole solve of many gradients;
 * ``optax.tree.map_params`` is left out for ``isgd_lbfgs`` alone: it initialises a state from a placeholder
   without leaves, which the line search of ``optax.lbfgs`` in that state cannot (shown at the end);
-* ``isgd_lbfgs`` does not run in half precision, which the L-BFGS that it is made of does: it takes the longest
-  to compile;
+* ``isgd_lbfgs`` does not run in half precision, as implicit steps by L-BFGS do: it takes longest to compile;
 * the suite's wrappers (``mechanize``, ``schedule_free``, ``reduce_on_plateau``) stand around optimisers that
   take no objective, and are no parameters of ``sophia`` either.
 """
