@@ -9,6 +9,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
+from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax._implicit_diff import Solved, differentiable
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, as_inner_solver
 from isgd_optax._iterate import Solution, StoppingRule, minimize
@@ -16,6 +17,7 @@ from isgd_optax._learning_rate import LearningRateController, StepOutcome, as_co
 from isgd_optax._metric import as_metric
 from isgd_optax._norms import norm, rounding, scalar_dtype
 from isgd_optax._proximal import Loss, select_kwargs
+from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
 from isgd_optax._stored import StoredEvaluation, current_evaluation
 from isgd_optax._tree import own, without_names
@@ -188,6 +190,20 @@ def implicit_step(
                 "implicit_step needs value_fn, the loss as a function of the parameters: call "
                 "update(grad, state, params, value_fn=loss)."
             )
+        if isinstance(value_fn, LeastSquares):  # whose arrays are leaves
+            compute = without_explicit_axes(compute_fn)
+            return compute(updates, state, params, value_fn, value, grad, extra_args)
+        return compute_fn(updates, state, params, value_fn, value, grad, extra_args)
+
+    def compute_fn(
+        updates: optax.Updates,
+        state: Any,
+        params: optax.Params,
+        value_fn: Loss,
+        value: ArrayLike | None,
+        grad: optax.Updates | None,
+        extra_args: dict[str, Any],
+    ) -> tuple[optax.Updates, ImplicitStepState]:
         check_params(params)
         params = jax.tree.map(jnp.asarray, params)
         named = select_kwargs(value_fn, extra_args)

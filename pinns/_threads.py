@@ -10,6 +10,7 @@ import threadpoolctl
 _lock = threading.Lock()
 _depth = 0
 _limits: Any = None
+_owner: threading.Thread | None = None
 
 
 @contextlib.contextmanager
@@ -21,7 +22,8 @@ def limited_blas_threads() -> Iterator[None]:
     hundred times longer than on one thread. XLA's own threads are not touched.
 
     Blocks may be nested, and entered by several threads: the limit holds for the whole process, from the
-    first that enters until the last one leaves.
+    first that enters until the last one leaves. Where another thread has set limits of threadpoolctl and
+    holds them, they stay as they are.
 
     Examples:
       >>> import threadpoolctl
@@ -31,12 +33,13 @@ def limited_blas_threads() -> Iterator[None]:
       ...            if pool["user_api"] == "blas"})
       {1}
     """
-    global _depth, _limits
+    global _depth, _limits, _owner
     import scipy.linalg  # noqa: F401  # the library must be loaded to be limited
 
     with _lock:
         if _depth == 0:
             _limits = threadpoolctl.threadpool_limits(1, user_api="blas")
+            _owner = threading.current_thread()
         _depth += 1
     try:
         yield
@@ -44,5 +47,15 @@ def limited_blas_threads() -> Iterator[None]:
         with _lock:
             _depth -= 1
             if _depth == 0:
+                if _owner is not threading.current_thread():
+                    _release()
                 _limits.restore_original_limits()
-                _limits = None
+                _limits = _owner = None
+
+
+def _release() -> None:
+    """Lets any thread set OpenBLAS's threads: some versions of threadpoolctl heed only the one that set them."""
+    controller = getattr(threadpoolctl, "OpenBLASController", None)
+    release = getattr(controller, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)

@@ -1,12 +1,14 @@
 """Fixtures shared by the tests of the core."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from isgd_optax import implicit_step, isgd_adam, isgd_lbfgs
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, isgd_adam, isgd_lbfgs
 
 
 @pytest.fixture(autouse=True)
@@ -14,10 +16,25 @@ def _quick(quick_compilation):
     """For all of these tests."""
 
 
+def _for_any_loss(solver):
+    """A solver of least-squares problems for losses L ≥ 0 that are none: of the one residual √L."""
+
+    def update(updates, state, params, *, value_fn, **extra_args):
+        collects = inspect.Parameter.VAR_KEYWORD in [
+            parameter.kind for parameter in inspect.signature(value_fn).parameters.values()
+        ]
+        data = {k: v for k, v in extra_args.items() if k not in ("value", "grad")} if collects else {}
+        root = Residual(lambda params, _: jnp.sqrt(value_fn(params, **data)), np.zeros(1, np.float32))
+        return solver.update(updates, state, params, value_fn=LeastSquares(root), **extra_args)
+
+    return optax.GradientTransformationExtraArgs(solver.init, update)
+
+
 SOLVERS = {
     "sgd": lambda: implicit_step(optax.sgd(0.05), 0.5, max_inner_steps=5),
     "adam": lambda: implicit_step(optax.adam(0.05), 0.5, max_inner_steps=5),
     "lbfgs": lambda: implicit_step(optax.lbfgs(memory_size=3), 0.5, max_inner_steps=5),
+    "gauss_newton": lambda: _for_any_loss(implicit_step(gauss_newton(), 0.5, max_inner_steps=5)),
     "isgd_adam": lambda: isgd_adam(0.5, num_implicit_steps=2, num_inner_steps=3, inner_learning_rate=0.05),
     "isgd_lbfgs": lambda: isgd_lbfgs(0.5, num_implicit_steps=2, num_inner_steps=3, memory_size=3),
 }

@@ -33,14 +33,18 @@ def test_panels_of_any_width_solve_the_damped_equation(dtype, panel):
     np.testing.assert_allclose(x, expected, rtol=100 * jnp.finfo(dtype).eps)
 
 
-def test_an_ill_conditioned_equation_is_solved_as_well_by_panels_as_in_one_piece(x64, blocked):
-    matrix, data = problem(30, jnp.float64, condition=1e12)
+@pytest.mark.parametrize("condition", [1e6, 1e12])
+def test_an_ill_conditioned_equation_is_solved_as_well_by_panels_as_in_one_piece(x64, condition):
+    matrix, data = problem(30, jnp.float64, condition)
     damping = jnp.asarray(1e-13)
-    whole = np.linalg.norm(matrix @ cholesky_solve(matrix[:7, :7], damping, data[:7]).sum() * 0)
-    x = cholesky_solve(matrix, damping, data)
-    defect = jnp.linalg.norm(matrix @ x + damping * x - data)
-    assert whole == 0
-    assert defect <= 100 * jnp.finfo(x.dtype).eps * jnp.linalg.norm(x)
+
+    def relative_defect(x):
+        return jnp.linalg.norm(matrix @ x + damping * x - data) / jnp.linalg.norm(x)
+
+    panels = relative_defect(blocked_solve(matrix, damping, data, 5))
+    in_one_piece = relative_defect(cholesky_solve(matrix, damping, data))
+    assert panels <= 4 * in_one_piece
+    assert panels <= 2 * jnp.finfo(data.dtype).eps
 
 
 @pytest.mark.parametrize("smallest", [-1.0, jnp.nan])

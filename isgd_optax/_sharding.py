@@ -1,0 +1,44 @@
+"""Meshes of devices: computations whose arrays XLA shards as it sees fit, whatever the mesh asks for."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+def without_explicit_axes(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """``fn`` as a computation in which every axis of the mesh in context is of type ``Auto``.
+
+    With axes of type ``Explicit``, arrays carry their sharding in their types, and an operation whose result
+    may be sharded in several ways is an error. Linear algebra on matrices stacked from sharded and replicated
+    blocks is full of those; inside ``fn`` XLA decides. Its results are replicated. Without such axes, and
+    in a JAX without them, this is ``fn`` itself.
+
+    Args:
+      fn: A function of pytrees, to a pytree of arrays. What it closes over keeps its type: arrays on the mesh
+        must be arguments, as leaves.
+    """
+
+    @functools.wraps(fn)
+    def wrapped(*args: Any) -> Any:
+        if not _has_explicit_axes():
+            return fn(*args)
+        leaves, structure = jax.tree.flatten(args)
+        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)]
+
+        def call(*arrays: jax.Array) -> Any:
+            given = dict(zip(places, arrays, strict=True))
+            return fn(*jax.tree.unflatten(structure, [given.get(i, leaf) for i, leaf in enumerate(leaves)]))
+
+        replicated = jax.sharding.auto_axes(call, out_sharding=jax.sharding.PartitionSpec())
+        return replicated(*(leaves[i] for i in places))
+
+    return wrapped
+
+
+def _has_explicit_axes() -> bool:
+    sharding = jax.sharding
+    if not all(hasattr(sharding, name) for name in ("AxisType", "auto_axes", "get_abstract_mesh")):
+        return False
+    return sharding.AxisType.Explicit in sharding.get_abstract_mesh().axis_types

@@ -1,0 +1,257 @@
+"""Linear solvers as values: each gives the dense minimiser, brings its costs and is chosen by them."""
+
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
+from isgd_optax._gauss_newton._jacobian import ResidualJacobian
+from isgd_optax.linear_solvers import (
+    LinearSolver,
+    Sizes,
+    as_linear_solver,
+    auto,
+    cg,
+    check_memory,
+    dual,
+    nystrom,
+    primal,
+    qr,
+)
+
+SOLVERS = {
+    "dual": dual(),
+    "primal": primal(),
+    "qr": qr(),
+    "cg": cg(rtol=1e-13),
+    "cg, no preconditioner": cg(rtol=1e-13, preconditioner=None),
+    "cg, rank 2": cg(rtol=1e-13, preconditioner=nystrom(2)),
+    "auto": auto(),
+}
+
+
+class Matrix:
+    """A Jacobian that is a matrix already, all that a linear solver needs."""
+
+    def __init__(self, matrix):
+        self.matrix = jnp.asarray(matrix)
+        self.num_residuals, self.num_params = self.matrix.shape
+        self.dtype = self.matrix.dtype
+        self.sizes = Sizes(self.num_residuals, self.num_params, self.dtype.itemsize)
+
+    def mv(self, v):
+        return self.matrix @ v
+
+    def rmv(self, y):
+        return self.matrix.T @ y
+
+    def gram(self):
+        return self.matrix @ self.matrix.T
+
+    def normal(self):
+        return self.matrix.T @ self.matrix
+
+    def rows(self):
+        return self.matrix
+
+
+def minimiser(matrix, data, damping):
+    """The minimiser of ‖s + J e‖² + λ‖e‖², by an augmented least-squares solve."""
+    size = matrix.shape[1]
+    stacked = np.vstack([matrix, np.sqrt(damping) * np.eye(size)])
+    return np.linalg.lstsq(stacked, np.concatenate([-data, np.zeros(size)]), rcond=None)[0]
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4), (5, 5)], ids=["wide", "tall", "square"])
+def test_one_init_solves_for_several_dampings_and_data(name, shape, x64):
+    rng = np.random.default_rng(0)
+    matrix, data = rng.normal(size=shape), rng.normal(size=(2, shape[0]))
+    solve = jax.jit(SOLVERS[name].init(Matrix(matrix)))
+    for damping, s in zip((1e-3, 10.0), data, strict=True):
+        e, num_products = solve(jnp.asarray(damping), jnp.asarray(s))
+        np.testing.assert_allclose(e, minimiser(matrix, s, damping), rtol=1e-8, atol=1e-10)
+        assert num_products.dtype == jnp.int32
+        assert (num_products == 0) == (name == "qr")
+
+
+@pytest.mark.parametrize("name", ["dual", "primal", "qr", "cg"])
+def test_a_matrix_that_is_not_finite_has_no_finite_step(name, x64):
+    matrix = np.ones((3, 4))
+    matrix[1, 2] = np.nan
+    e, _ = SOLVERS[name].init(Matrix(matrix))(jnp.asarray(1.0), jnp.ones(3))
+    assert not jnp.isfinite(e).all()
+
+
+def test_conjugate_gradients_count_their_products_and_keep_to_their_limit(x64):
+    rng = np.random.default_rng(1)
+    jacobian = Matrix(rng.normal(size=(8, 20)))
+    for limit in (1, 3):
+        solve = cg(rtol=1e-14, max_steps=limit, preconditioner=None).init(jacobian)
+        assert solve(jnp.asarray(1e-6), jnp.asarray(rng.normal(size=8)))[1] == limit + 1
+
+
+def test_the_preconditioner_of_full_rank_leaves_one_step(x64):
+    rng = np.random.default_rng(2)
+    matrix, data = rng.normal(size=(8, 20)) * np.geomspace(1, 1e3, 8)[:, None], rng.normal(size=8)
+    solve = lambda p: cg(rtol=1e-8, preconditioner=p).init(Matrix(matrix))(jnp.asarray(1e-2), data)[1]
+    assert solve(nystrom(8)) <= 3
+    assert solve(None) > 6
+    assert cg(preconditioner_rank=8).num_init_products(Sizes(8, 20)) == 8
+    assert cg(preconditioner_rank=0).num_init_products(Sizes(8, 20)) == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cg(rtol=0.0), "rtol"),
+        (lambda: cg(max_steps=0), "max_steps"),
+        (lambda: cg(preconditioner_rank=-1), "preconditioner_rank"),
+        (lambda: cg(preconditioner=nystrom(3), preconditioner_rank=3), "not both"),
+        (lambda: nystrom(0), "rank"),
+        (lambda: auto(candidates=()), "candidate"),
+    ],
+)
+def test_settings_out_of_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_names_and_values_become_solvers():
+    assert [as_linear_solver(name).name for name in ("auto", "dual", "primal", "qr", "cg")] == [
+        "auto",
+        "dual",
+        "primal",
+        "qr",
+        "cg",
+    ]
+    mine = dual()._replace(name="mine")
+    assert as_linear_solver(mine) is mine
+
+
+def test_what_is_no_solver_is_refused():
+    with pytest.raises(ValueError, match=r"'dual'.*'cg'.*got 'lu'"):
+        as_linear_solver("lu")
+    with pytest.raises(TypeError, match=r"Call it: cg\(\)"):
+        as_linear_solver(cg)
+    with pytest.raises(TypeError, match="got 3"):
+        as_linear_solver(3)
+
+
+# Of 100 residuals and 1,000 parameters the dual form is the cheapest, of 1,000 and 100 the primal one.
+WIDE, TALL = Sizes(100, 1_000), Sizes(1_000, 100)
+
+
+def test_a_solver_that_needs_too_much_memory_names_those_that_fit():
+    limit = cg().num_bytes(WIDE)
+    check_memory(dual(), WIDE, dual().num_bytes(WIDE))
+    with pytest.raises(ValueError, match=r"'dual' needs .*100 residuals and 1,000 parameters") as error:
+        check_memory(dual(), WIDE, limit)
+    assert "linear_solver='cg'" in str(error.value)
+    assert "linear_solver='primal'" not in str(error.value)
+    with pytest.raises(ValueError, match="Take fewer points per step, or raise memory_limit"):
+        check_memory(cg(), WIDE, 10)
+
+
+def take(sizes, caplog, **options):
+    """The solver that ``auto`` takes, from what it logs, and at which level."""
+    jacobian = Matrix(np.ones((2, 2), np.float32))
+    jacobian.sizes = sizes
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="isgd_optax"):
+        auto(**options).init(jacobian)
+    (record,) = caplog.records
+    return record.getMessage().split("takes '")[1].split("'")[0], record
+
+
+def test_the_choice_of_the_cheapest_is_logged_as_information(caplog):
+    for sizes, name in ((WIDE, "dual"), (TALL, "primal"), (WIDE._replace(gram_flops=1e12), "primal")):
+        taken, record = take(sizes, caplog)
+        assert (taken, record.levelno) == (name, logging.INFO)
+    assert "100 residuals and 1,000 parameters in 64-bit numbers" in record.getMessage()
+
+
+def test_memory_that_forces_a_dearer_solver_is_a_warning(caplog):
+    taken, record = take(WIDE, caplog, memory_limit=dual().num_bytes(WIDE) - 1)
+    assert (taken, record.levelno) == ("cg", logging.WARNING)
+    assert "The cheaper 'dual' needs" in record.getMessage()
+    taken, record = take(WIDE, caplog, memory_limit=dual().num_bytes(WIDE) - 1, candidates=(dual(), cg()))
+    assert (taken, record.levelno) == ("cg", logging.WARNING)
+
+
+def test_where_nothing_fits_the_last_is_taken_with_a_warning(caplog):
+    taken, record = take(WIDE, caplog, memory_limit=1)
+    assert (taken, record.levelno) == ("cg", logging.WARNING)
+    taken, record = take(WIDE, caplog, memory_limit=1, candidates=(dual(),))
+    assert "Nothing fits" in record.getMessage()
+
+
+def test_auto_has_the_costs_of_what_it_takes():
+    exact = auto(candidates=(dual(), primal()))
+    assert exact.num_flops(WIDE) == dual().num_flops(WIDE)
+    assert exact.num_bytes(TALL) == primal().num_bytes(TALL)
+    assert auto().num_flops is None  # conjugate gradients have no estimate
+    assert auto(memory_limit=1).num_init_products(WIDE) == cg().num_init_products(WIDE)
+    assert auto().num_init_products(WIDE) == 0
+
+
+def problem():
+    x = jnp.linspace(0.1, 1.0, 5)
+    loss = LeastSquares(Residual(lambda p, x: p["a"] * jnp.sin(p["b"] * x).sum() - x**2, x))
+    return loss, {"a": jnp.asarray(0.5), "b": jnp.array([2.0, 1.0])}
+
+
+def pseudoinverse(seen):
+    def init(jacobian):
+        rows = jacobian.rows()
+
+        def solve(damping, data):
+            below = jnp.sqrt(damping) * jnp.eye(jacobian.num_params)
+            padded = jnp.concatenate([-data, jnp.zeros(jacobian.num_params)])
+            return jnp.linalg.pinv(jnp.concatenate([rows, below])) @ padded, jnp.asarray(7, jnp.int32)
+
+        seen.append(jacobian.sizes)
+        return solve
+
+    return LinearSolver("pinv", init, lambda sizes: 1000, num_init_products=lambda sizes: 5)
+
+
+def test_a_linear_solver_from_outside_makes_the_dense_step(x64):
+    loss, params = problem()
+    seen = []
+    inner = gauss_newton(linear_solver=pseudoinverse(seen), geodesic_acceleration=False)
+    solver = implicit_step(inner, 0.5, max_inner_steps=1, safeguard=False)
+    grad = jax.grad(loss)(params)
+    updates, state = jax.jit(solver.update)(grad, solver.init(params), params, value_fn=loss)
+    flat, unravel = ravel_pytree(params)
+    jacobian = jax.jacobian(lambda v: loss.residuals(unravel(v)))(flat)
+    expected = minimiser(np.asarray(jacobian), np.asarray(loss.residuals(params)), 1.0)
+    np.testing.assert_allclose(ravel_pytree(updates)[0], expected, rtol=1e-9)
+    assert (seen[0].num_residuals, seen[0].num_params) == (5, 3)
+    plain = implicit_step(
+        gauss_newton(linear_solver="qr", geodesic_acceleration=False), 0.5, max_inner_steps=1
+    )
+    fewer = jax.jit(plain.update)(grad, plain.init(params), params, value_fn=loss)[1]
+    assert state.num_gradients - fewer.num_gradients == 5 + 7  # as many products as it says
+
+
+def test_a_linear_solver_from_outside_is_held_to_the_memory_limit():
+    loss, params = problem()
+    solver = implicit_step(gauss_newton(linear_solver=pseudoinverse([]), memory_limit=999), 1.0)
+    with pytest.raises(ValueError, match="'pinv' needs"):
+        solver.update(optax.tree.zeros_like(params), solver.init(params), params, value_fn=loss)
+
+
+def test_the_jacobian_of_residuals_offers_what_the_protocol_asks_for(x64):
+    loss, params = problem()
+    jacobian = ResidualJacobian(loss, params)
+    rows = jacobian.rows()
+    np.testing.assert_allclose(jacobian.gram(), rows @ rows.T, rtol=1e-12)
+    np.testing.assert_allclose(jacobian.normal(), rows.T @ rows, rtol=1e-12)
+    np.testing.assert_allclose(jacobian.mv(jnp.arange(3.0)), rows @ jnp.arange(3.0), rtol=1e-12)
+    np.testing.assert_allclose(jacobian.rmv(jnp.arange(5.0)), rows.T @ jnp.arange(5.0), rtol=1e-12)

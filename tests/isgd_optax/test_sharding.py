@@ -1,0 +1,79 @@
+"""Points sharded over devices: the linear solvers give the parameters of one device."""
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted
+
+NUM_STEPS = 20
+WIDTH = 6
+
+
+def network(params, x):
+    return jnp.vdot(params["last"], jnp.tanh(x @ params["first"] + params["bias"]))
+
+
+def interior(params, x):
+    """The Poisson equation's residual."""
+    u = lambda x: network(params, x)
+    return jnp.trace(jax.hessian(u)(x)) + jnp.sin(3 * x[0]) * x[1]
+
+
+def boundary(params, x):
+    """Two residuals at each point, of which there are as many as the devices do not divide."""
+    return jnp.stack([network(params, x) - x[0], 0.1 * network(params, -x)])
+
+
+def problem():
+    keys = jax.random.split(jax.random.key(0), 4)
+    params = {
+        "first": jax.random.normal(keys[0], (2, WIDTH)),
+        "bias": jnp.linspace(-0.5, 0.5, WIDTH),
+        "last": 0.5 * jax.random.normal(keys[1], (WIDTH,)),
+    }
+    points = jax.random.uniform(keys[2], (16, 2)), jax.random.uniform(keys[3], (7, 2))
+    weight = jnp.linspace(0.5, 1.5, 16)
+    return params, points, weight
+
+
+def trained(linear_solver, params, points, weight):
+    solver = implicit_step(
+        gauss_newton(linear_solver=linear_solver, row_block=6, cg_rtol=1e-12),
+        largest_trusted(),
+        max_inner_steps=1,
+    )
+
+    @jax.jit
+    def train(params, points, weight):
+        loss = LeastSquares(Residual(interior, points[0], weight), Residual(boundary, points[1], 3.0))
+
+        def step(carry, _):
+            params, state = carry
+            value, grad = jax.value_and_grad(loss)(params)
+            updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
+            return (optax.apply_updates(params, updates), state), value
+
+        return jax.lax.scan(step, (params, solver.init(params)), length=NUM_STEPS)
+
+    (params, state), values = train(params, points, weight)
+    assert values[-1] < 1e-2 * values[0]
+    return params, state
+
+
+def on(mesh, params, points, weight):
+    """All arrays on the mesh: those along its axis that its devices divide, the others replicated."""
+    put = lambda tree, *axes: jax.device_put(tree, jax.NamedSharding(mesh, jax.P(*axes)))
+    return put(params), (put(points[0], "points"), put(points[1])), put(weight, "points")
+
+
+@pytest.mark.parametrize("linear_solver", ["dual", "primal", "qr", "cg"])
+def test_every_linear_solver_gives_the_parameters_of_one_device(linear_solver, x64, assert_close):
+    alone, _ = trained(linear_solver, *problem())
+    for axis_type in (jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit):
+        mesh = jax.make_mesh((4,), ("points",), axis_types=(axis_type,))
+        with jax.set_mesh(mesh):
+            together, state = trained(linear_solver, *on(mesh, *problem()))
+        assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves((together, state)))
+        assert_close(together, alone, rtol=0, atol=1e-10)
