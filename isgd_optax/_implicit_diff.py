@@ -24,7 +24,7 @@ class Solved(NamedTuple):
 
     params: optax.Params
     displacement: optax.Updates
-    scale: jax.Array | float
+    scale: jax.Array
     taken: jax.Array
     aux: Any
 
@@ -166,7 +166,7 @@ def _conjugate_gradients(
 ) -> jax.Array:
     """The solution of a symmetric system; NaN if that is not positive definite or not solved well enough."""
     total = jnp.vdot(rhs, rhs)
-    rtol = float(jnp.finfo(rhs.dtype).eps) ** 0.75 if rtol is None else rtol
+    tolerance = float(jnp.finfo(rhs.dtype).eps) ** 0.75 if rtol is None else rtol
 
     def body(carry: Any) -> Any:
         count, x, residual, direction, rho, _ = carry
@@ -179,8 +179,8 @@ def _conjugate_gradients(
 
     def unfinished(carry: Any) -> jax.Array:
         count, _, _, _, rho, convex = carry
-        return convex & (rho > rtol**2 * total) & (count < max_steps)
+        return convex & (rho > tolerance**2 * total) & (count < max_steps)
 
     carry = (jnp.zeros((), jnp.int32), jnp.zeros_like(rhs), rhs, rhs, total, jnp.ones((), bool))
     _, x, _, _, rho, convex = jax.lax.while_loop(unfinished, body, carry)
-    return jnp.where(convex & (rho <= rtol * total), x, jnp.nan)
+    return jnp.where(convex & (rho <= tolerance * total), x, jnp.nan)

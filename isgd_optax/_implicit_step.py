@@ -9,7 +9,6 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
-from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax._implicit_diff import Solved, differentiable
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, as_inner_solver
 from isgd_optax._iterate import Solution, StoppingRule, minimize
@@ -190,10 +189,9 @@ def implicit_step(
                 "implicit_step needs value_fn, the loss as a function of the parameters: call "
                 "update(grad, state, params, value_fn=loss)."
             )
-        if isinstance(value_fn, LeastSquares):  # whose arrays are leaves
-            compute = without_explicit_axes(compute_fn)
-            return compute(updates, state, params, value_fn, value, grad, extra_args)
-        return compute_fn(updates, state, params, value_fn, value, grad, extra_args)
+        is_pytree = not jax.tree_util.all_leaves([value_fn])  # as LeastSquares: its arrays are leaves
+        compute = without_explicit_axes(compute_fn) if is_pytree else compute_fn
+        return compute(updates, state, params, value_fn, value, grad, extra_args)
 
     def compute_fn(
         updates: optax.Updates,

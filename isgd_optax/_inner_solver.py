@@ -160,6 +160,7 @@ def complete(problem: Problem, start: Evaluation, proposal: Proposal) -> Proposa
         loss, value, grad = objective.value_and_grad(proposal.params)
         num_gradients += 1
     elif loss is None:
+        assert value is not None
         loss = value - objective.term(proposal.params).astype(value.dtype)
     elif value is None:
         value = loss + objective.term(proposal.params).astype(loss.dtype)

@@ -152,6 +152,8 @@ def minimize(
             at = Evaluation(proposal.params, *objective.value_and_grad(proposal.params))
             num_gradients += 1
         else:
+            assert proposal.loss is not None
+            assert proposal.value is not None
             at = Evaluation(proposal.params, proposal.loss, proposal.value, proposal.grad)
         new = measured(at)
         finite = new.is_finite() & proposal.accepted

@@ -101,7 +101,7 @@ def trust_region_search(
                 best=optax.tree.where(take, new, walk.best),
                 best_loss=jnp.where(trusted, -jnp.inf, jnp.where(take, new.loss, walk.best_loss)),
                 num_gradients=walk.num_gradients + new.num_gradients,
-                at_floor=new.at_floor,
+                at_floor=jnp.asarray(new.at_floor),
             )
 
         walk = _Walk(

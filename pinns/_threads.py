@@ -54,7 +54,7 @@ def limited_blas_threads() -> Iterator[None]:
 
 
 def _release() -> None:
-    """Lets any thread set OpenBLAS's threads: some versions of threadpoolctl heed only the one that set them."""
+    """Lets any thread set OpenBLAS's threads: some threadpoolctl heed only the one that set them."""
     controller = getattr(threadpoolctl, "OpenBLASController", None)
     release = getattr(controller, "clear_controlling_thread", None)
     if release is not None:

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +68,7 @@ class Residual(FieldsAsLeaves):
 
     def __init__(
         self,
-        fn: Callable[[optax.Params, optax.Params], ArrayLike],
+        fn: Callable[[Any, Any], ArrayLike],
         points: optax.Params,
         weight: ArrayLike = 1.0,
         name: str | None = None,
