@@ -13,14 +13,15 @@ from isgd_optax._gauss_newton._factors import LeafFactors, sum_of_outer_products
 from isgd_optax._gauss_newton._rows import (
     along_points,
     block_rows,
+    from_tiles,
     gathered,
     leaf_rows,
-    mirrored,
+    matmul,
     normal,
     rows,
     squared_columns,
 )
-from isgd_optax._gauss_newton._streams import add_products, matmul, streams_of
+from isgd_optax._gauss_newton._streams import add_products, streams_of
 
 __all__ = ["Costs", "block_rows", "costs", "gram", "normal", "rows", "squared_columns", "symmetric_product"]
 
@@ -139,8 +140,4 @@ def _tile(
 
 def _product_of(tiles: Sequence[jax.Array]) -> jax.Array:
     """JJᵀ of rows in tiles."""
-    products: list[list[jax.Array]] = []
-    for i, tile in enumerate(tiles):
-        above = [products[j][i].T for j in range(i)]
-        products.append([*above, mirrored(matmul(tile, tile)), *(matmul(tile, t) for t in tiles[i + 1 :])])
-    return jnp.block(products)
+    return from_tiles([[matmul(tile, other) for other in tiles[i:]] for i, tile in enumerate(tiles)])

@@ -99,20 +99,26 @@ def normal(
     part, starts, _ = _blocks(fn, params, points, basis, scale, dtype, block_size)
     num_params = sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree.leaves(params))
     width = -(-num_params // max(1, min(_COLUMN_TILES, num_params // _MIN_COLUMNS)))
-    columns = range(0, num_params, width)
+    starts_of_columns = range(0, num_params, width)
 
-    def add(panels: list[jax.Array], start: jax.Array) -> tuple[list[jax.Array], None]:
+    def add(sums: list[list[jax.Array]], start: jax.Array) -> tuple[list[list[jax.Array]], None]:
         jacobian, fresh = part(start)
-        jacobian = jacobian * fresh[:, None]
-        products = [
-            jnp.matmul(jacobian[:, k : k + width].T, jacobian[:, k:], precision="highest") for k in columns
-        ]
-        return [panel + product for panel, product in zip(panels, products, strict=True)], None
+        transposed = (jacobian * fresh[:, None]).T  # tiles of rows are not copied once more to be multiplied
+        columns = [transposed[k : k + width] for k in starts_of_columns]
+        return [
+            [total + matmul(columns[i], columns[j]) for j, total in enumerate(row, start=i)]
+            for i, row in enumerate(sums)
+        ], None
 
-    panels = [jnp.zeros((min(width, num_params - k), num_params - k), dtype) for k in columns]
-    panels = add(panels, starts[0])[0] if len(starts) == 1 else jax.lax.scan(add, panels, starts)[0]
-    padded = [jnp.pad(panel, ((0, 0), (k, 0))) for k, panel in zip(columns, panels, strict=True)]
-    return mirrored(jnp.concatenate(padded))
+    widths = [min(width, num_params - k) for k in starts_of_columns]
+    sums = [[jnp.zeros((a, b), dtype) for b in widths[i:]] for i, a in enumerate(widths)]
+    sums = add(sums, starts[0])[0] if len(starts) == 1 else jax.lax.scan(add, sums, starts)[0]
+    return from_tiles(sums)
+
+
+def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+    """A Bᵀ."""
+    return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision=jax.lax.Precision.HIGHEST)
 
 
 def squared_columns(
@@ -151,9 +157,13 @@ def gathered(tree: Any) -> Any:
     return jax.tree.map(gather, tree)
 
 
-def mirrored(matrix: jax.Array) -> jax.Array:
-    """The symmetric matrix with the upper triangle of ``matrix``."""
-    return jnp.triu(matrix) + jnp.triu(matrix, 1).T
+def from_tiles(above: Sequence[Sequence[jax.Array]]) -> jax.Array:
+    """The symmetric matrix of which ``above`` has the tiles on and after the diagonal, by rows of tiles."""
+    mirrored = lambda tile: jnp.triu(tile) + jnp.triu(tile, 1).T
+    tiles: list[list[jax.Array]] = []
+    for i, (diagonal, *rest) in enumerate(above):
+        tiles.append([*(above[j][i - j].T for j in range(i)), mirrored(diagonal), *rest])
+    return jnp.block(tiles)
 
 
 def _blocks(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isgd_optax._gauss_newton._factors import Product
+from isgd_optax._gauss_newton._rows import matmul
 
 # Rows of a table of products of streams: large for the matrix products, small enough for the cache.
 _TABLE_ROWS = 1024
@@ -71,8 +72,3 @@ def _product(a: Streams, b: Streams) -> jax.Array:
     flat = lambda x: x.reshape(-1, x.shape[2])
     tables = [matmul(flat(x), flat(y)).reshape(s, n, t, m) for x, y in zip(a, b, strict=True)]
     return jnp.sum(tables[0] * tables[1], axis=(0, 2))
-
-
-def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
-    """A Bᵀ."""
-    return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision=jax.lax.Precision.HIGHEST)
