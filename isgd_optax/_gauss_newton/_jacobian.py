@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from isgd_optax._gauss_newton import _factors, _gram
+from isgd_optax._gauss_newton import _devices, _factors, _gram
 from isgd_optax._gauss_newton._contract import transposed_product
 from isgd_optax._gauss_newton._linear_solver import Sizes
 
@@ -166,9 +166,10 @@ class ResidualJacobian:
 
     def gram(self) -> jax.Array:
         """K = JJᵀ, shape (N, N)."""
+        if any(_devices.num_lanes(block.num_points) > 1 for block in self.loss.blocks):
+            return _devices.gram(self._row_blocks())
         if self.kernel == "rows":
-            jacobian = self.rows()
-            return _gram.symmetric_product(jacobian)
+            return _gram.symmetric_product(self.rows())
         inverse = None
         if self._metric is not None:
             inverse = [1 / jnp.asarray(d, self.dtype) for d in jax.tree.leaves(self._metric)]
@@ -177,35 +178,38 @@ class ResidualJacobian:
     def normal(self) -> jax.Array:
         """JᵀJ, shape (P, P), summed over blocks of points: J is never whole."""
         total = jnp.zeros((self.num_params, self.num_params), self.dtype)
-        for block, model, scale in zip(self.loss.blocks, self._models, self._scales, strict=True):
-            basis = None if model is None else model.root
-            total += _gram.normal(
-                block.fn, self.params, block.points, basis, scale, self.dtype, self.row_block
-            )
+        for part in self._each_block(_gram.normal):
+            total += jnp.sum(part, axis=0)
         return total if self._unit is None else self._unit[:, None] * total * self._unit[None, :]
 
     def rows(self) -> jax.Array:
         """J, shape (N, P), its columns in the order of ``jax.flatten_util.ravel_pytree``."""
-        parts = []
+        return jnp.concatenate([part.reshape(-1, self.num_params) for part in self._row_blocks()])
+
+    def _row_blocks(self) -> list[jax.Array]:
+        """The rows of J of each block of residuals, shape (lanes, n, P) with a lane for each device."""
+        parts = self._each_block(_gram.block_rows)
+        return parts if self._unit is None else [part * self._unit[None, None, :] for part in parts]
+
+    def _each_block(self, fn: Callable[..., jax.Array]) -> list[jax.Array]:
+        """A function of :mod:`_gram` of each block of residuals, for each device's points, (lanes, ...)."""
+        results = []
         for block, model, scale in zip(self.loss.blocks, self._models, self._scales, strict=True):
-            basis = None if model is None else model.root
-            parts.append(
-                _gram.block_rows(
-                    block.fn, self.params, block.points, basis, scale, self.dtype, self.row_block
-                )
+            given = (
+                block.points,
+                None if model is None else model.root,
+                jnp.broadcast_to(scale, (block.num_points,)),
             )
-        jacobian = jnp.concatenate(parts)
-        return jacobian if self._unit is None else jacobian * self._unit[None, :]
+            part = lambda given, block=block: fn(block.fn, self.params, *given, self.dtype, self.row_block)
+            results.append(_devices.each_lane(part, given, _devices.num_lanes(block.num_points)))
+        return results
 
     def squared_columns(self) -> optax.Params:
         """diag(JᵀJ) for D = I, a pytree like the parameters."""
         assert self._unit is None
         total = jnp.zeros(self.num_params, self.dtype)
-        for block, model, scale in zip(self.loss.blocks, self._models, self._scales, strict=True):
-            basis = None if model is None else model.root
-            total += _gram.squared_columns(
-                block.fn, self.params, block.points, basis, scale, self.dtype, self.row_block
-            )
+        for part in self._each_block(_gram.squared_columns):
+            total += jnp.sum(part, axis=0)
         # In the dtype of the sums: squares of small numbers underflow in the parameters' own.
         sizes = [leaf.size for leaf in jax.tree.leaves(self.params)]
         parts = jnp.split(total, list(_ends(sizes)))
