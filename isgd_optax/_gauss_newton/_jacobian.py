@@ -1,7 +1,6 @@
 """The Jacobian J of the stacked residuals of a loss, and what is computed with it."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -102,7 +101,7 @@ class ResidualJacobian:
         return jnp.concatenate(parts)
 
     def _slope(self) -> jax.Array | None:
-        """The slope v, shape (P,): the gradient along which the convex losses have no curvature; None for squares."""
+        """The slope v, shape (P,), along which the convex losses have no curvature; None for squares."""
         if all(model is None for model in self._models):
             return None
 
@@ -261,7 +260,3 @@ def along_points(scale: jax.Array, residuals: jax.Array) -> jax.Array:
 def _ends(sizes: list[int]) -> list[int]:
     """Where all but the last of stretches of these sizes end."""
     return [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
-
-
-Rows = Callable[[optax.Params], jax.Array]
-del math
