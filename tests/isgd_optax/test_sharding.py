@@ -137,5 +137,5 @@ def peak_memory(num_devices, method):
 @pytest.mark.parametrize("method", ["gram", "rows"])
 def test_the_memory_of_each_device_shrinks_with_their_number(method, x64):
     one, two, four = (peak_memory(n, method) for n in (1, 2, 4))
-    assert two < 0.7 * one
+    assert two < 0.95 * one  # for K, rows of two more devices pass through each: 3/2 of J for two devices
     assert four < 0.6 * two
