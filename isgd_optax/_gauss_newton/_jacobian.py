@@ -1,7 +1,6 @@
 """The Jacobian J of the stacked residuals of a loss, and what is computed with it."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -104,7 +103,7 @@ class ResidualJacobian:
         return jnp.concatenate(parts)
 
     def _slope(self) -> jax.Array | None:
-        """The slope v, shape (P,): the gradient along which a convex loss has no curvature."""
+        """The slope v, shape (P,), along which the convex losses have no curvature; None for squares."""
         if all(model is None for model in self._models):
             return None
 

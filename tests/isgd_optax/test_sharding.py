@@ -6,6 +6,7 @@ import optax
 import pytest
 
 from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted
+from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 
 NUM_STEPS = 20
 WIDTH = 6
@@ -77,3 +78,64 @@ def test_every_linear_solver_gives_the_parameters_of_one_device(linear_solver, x
             together, state = trained(linear_solver, *on(mesh, *problem()))
         assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves((together, state)))
         assert_close(together, alone, rtol=0, atol=1e-10)
+
+
+def matrices(params, points, weight, **options):
+    loss = LeastSquares(Residual(interior, points[0], weight), Residual(boundary, points[1], 3.0))
+    jacobian = ResidualJacobian(loss, params, row_block=3, **options)
+    squares = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(jacobian.squared_columns())])
+    return jacobian.rows(), jacobian.gram(), jacobian.normal(), squares
+
+
+@pytest.mark.parametrize("num_devices", [2, 4])
+def test_matrices_from_several_devices_are_those_of_one(num_devices, x64, assert_close):
+    params, points, weight = problem()
+    points = points[0], jnp.concatenate([points[1], -points[1][:1]])  # now two or four divide both
+    alone = jax.jit(matrices)(params, points, weight)
+    mesh = jax.make_mesh(
+        (num_devices,),
+        ("points",),
+        axis_types=(jax.sharding.AxisType.Auto,),
+        devices=jax.devices()[:num_devices],
+    )
+    with jax.set_mesh(mesh):
+        put = lambda tree, *axes: jax.device_put(tree, jax.NamedSharding(mesh, jax.P(*axes)))
+        together = jax.jit(matrices)(put(params), put(points, "points"), put(weight, "points"))
+    assert_close(together, alone, rtol=1e-11, atol=1e-11)
+    assert together[1].addressable_shards[0].data.shape == (32 // num_devices, 32)
+
+
+def peak_memory(num_devices, method):
+    """Bytes of temporaries on each device for one matrix of a problem with N = P/2."""
+    width, keys = 24, jax.random.split(jax.random.key(0), 4)
+    params = {
+        "first": jax.random.normal(keys[0], (2, width)),
+        "middle": jax.random.normal(keys[1], (width, width)),
+        "last": jax.random.normal(keys[2], (width,)),
+    }
+    points = jax.random.uniform(keys[3], (336, 2))
+
+    def residual(params, x):
+        return jnp.vdot(params["last"], jnp.tanh(jnp.tanh(x @ params["first"]) @ params["middle"])) - x[0]
+
+    def compute(params, points):
+        return getattr(ResidualJacobian(LeastSquares(Residual(residual, points)), params), method)()
+
+    mesh = jax.make_mesh(
+        (num_devices,),
+        ("points",),
+        axis_types=(jax.sharding.AxisType.Auto,),
+        devices=jax.devices()[:num_devices],
+    )
+    with jax.set_mesh(mesh):
+        put = lambda tree, *axes: jax.device_put(tree, jax.NamedSharding(mesh, jax.P(*axes)))
+        compiled = jax.jit(compute).lower(put(params), put(points, "points")).compile()
+    analysis = compiled.memory_analysis()
+    return analysis.temp_size_in_bytes + analysis.output_size_in_bytes
+
+
+@pytest.mark.parametrize("method", ["gram", "rows"])
+def test_the_memory_of_each_device_shrinks_with_their_number(method, x64):
+    one, two, four = (peak_memory(n, method) for n in (1, 2, 4))
+    assert two < 0.95 * one  # for K, rows of two more devices pass through each: 3/2 of J for two devices
+    assert four < 0.6 * two
