@@ -1,6 +1,7 @@
 """The Jacobian J of the stacked residuals of a loss, and what is computed with it."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 

@@ -32,6 +32,26 @@ class Matrix(NamedTuple):
         return jnp.pad(array, [(0, 0)] * (array.ndim - 1) + [(before, after)])
 
 
+class Use(NamedTuple):
+    """A parameter array as a factor of a matrix product, its derivative Σ_s inputs_s ⊗ cotangents_s.
+
+    Attributes:
+      leaf: Index of the parameter array.
+      matrix: Where the factor lies in it.
+      operand: Which operand of the product it is, 0 or 1.
+      to_inputs: Permutation of the other operand's axes: those that are not summed over in front.
+      to_cotangents: Permutation of the product's axes: those of the factor at the end.
+      scale: Scalars by which the parameters are multiplied, as in :class:`View`.
+    """
+
+    leaf: int
+    matrix: Matrix
+    operand: int
+    to_inputs: tuple[int, ...]
+    to_cotangents: tuple[int, ...]
+    scale: tuple[tuple[Any, int], ...]
+
+
 class View(NamedTuple):
     """A value all of whose elements are elements of one parameter array, times common factors.
 

@@ -8,33 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from isgd_optax._gauss_newton._layout import Matrix, View
+from isgd_optax._gauss_newton._layout import Use, View
 
 # Calls whose body is evaluated in their place. Rules of derivatives of their own (custom_jvp, custom_vjp)
 # would be lost that way: such calls, and loops, are evaluated as they are.
 _INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
 _REMAT = {"remat": "jaxpr", "remat2": "jaxpr", "checkpoint": "jaxpr"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Use:
-    """A parameter array as a factor of a matrix product, its derivative Σ_s inputs_s ⊗ cotangents_s.
-
-    Args:
-      leaf: Index of the parameter array.
-      matrix: Where the factor lies in it.
-      operand: Which operand of the product it is, 0 or 1.
-      to_inputs: Permutation of the other operand's axes: those that are not summed over in front.
-      to_cotangents: Permutation of the product's axes: those of the factor at the end.
-      scale: Scalars by which the parameters are multiplied, as in :class:`View`.
-    """
-
-    leaf: int
-    matrix: Matrix
-    operand: int
-    to_inputs: tuple[int, ...]
-    to_cotangents: tuple[int, ...]
-    scale: tuple[tuple[Any, int], ...]
 
 
 @dataclasses.dataclass(frozen=True)
