@@ -11,10 +11,11 @@ from jax.typing import ArrayLike
 from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
 from isgd_optax._implicit_diff import Solved, differentiable
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, as_inner_solver
-from isgd_optax._iterate import Solution, StoppingRule, minimize
-from isgd_optax._learning_rate import LearningRateController, StepOutcome, as_controller
+from isgd_optax._iterate import StoppingRule, minimize
+from isgd_optax._learning_rate import LearningRateController, as_controller
 from isgd_optax._metric import as_metric
-from isgd_optax._norms import norm, rounding, scalar_dtype
+from isgd_optax._norms import norm, scalar_dtype
+from isgd_optax._outcome import outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
 from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
@@ -151,19 +152,9 @@ def implicit_step(
 
     def init_fn(params: optax.Params) -> ImplicitStepState:
         check_params(params)
-        dtype = scalar_dtype(params)
-        # Distinct buffers: the state may be donated.
-        info = ImplicitStepInfo(
-            num_inner_steps=jnp.zeros((), jnp.int32),
-            residual=jnp.full((), jnp.inf, dtype),
-            accepted=jnp.zeros((), bool),
-            learning_rate=jnp.zeros((), dtype),
-            at_bound=jnp.zeros((), bool),
-            at_floor=jnp.zeros((), bool),
-        )
         return ImplicitStepState(
             count=jnp.zeros((), jnp.int32),
-            info=info,
+            info=ImplicitStepInfo.initial(scalar_dtype(params)),
             num_gradients=jnp.zeros((), jnp.int32),
             controller_state=own(controller.init()),
             inner_state=() if reset_inner else own(without_names(solver.init(params))),
@@ -229,7 +220,7 @@ def implicit_step(
                 structure = jax.tree.structure(inner_state)
                 inner_state = jax.tree.unflatten(structure, jax.tree.leaves(state.inner_state))
             solution = minimize(problem, alpha, solver, inner_state, start, rule, controller.search)
-            outcome = _outcome(problem, start, solution)
+            outcome = outcome_of(problem, start, solution)
             lower, upper = controller.bounds
             rate = outcome.learning_rate
             info = ImplicitStepInfo(
@@ -247,7 +238,7 @@ def implicit_step(
                 num_gradients=solution.num_gradients + renewed,
                 controller_state=controller.update(state.controller_state, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
-                stored=_stored(problem, start, solution, delta) if store_grad else (),
+                stored=stored_evaluation(problem, start, solution, delta) if store_grad else (),
                 velocity=state.velocity,
                 metric_state=metric_state,
             )
@@ -264,37 +255,3 @@ def implicit_step(
         return delta, new_state
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
-
-
-def _outcome(problem: Problem, start: Evaluation, solution: Solution) -> StepOutcome:
-    """What the step tells a controller."""
-    iterate = solution.iterate
-    # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = D(c − p)/α.
-    used = problem.objective(start.params, solution.learning_rate)
-    slope = optax.tree.sub(start.grad, used.term_gradient(iterate.at.params))
-    predicted = -jnp.asarray(optax.tree.vdot(slope, solution.displacement)) / 2
-    at_floor = solution.at_floor | (solution.moved & (jnp.abs(predicted) <= rounding(start.loss)))
-    return StepOutcome(
-        learning_rate=solution.learning_rate,
-        accepted=solution.moved | solution.solved_at_start,
-        value_before=start.loss,
-        value_after=iterate.at.loss,
-        predicted_decrease=predicted.astype(solution.learning_rate.dtype),
-        residual=iterate.error / jnp.where(iterate.error == 0, 1, iterate.distance),
-        num_inner_steps=solution.num_steps,
-        at_floor=at_floor,
-    )
-
-
-def _stored(
-    problem: Problem, start: Evaluation, solution: Solution, delta: optax.Updates
-) -> StoredEvaluation:
-    """L and ∇L at the new parameters."""
-    at = solution.iterate.at
-    solved = problem.objective(start.params, solution.proximal_learning_rate)
-    grad = optax.tree.sub(at.grad, solved.term_gradient(at.params))
-    return StoredEvaluation(
-        value=jnp.where(solution.moved, at.loss, start.loss),
-        grad=optax.tree.where(solution.moved, grad, start.grad),
-        point=optax.apply_updates(start.params, delta),
-    )

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 
@@ -28,6 +29,18 @@ class ImplicitStepInfo(NamedTuple):
     learning_rate: jax.Array
     at_bound: jax.Array
     at_floor: jax.Array
+
+    @classmethod
+    def initial(cls, dtype: jnp.dtype) -> "ImplicitStepInfo":
+        """Before the first step; each field has a buffer of its own, since the state may be donated."""
+        return cls(
+            num_inner_steps=jnp.zeros((), jnp.int32),
+            residual=jnp.full((), jnp.inf, dtype),
+            accepted=jnp.zeros((), bool),
+            learning_rate=jnp.zeros((), dtype),
+            at_bound=jnp.zeros((), bool),
+            at_floor=jnp.zeros((), bool),
+        )
 
 
 class ImplicitStepState(NamedTuple):

@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from isgd_optax._gauss_newton import _devices, _factors, _gram
 from isgd_optax._gauss_newton._contract import transposed_product
+from isgd_optax._gauss_newton._kernel_check import check_factors
 from isgd_optax._gauss_newton._linear_solver import Sizes
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class ResidualJacobian:
         self.residual = self._stacked_residual(residual)
         self.slope = self._slope()
         if kernel == "layers":
-            self._check_factors()
+            check_factors(loss, params)
 
     def _model(self, block):  # -> QuadraticModel | None
         if block.loss is None:
@@ -243,21 +244,6 @@ class ResidualJacobian:
             lambda p, d: jnp.broadcast_to(jnp.asarray(d, self.dtype), p.shape), self.params, metric
         )
         return ravel_pytree(whole)[0]
-
-    def _check_factors(self) -> None:
-        missing = {}
-        paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(self.params)]
-        for name, block in zip(self.loss.names, self.loss.blocks, strict=True):
-            point = jax.tree.map(lambda x: x[0], block.points)
-            for path, way in zip(paths, _factors.leaf_ways(block.fn, self.params, point), strict=True):
-                if way.rows:
-                    missing.setdefault(f"params{path}", f"{way.reason} in {name!r}")
-        if missing:
-            listed = "; ".join(f"{path} ({reason})" for path, reason in missing.items())
-            raise ValueError(
-                "kernel='layers' needs every parameter to be the matrix of a product or an added vector; "
-                f"these enter otherwise: {listed}. With kernel='auto' they alone are given rows of J."
-            )
 
 
 def along_points(scale: jax.Array, residuals: jax.Array) -> jax.Array:

@@ -1,0 +1,44 @@
+"""What a solved step tells its controller, and what it leaves for the next step."""
+
+import jax.numpy as jnp
+import optax
+
+from isgd_optax._inner_solver import Evaluation, Problem
+from isgd_optax._iterate import Solution
+from isgd_optax._learning_rate import StepOutcome
+from isgd_optax._norms import rounding
+from isgd_optax._stored import StoredEvaluation
+
+
+def outcome_of(problem: Problem, start: Evaluation, solution: Solution) -> StepOutcome:
+    """What the step tells a controller."""
+    iterate = solution.iterate
+    # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = D(c − p)/α.
+    used = problem.objective(start.params, solution.learning_rate)
+    slope = optax.tree.sub(start.grad, used.term_gradient(iterate.at.params))
+    predicted = -jnp.asarray(optax.tree.vdot(slope, solution.displacement)) / 2
+    at_floor = solution.at_floor | (solution.moved & (jnp.abs(predicted) <= rounding(start.loss)))
+    return StepOutcome(
+        learning_rate=solution.learning_rate,
+        accepted=solution.moved | solution.solved_at_start,
+        value_before=start.loss,
+        value_after=iterate.at.loss,
+        predicted_decrease=predicted.astype(solution.learning_rate.dtype),
+        residual=iterate.error / jnp.where(iterate.error == 0, 1, iterate.distance),
+        num_inner_steps=solution.num_steps,
+        at_floor=at_floor,
+    )
+
+
+def stored_evaluation(
+    problem: Problem, start: Evaluation, solution: Solution, delta: optax.Updates
+) -> StoredEvaluation:
+    """L and ∇L at the new parameters."""
+    at = solution.iterate.at
+    solved = problem.objective(start.params, solution.proximal_learning_rate)
+    grad = optax.tree.sub(at.grad, solved.term_gradient(at.params))
+    return StoredEvaluation(
+        value=jnp.where(solution.moved, at.loss, start.loss),
+        grad=optax.tree.where(solution.moved, grad, start.grad),
+        point=optax.apply_updates(start.params, delta),
+    )
