@@ -175,7 +175,7 @@ def complete(problem: Problem, start: Evaluation, proposal: Proposal) -> Proposa
     longer = objective.squared_distance(proposal.params) - objective.squared_distance(start.params)
     decrease = start.loss - loss - (longer / (2 * objective.learning_rate)).astype(start.loss.dtype)
     negligible = (jnp.abs(predicted) <= rounding(start.loss)) | is_lost_in_rounding(
-        displacement, start.params
+        displacement, start.params, problem.metric
     )
     return proposal._replace(
         loss=loss,

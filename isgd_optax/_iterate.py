@@ -207,7 +207,7 @@ def minimize(
     if rule.safeguard:
         moved &= descends(iterate)
     # Of a point that was reached, be it returned or not.
-    at_floor = (carry.num_steps > 0) & is_lost_in_rounding(displacement, start.params)
+    at_floor = (carry.num_steps > 0) & is_lost_in_rounding(displacement, start.params, problem.metric)
     if first is not None:
         at_floor = jnp.where(first.accepted, at_floor, first.at_floor)
     elif rule.safeguard:

@@ -26,10 +26,12 @@ def rounding(value: jax.Array) -> jax.Array:
     return 4 * jnp.finfo(value.dtype).eps * jnp.abs(value)
 
 
-def is_lost_in_rounding(displacement: optax.Updates, params: optax.Params) -> jax.Array:
-    """Whether ``displacement`` is no larger than the rounding errors of ``params``, as vectors."""
+def is_lost_in_rounding(
+    displacement: optax.Updates, params: optax.Params, metric: optax.Params | None = None
+) -> jax.Array:
+    """Whether ``displacement`` is no larger than the rounding errors of ``params``, as vectors in ``metric``."""
     eps = max((float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(params)), default=0.0)
-    return norm(displacement) <= eps * norm(params)
+    return norm(displacement, metric) <= eps * norm(params, metric)
 
 
 def scalar_dtype(params: optax.Params) -> jnp.dtype:

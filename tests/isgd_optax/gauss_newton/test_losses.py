@@ -1,0 +1,237 @@
+"""Weights of points, and convex losses of residuals in place of squares."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from isgd_optax import LeastSquares, Residual, diagnostics, gauss_newton, implicit_step
+from isgd_optax._gauss_newton._jacobian import ResidualJacobian
+
+LINEAR_SOLVERS = ["dual", "primal", "qr", "cg"]
+RNG = np.random.default_rng(0)
+N = 6
+X = RNG.normal(size=(N, 2))
+PARAMS = {"b": RNG.normal(size=3), "w": RNG.normal(size=(2, 3))}
+
+
+# Weights of points: 10 times the point 0 and once the point 1.
+
+
+def weighted(shape, weight=(10.0, 1.0)):
+    y = jnp.array([0.0, 1.0]).reshape((2, *shape))
+    return LeastSquares(Residual(lambda p, y: p - y, y, weight=jnp.array(weight)))
+
+
+def repeated(shape):
+    y = jnp.array([0.0] * 10 + [1.0]).reshape((11, *shape))
+    return LeastSquares(Residual(lambda p, y: p - y, y))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_weight_counts_a_point_so_many_times(shape):
+    p = jnp.full(shape, 0.3)
+    loss, other = weighted(shape), repeated(shape)
+    assert loss(p).shape == ()
+    # Weights do not change the number of points that the mean divides by.
+    np.testing.assert_allclose(loss(p), 11 / 2 * other(p), rtol=1e-14)
+    np.testing.assert_allclose(loss.losses(p)["block0"], 11 / 2 * other.losses(p)["block0"], rtol=1e-14)
+    r, other_r = loss.residuals(p), np.sqrt(11 / 2) * other.residuals(p)
+    np.testing.assert_allclose(r, [np.sqrt(10) * other_r[0], other_r[-1]], rtol=1e-14)
+    gram, other_gram = diagnostics.gram_matrix(loss, p), diagnostics.gram_matrix(other, p)
+    spread = np.array([np.sqrt(10), 1.0])
+    expected = 11 / 2 * np.outer(spread, spread) * other_gram[-2:, -2:]
+    assert gram.shape == (2, 2)
+    np.testing.assert_allclose(gram, expected, rtol=1e-14)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("shape", [(), (1,)])
+@pytest.mark.parametrize("inner", [gauss_newton(), optax.lbfgs()], ids=["gauss_newton", "lbfgs"])
+def test_the_weighted_minimiser_is_found(inner, shape):
+    p, loss = jnp.full(shape, 3.0), weighted(shape)
+    solver = implicit_step(inner, 1e8, max_inner_steps=20, rtol=1e-10)
+    updates, _ = jax.jit(solver.update)(jax.grad(loss)(p), solver.init(p), p, value_fn=loss)
+    np.testing.assert_allclose(p + updates, np.full(shape, 1 / 11), rtol=1e-7)
+
+
+@pytest.mark.parametrize("weight", [np.ones(3), np.ones((2, 1)), [1.0, -1.0], [1.0, np.nan]])
+def test_weights_of_another_shape_or_sign_are_an_error(weight):
+    with pytest.raises(ValueError, match="weight must be"):
+        Residual(lambda p, y: p - y, np.zeros(2), weight=np.asarray(weight))
+
+
+# Convex losses.
+
+
+def logits(params, point):
+    return point["x"] @ params["w"] + params["b"]
+
+
+def softmax(r, point):
+    return optax.softmax_cross_entropy_with_integer_labels(r, point["label"])
+
+
+def sigmoid(r, point):
+    return optax.sigmoid_binary_cross_entropy(r, jnp.stack([point["y"], 1 - point["y"], point["y"]]))
+
+
+def huber(r):
+    return optax.huber_loss(r, delta=0.5)
+
+
+def poisson(r, point):
+    return jnp.exp(r) - point["y"] * r
+
+
+LOSSES = {"softmax": softmax, "sigmoid": sigmoid, "huber": huber, "poisson": poisson}
+
+
+def points():
+    label = np.arange(N) % 3
+    return {
+        "x": jnp.asarray(X),
+        "label": jnp.asarray(label),
+        "y": jnp.asarray(label == 1).astype(jnp.result_type(float)),
+    }
+
+
+def block(name, fn=logits, weight=1.0):
+    return Residual(fn, points(), weight=weight, loss=LOSSES[name], name=name)
+
+
+def mixed():
+    weight = jnp.linspace(0.5, 3.0, N)
+    curved = lambda params, point: jnp.tanh(logits(params, point)) * 2
+    squares = Residual(lambda p, x: jnp.sin(p["w"] @ p["b"]) - x, jnp.asarray(X), weight=0.3)
+    return LeastSquares(squares, block("huber", curved, weight), block("softmax", curved, 2.0))
+
+
+def case(name):
+    return mixed() if name == "mixed" else LeastSquares(block(name, weight=0.7))
+
+
+CASES = [*LOSSES, "mixed"]
+
+
+def params(scale=1.0, dtype=None):
+    return jax.tree.map(lambda leaf: jnp.asarray(scale * leaf, dtype), PARAMS)
+
+
+def dense(loss, at):
+    """½∇²ℓ summed as Jᵀ(½∇²ℓ)J, and ½∇L, in float64 by hand."""
+    flat, unravel = ravel_pytree(at)
+    total = np.zeros((flat.size, flat.size))
+    for part in loss.blocks:
+        weights = np.broadcast_to(part.weight, N) / N
+        for i in range(N):
+            point = jax.tree.map(lambda leaf, i=i: leaf[i], part.points)
+            outputs = lambda v, part=part, point=point: part.fn(unravel(v), point)
+            rows = jax.jacobian(outputs)(flat)
+            takes_point = part.loss in (softmax, sigmoid, poisson)
+            if part.loss is None:
+                ell = lambda r: jnp.sum(r**2)
+            elif takes_point:
+                ell = lambda r, part=part, point=point: jnp.sum(part.loss(r, point))
+            else:
+                ell = lambda r, part=part: jnp.sum(part.loss(r))
+            total += weights[i] * rows.T @ jax.hessian(ell)(outputs(flat)) @ rows / 2
+    return total, ravel_pytree(jax.grad(loss)(at))[0] / 2
+
+
+def test_values_are_those_computed_directly(dtype):
+    at = params(dtype=dtype)
+    out = np.asarray(X @ PARAMS["w"] + PARAMS["b"], np.float64)
+    label = np.arange(N) % 3
+    y = (label == 1).astype(float)[:, None]
+    targets = np.concatenate([y, 1 - y, y], axis=1)
+    probability = 1 / (1 + np.exp(-out))
+    expected = {
+        "softmax": np.log(np.exp(out).sum(axis=1)) - out[np.arange(N), label],
+        "sigmoid": -targets * np.log(probability) - (1 - targets) * np.log(1 - probability),
+        "huber": np.where(np.abs(out) <= 0.5, out**2 / 2, 0.5 * np.abs(out) - 0.125),
+        "poisson": np.exp(out) - y * out,
+    }
+    assert (np.abs(out) > 0.5).any() and (np.abs(out) <= 0.5).any()
+    for name, values in expected.items():
+        loss = LeastSquares(
+            Residual(
+                logits,
+                jax.tree.map(lambda v: v if v.dtype == int else v.astype(dtype), points()),
+                weight=0.7,
+                loss=LOSSES[name],
+                name=name,
+            )
+        )
+        assert loss(at).dtype == dtype and loss(at).shape == ()
+        rtol = 20 * float(jnp.finfo(dtype).eps)
+        np.testing.assert_allclose(loss(at), 0.7 * values.sum() / N, rtol=rtol)
+        np.testing.assert_allclose(loss.losses(at)[name], values.sum() / N, rtol=rtol)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", CASES)
+def test_matrix_and_gradient_are_those_of_the_generalised_gauss_newton_model(name):
+    loss, at = case(name), params()
+
+    @jax.jit
+    def model(at):
+        jacobian = ResidualJacobian(loss, at)
+        rows = jacobian.rows()
+        return jacobian.normal(), rows, jacobian.gram(), jacobian.gradient()
+
+    normal, rows, gram, gradient = model(at)
+    matrix, half_gradient = dense(loss, at)
+    np.testing.assert_allclose(normal, matrix, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(rows.T @ rows, matrix, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(gram, rows @ rows.T, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(gradient, half_gradient, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        ravel_pytree(loss.gauss_newton_diagonal(at))[0], np.diag(matrix), rtol=1e-10, atol=1e-12
+    )
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("linear_solver", LINEAR_SOLVERS)
+@pytest.mark.parametrize(("name", "scale"), [("mixed", 1.0), ("huber", 1.0), ("softmax", 30.0)])
+def test_one_step_is_the_dense_one(name, scale, linear_solver):
+    """Also for points in the linear part of Huber's loss, and for saturated ones."""
+    loss, at, alpha = case(name), params(scale), 0.8
+    inner = gauss_newton(linear_solver=linear_solver, geodesic_acceleration=False, cg_rtol=1e-12)
+    solver = implicit_step(inner, alpha, max_inner_steps=1, safeguard=False)
+    updates, state = jax.jit(solver.update)(jax.grad(loss)(at), solver.init(at), at, value_fn=loss)
+    matrix, half_gradient = dense(loss, at)
+    expected = -np.linalg.solve(matrix + np.eye(len(matrix)) / (2 * alpha), half_gradient)
+    assert state.info.accepted and state.info.learning_rate == alpha
+    np.testing.assert_allclose(ravel_pytree(updates)[0], expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_training_lowers_the_loss_in_float32(name):
+    loss, at = case(name), params(2.0, jnp.float32)
+    solver = implicit_step(gauss_newton(), 10.0, max_inner_steps=3)
+    step = jax.jit(lambda p, s: solver.update(jax.grad(loss)(p), s, p, value_fn=loss))
+    state, values = solver.init(at), [float(loss(at))]
+    for _ in range(5):
+        updates, state = step(at, state)
+        at = optax.apply_updates(at, updates)
+        values.append(float(loss(at)))
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(at))
+    assert np.all(np.isfinite(values)) and np.all(np.diff(values) <= 1e-6 * values[0])
+    assert values[-1] < 0.9 * values[0]
+
+
+def test_there_is_no_vector_of_residuals_of_a_convex_loss():
+    with pytest.raises(TypeError, match="'huber' has a loss that is no sum of squares"):
+        mixed_loss = LeastSquares(block("huber"))
+        mixed_loss.residuals(params())
+
+
+@pytest.mark.parametrize("use", [lambda loss, p: loss(p), lambda loss, p: loss.residuals(p)])
+def test_a_complex_residual_is_an_error(use):
+    loss = LeastSquares(Residual(lambda p, x: p * jnp.exp(1j * x), jnp.ones(2)))
+    with pytest.raises(TypeError, match="must be real.*real and imaginary part"):
+        use(loss, jnp.asarray(1.0))
