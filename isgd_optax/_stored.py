@@ -45,14 +45,16 @@ def current_evaluation(
     where either differs from what is stored, both are evaluated anew.
     """
     loss = jnp.asarray(loss_fn(params))
-    given = loss if value is None else jnp.asarray(value).astype(loss.dtype)
+    nothing_stored = ~jnp.isfinite(stored.value)
+    # Without a value, the gradient may still be the stored one.
+    given = jnp.where(nothing_stored, loss, stored.value.astype(loss.dtype)) if value is None else value
+    given = jnp.asarray(given).astype(loss.dtype)
     same_point = jnp.stack(
         [jnp.all(p == q) for p, q in zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)]
     ).all()
     # Compiled in another place, the same loss may be rounded otherwise.
     tolerance = 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
     same_loss = jnp.abs(given - loss) <= tolerance
-    nothing_stored = ~jnp.isfinite(stored.value)
     current = nothing_stored | (same_point & same_loss) | ~jnp.isfinite(loss)
 
     def evaluate() -> tuple[jax.Array, optax.Updates]:
