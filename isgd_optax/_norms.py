@@ -29,7 +29,7 @@ def rounding(value: jax.Array) -> jax.Array:
 def is_lost_in_rounding(
     displacement: optax.Updates, params: optax.Params, metric: optax.Params | None = None
 ) -> jax.Array:
-    """Whether ``displacement`` is no larger than the rounding errors of ``params``, as vectors in ``metric``."""
+    """Whether ``displacement`` is lost in the rounding errors of ``params``, as vectors, in ``metric``."""
     eps = max((float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(params)), default=0.0)
     return norm(displacement, metric) <= eps * norm(params, metric)
 

@@ -21,7 +21,7 @@ class QuadraticModel(NamedTuple):
     Attributes:
       residual: The residual s of the model, shape (M,).
       root: The factor B, shape (M, M).
-      slope: The part v of the gradient along which ℓ has no curvature, shape (M,).
+      slope: The part v of the gradient along which ℓ has no curvature, or next to none, shape (M,).
     """
 
     residual: jax.Array
@@ -39,7 +39,8 @@ def quadratic_model(loss: ConvexLoss, residual: jax.Array) -> QuadraticModel:
       Schraudolph, Fast curvature matrix-vector products for second-order gradient descent, 2002 (the
       generalised Gauss–Newton matrix).
     """
-    gradient, hessian = jax.grad(loss)(residual), jax.hessian(loss)(residual)
+    value, gradient = jax.value_and_grad(loss)(residual)
+    hessian = jax.hessian(loss)(residual)
     eps = jnp.finfo(residual.dtype).eps
     if residual.size == 1:
         curvatures, vectors = hessian[0], jnp.ones_like(hessian)
@@ -50,10 +51,17 @@ def quadratic_model(loss: ConvexLoss, residual: jax.Array) -> QuadraticModel:
     curved = curvatures > residual.size * eps * largest
     safe = jnp.where(curved, curvatures, 1)
     components = jnp.matmul(vectors.T, gradient, precision="highest")
+    root = jnp.where(curved, jnp.sqrt(safe / 2), 0)
+    # A gradient of moderate size over a tiny curvature (a saturated softmax) would be an s beside which the
+    # other points' are lost; what is beyond this bound, far above √ℓ, is left to v.
+    bound = 100 * jnp.sqrt(jnp.abs(value) + jnp.abs(jnp.vdot(gradient, residual, precision="highest")))
+    full = components / jnp.sqrt(2 * safe)
+    model_residual = jnp.where(curved, jnp.clip(full, -bound, bound), 0)
     # The gradient's rounding error along straight directions, divided by a small damping, would be a step.
     straight = ~curved & (jnp.abs(components) > 16 * residual.size * eps * jnp.max(jnp.abs(gradient)))
+    rest = jnp.where(straight | (curved & (jnp.abs(full) > bound)), components / 2 - root * model_residual, 0)
     return QuadraticModel(
-        residual=jnp.where(curved, components / jnp.sqrt(2 * safe), 0),
-        root=jnp.where(curved, jnp.sqrt(safe / 2), 0)[:, None] * vectors.T,
-        slope=jnp.matmul(vectors, jnp.where(straight, components / 2, 0), precision="highest"),
+        residual=model_residual,
+        root=root[:, None] * vectors.T,
+        slope=jnp.matmul(vectors, rest, precision="highest"),
     )

@@ -27,6 +27,7 @@ class Condition:
 
     Raises:
       ValueError: ``num_points`` < 1 or a negative weight.
+      TypeError: a weight that is not one number.
     """
 
     residual: Callable[[Callable[..., Any], jax.Array], jax.Array]
@@ -35,6 +36,12 @@ class Condition:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
+        if jnp.ndim(self.weight) != 0:
+            raise TypeError(
+                f"a condition's weight must be one number, got shape {jnp.shape(self.weight)}. For one that "
+                "depends on the point or on the component, multiply the residual by the root of the weight "
+                "instead, e.g. jnp.sqrt(w(x)) * r."
+            )
         if self.num_points < 1 or not self.weight >= 0:
             raise ValueError(
                 f"a condition needs num_points ≥ 1 and weight ≥ 0, got {self.num_points} and {self.weight}."

@@ -69,7 +69,9 @@ def test_a_large_parameter_that_rests_does_not_hide_the_steps_of_others():
     fn = lambda p, x: jnp.stack([jnp.exp(p["a"] * x) - 2, unit * p["b"] - 1])
     params = {"a": np.array(0.1), "b": np.array(1 / unit)}
     _, state, losses, rates = history(solver, LeastSquares(Residual(fn, X[3:])), params, 2)
-    assert rates[0] > 1 and rates[1] > rates[0] and losses[1] < losses[0]
+    assert rates[0] > 1
+    assert rates[1] > rates[0]
+    assert losses[1] < losses[0]
     assert not state.info.at_floor
 
 
@@ -91,7 +93,8 @@ def test_a_solved_step_of_lbfgs_is_invariant(with_residuals):
     loss, start = rescaled(scales)
     params, state, *_ = history(solver, wrap(fit()), START, 1)
     other, *_ = history(solver, wrap(loss), start, 1)
-    assert state.info.accepted and state.info.residual < 1e-8
+    assert state.info.accepted
+    assert state.info.residual < 1e-8
     jax.tree.map(lambda s, q, p: np.testing.assert_allclose(s * q, p, rtol=1e-7), scales, other, params)
 
 
@@ -145,7 +148,8 @@ def test_the_step_solves_the_implicit_equation_in_the_metric(inner, metric):
     norm = lambda tree: np.sqrt(
         sum(jax.tree.leaves(jax.tree.map(lambda d, v: np.sum(d * v**2), diagonal, tree)))
     )
-    assert state.info.accepted and norm(moved) > 0.1
+    assert state.info.accepted
+    assert norm(moved) > 0.1
     assert norm(error) <= 1.01e-5 * norm(moved)
     # The residual itself is a difference of numbers as large as the step.
     np.testing.assert_allclose(state.info.residual, norm(error) / norm(moved), rtol=1e-3, atol=1e-12)

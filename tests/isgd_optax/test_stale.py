@@ -1,0 +1,109 @@
+"""What ``store_grad`` leaves for the next step is not used where parameters or data have changed since."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
+
+START = jnp.array([-0.7, 0.4, 0.9])
+X = np.linspace(-1.0, 1.0, 5)
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def residual(p, x):
+    return p[0] * jnp.tanh(p[1] * x) + p[2] - jnp.cos(2 * x)
+
+
+def averaged_with_the_last_update():
+    """The mean of this update and the last one."""
+
+    def update(updates, state, params=None):
+        del params
+        return jax.tree.map(lambda u, old: (u + old) / 2, updates, state), updates
+
+    return optax.GradientTransformation(optax.tree.zeros_like, update)
+
+
+INNERS = {
+    "adam": lambda: optax.adam(0.05),
+    "lbfgs": lambda: optax.lbfgs(memory_size=3),
+    "gauss_newton": gauss_newton,
+}
+AFTER = {
+    "clip": lambda: optax.clip(0.05),
+    "scale": lambda: optax.scale(0.5),
+    "ema": lambda: optax.ema(0.6),
+    "average": averaged_with_the_last_update,
+}
+
+
+def histories(step, states, num_steps):
+    """Parameters and losses of the step with stored values, and of that with fresh ones."""
+    records = []
+    for stored, state in zip((True, False), states, strict=True):
+        params, record = START.astype(float), []
+        for i in range(num_steps):
+            params, state, value = step(stored, params, state, i)
+            record.append((np.asarray(params), float(value)))
+        records.append(record)
+    return [[np.stack(x) for x in zip(*record, strict=True)] for record in records]
+
+
+@pytest.mark.parametrize(
+    ("inner", "after"),
+    [("gauss_newton", "clip"), ("gauss_newton", "average"), ("adam", "scale"), ("lbfgs", "ema")],
+)
+def test_a_transformation_after_the_step_makes_nothing_stale(inner, after):
+    loss = LeastSquares(Residual(residual, X))
+    solvers = {
+        stored: optax.chain(
+            implicit_step(INNERS[inner](), 2.0, max_inner_steps=4, rtol=0, store_grad=stored), AFTER[after]()
+        )
+        for stored in (True, False)
+    }
+
+    def take(stored, params, state, i):
+        del i
+        if stored:
+            value, grad = optax.value_and_grad_from_state(loss)(params, state=state)
+        else:
+            value, grad = jax.value_and_grad(loss)(params)
+        updates, state = solvers[stored].update(grad, state, params, value=value, grad=grad, value_fn=loss)
+        # Of the loss itself: the one from the state is known to be stale.
+        return optax.apply_updates(params, updates), state, loss(params)
+
+    states = [solvers[stored].init(START.astype(float)) for stored in (True, False)]
+    mine, fresh = histories(jax.jit(take, static_argnums=0), states, 8)
+    np.testing.assert_allclose(mine[0], fresh[0], rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(mine[1], fresh[1], rtol=1e-10)
+    assert fresh[1][-1] < 0.7 * fresh[1][0]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["batch=", "closed over"])
+@pytest.mark.parametrize("with_value", [True, False], ids=["value", "no value"])
+def test_new_data_make_new_values(named, with_value):
+    def mean_square(p, batch):
+        return jnp.mean(jax.vmap(residual, (None, 0))(p, batch) ** 2)
+
+    solvers = [implicit_step(optax.adam(0.05), 0.5, max_inner_steps=4, store_grad=s) for s in (False, True)]
+    batches = jax.random.uniform(jax.random.key(0), (6, 4), minval=-1, maxval=1)
+
+    def take(stored, params, state, i):
+        batch = batches[i]
+        loss = lambda p: mean_square(p, batch)
+        if stored:
+            value, grad = optax.value_and_grad_from_state(loss)(params, state=state)
+        else:
+            value, grad = jax.value_and_grad(loss)(params)
+        extra = {"value_fn": mean_square, "batch": batch} if named else {"value_fn": loss}
+        if with_value:
+            extra |= {"value": value, "grad": grad}
+        updates, state = solvers[stored].update(grad, state, params, **extra)
+        return optax.apply_updates(params, updates), state, loss(params)
+
+    states = [solver.init(START.astype(float)) for solver in solvers[::-1]]
+    mine, fresh = histories(jax.jit(take, static_argnums=0), states, 6)
+    np.testing.assert_allclose(mine[0], fresh[0], rtol=1e-10, atol=1e-10)
