@@ -45,26 +45,15 @@ def current_evaluation(
     where either differs from what is stored, both are evaluated anew, which the last result says.
     """
     loss = jnp.asarray(loss_fn(params))
-<<<<<<< HEAD
-    given = loss if value is None else jnp.asarray(value).astype(loss.dtype)
-    pairs = zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
-    same_point = jnp.stack([jnp.all(p == q) for p, q in pairs]).all() | ~jnp.isfinite(stored.value)
-    # Compiled in another place, the same loss may be rounded otherwise.
-    same_loss = jnp.abs(given - loss) <= 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
-    current = (same_point & same_loss) | (jnp.isfinite(given) & ~jnp.isfinite(loss))
-=======
     nothing_stored = ~jnp.isfinite(stored.value)
     # Without a value, the gradient may still be the stored one.
     given = jnp.where(nothing_stored, loss, stored.value.astype(loss.dtype)) if value is None else value
     given = jnp.asarray(given).astype(loss.dtype)
-    same_point = jnp.stack(
-        [jnp.all(p == q) for p, q in zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)]
-    ).all()
+    pairs = zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
+    same_point = nothing_stored | jnp.stack([jnp.all(p == q) for p, q in pairs]).all()
     # Compiled in another place, the same loss may be rounded otherwise.
-    tolerance = 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
-    same_loss = jnp.abs(given - loss) <= tolerance
-    current = nothing_stored | (same_point & same_loss) | ~jnp.isfinite(loss)
->>>>>>> wip-checks
+    same_loss = jnp.abs(given - loss) <= 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
+    current = (same_point & same_loss) | (jnp.isfinite(given) & ~jnp.isfinite(loss))
 
     def evaluate() -> tuple[jax.Array, optax.Updates]:
         value, grad = jax.value_and_grad(lambda p: jnp.asarray(loss_fn(p)))(params)
