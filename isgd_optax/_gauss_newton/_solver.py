@@ -60,9 +60,11 @@ def gauss_newton(
 
     One such step from p = c without acceleration is a Levenberg–Marquardt step with damping λ = 1/(2α);
     the model's residual after it is :math:`(I + 2\alpha K)^{-1} r` with the Gram matrix :math:`K = J J^T`
-    of N×N numbers (paper Eqs. 16 and 27). Several reach the backward Euler point. How many, is for
-    ``max_inner_steps`` and ``rtol`` of :func:`implicit_step` to say; with a controller that proposes
-    several α (:func:`largest_trusted`) the first of them tries several from one linearisation.
+    of N×N numbers (paper Eqs. 16 and 27). Several reach the backward Euler point: ``max_inner_steps`` and
+    ``rtol`` of :func:`implicit_step` say how many are made. A controller that searches for α
+    (:func:`largest_trusted`) tries several α from the first linearisation. Of blocks with a convex loss
+    (``Residual(loss=...)``) the model is that of the generalised Gauss–Newton matrix; a metric of
+    :func:`implicit_step` takes the place of the identity in the damping.
 
     Matrices are formed and factored in float64 if ``jax_enable_x64`` is set, whatever the parameters'
     dtype: K squares the condition number of J. Products with J itself keep the parameters' dtype, which
@@ -73,28 +75,32 @@ def gauss_newton(
     It must be ``inner`` itself, not part of a chain; freeze parameters by closing over them.
 
     Args:
-      linear_solver: ``"dual"``: Cholesky of K + λI, for N ≤ P; ``"primal"``: of the P×P matrix JᵀJ + λI;
-        ``"qr"``: QR of J and SVD of its factor, dearer, does not square the condition number; ``"cg"``:
-        conjugate gradients on K + λI with JVPs and VJPs, no matrix; ``"auto"``: the smaller of dual and
-        primal, or CG if neither fits in memory.
-      kernel: how K is formed for ``"dual"``: from the ``"layers"`` of the network without J, from the
-        ``"rows"`` of J, or ``"auto"``, layers where the residuals offer them (those of ``pinns`` do).
-      row_block: points whose rows of J are differentiated at once.
-      cg_rtol: relative tolerance of CG.
-      cg_max_steps: most CG steps.
-      preconditioner_rank: rank of the Nyström preconditioner of CG; 0 for none.
-      memory_limit: bytes that may be used; None takes four fifths of the device's memory.
-      geodesic_acceleration: add the correction for the curvature of r along the step, from the same
-        factorisation, where that lowers the proximal objective: much larger α in curved valleys, for one
-        more solve and one second derivative along a line. False makes plain Gauss–Newton steps.
+      linear_solver: The solver of the damped linear problem, a :class:`LinearSolver` (see
+        :mod:`isgd_optax.linear_solvers`) or a name. ``"dual"``: Cholesky of K + λI, for N ≤ P;
+        ``"primal"``: Cholesky of the P×P matrix JᵀJ + λI; ``"qr"``: QR of J and SVD of its factor, dearer,
+        does not square the condition number; ``"cg"``: conjugate gradients on K + λI with JVPs and VJPs, no
+        matrix; ``"auto"``: the cheaper of dual and primal that fits in memory, else CG. The choice is
+        logged under ``"isgd_optax"``.
+      kernel: The way in which K is formed for ``"dual"``. ``"auto"``: each parameter that is a matrix in
+        products by its inputs and backward factors, the others by rows of J, as their jaxpr tells;
+        ``"layers"``: the same, but other parameters than matrices and added vectors are an error that names
+        them; ``"rows"``: from all rows of J.
+      row_block: The number of points whose rows of J are differentiated at once.
+      cg_rtol: The relative tolerance of CG, of the names ``"cg"`` and ``"auto"``.
+      cg_max_steps: The most steps of that CG.
+      preconditioner_rank: The rank of its Nyström preconditioner; 0 for none.
+      memory_limit: The bytes that may be used; None takes four fifths of the device's memory.
+      geodesic_acceleration: Whether to add the correction for the curvature of r along the step, from the
+        same factorisation, where that lowers the proximal objective: much larger α in curved valleys, for
+        one more solve and one second derivative along a line. False makes plain Gauss–Newton steps.
 
     Returns:
-      A :class:`GaussNewton`, an ``optax.GradientTransformationExtraArgs`` for :func:`implicit_step`.
+      An :class:`InnerSolver` for :func:`implicit_step`.
 
     Raises:
-      ValueError: an unknown choice, a number out of range; at trace time what will not fit in memory,
-        or ``kernel="layers"`` for residuals that do not offer them.
-      TypeError: at trace time, a ``value_fn`` that is no :class:`LeastSquares`.
+      ValueError: An unknown choice, a number out of range; at trace time what will not fit in memory,
+        or with ``kernel="layers"`` parameters that enter otherwise.
+      TypeError: At trace time, a ``value_fn`` that is no :class:`LeastSquares`.
 
     Examples:
       Fitting a line by one implicit step with a large α:
@@ -134,8 +140,11 @@ def gauss_newton(
     def query(problem: Problem, evaluation: Evaluation, state: Any) -> Linearization:
         del state
         loss, params = problem.value_fn, evaluation.params
-        _check(loss, params)
-        assert isinstance(loss, LeastSquares)
+        if not isinstance(loss, LeastSquares):
+            raise TypeError(
+                "gauss_newton needs the loss as a sum of squares that remembers its residuals: pass a "
+                f"LeastSquares of Residual blocks as value_fn, not {loss!r}. Other losses: optax.lbfgs()."
+            )
         jacobian = ResidualJacobian(loss, params, metric=problem.metric, kernel=kernel, row_block=row_block)
         if chosen.name != "auto":  # which heeds its own limit
             limit = available_bytes() if memory_limit is None else memory_limit
@@ -214,11 +223,3 @@ def gauss_newton(
         name="gauss_newton",
         num_query_gradients=lambda query: query.num_gradients,
     )
-
-
-def _check(loss: Any, params: optax.Params) -> None:
-    if not isinstance(loss, LeastSquares):
-        raise TypeError(
-            "gauss_newton needs the loss as a sum of squares that remembers its residuals: pass a "
-            f"LeastSquares of Residual blocks as value_fn, not {loss!r}. Other losses: optax.lbfgs()."
-        )
