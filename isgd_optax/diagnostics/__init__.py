@@ -1,0 +1,20 @@
+"""Measurements of the stiffness of a loss and of what implicit steps make of it.
+
+Call them under ``jax.jit`` for speed; none of them is part of a training step.
+"""
+
+from isgd_optax.diagnostics._contraction import Contraction, contraction
+from isgd_optax.diagnostics._gram import gram_matrix, gram_spectrum
+from isgd_optax.diagnostics._hessian import HessianSpectrum, hessian_spectrum
+from isgd_optax.diagnostics._loss_decay import LossDecay, loss_decay
+
+__all__ = [
+    "Contraction",
+    "HessianSpectrum",
+    "LossDecay",
+    "contraction",
+    "gram_matrix",
+    "gram_spectrum",
+    "hessian_spectrum",
+    "loss_decay",
+]

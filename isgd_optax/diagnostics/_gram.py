@@ -1,0 +1,88 @@
+"""The Gram matrix of a loss and its spectrum."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from isgd_optax._gauss_newton._jacobian import ROW_BLOCK, ResidualJacobian
+from isgd_optax._gauss_newton._losses import LeastSquares
+
+
+def gram_matrix(
+    loss: LeastSquares, params: optax.Params, *, kernel: str = "auto", row_block: int = ROW_BLOCK
+) -> jax.Array:
+    r"""The Gram matrix K = JJᵀ of the stacked residuals, of any network.
+
+    How each parameter enters the residuals is read from their jaxpr, whatever library the network was
+    written with: a matrix in products is given factors, an added vector and any other parameter rows of J.
+
+    Args:
+      loss: A :class:`LeastSquares` with N residuals in all. Of a convex loss the residuals are those of its
+        quadratic models.
+      params: The parameters θ at which J is taken.
+      kernel: See :func:`isgd_optax.gauss_newton`.
+      row_block: The number of points whose rows of J are differentiated at once.
+
+    Returns:
+      Shape (N, N), exactly symmetric, float64 if ``jax_enable_x64`` is set.
+
+    Raises:
+      TypeError: ``loss`` is no :class:`LeastSquares`.
+      ValueError: With ``kernel="layers"``, parameters that are no matrix in products or added vector; the
+        message names them.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from isgd_optax import LeastSquares, Residual, diagnostics
+      >>> loss = LeastSquares(Residual(lambda p, x: x @ p, jnp.array([[3.0, 0.0], [0.0, 4.0]])))
+      >>> print(diagnostics.gram_matrix(loss, jnp.ones(2)).round(3))
+      [[4.5 0. ]
+       [0.  8. ]]
+
+    References:
+      Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
+      Networks, 2023, Eq. 16. Novak, Sohl-Dickstein and Schoenholz, Fast finite width neural tangent kernel,
+      2022.
+    """
+    return linearize(loss, params, kernel, row_block).gram()
+
+
+def gram_spectrum(loss: LeastSquares, params: optax.Params, *, kernel: str = "auto") -> jax.Array:
+    r"""The eigenvalues of the Gram matrix K = JJᵀ of the stacked residuals, in increasing order.
+
+    Twice them are all non-zero eigenvalues of the Gauss–Newton matrix :math:`2 J^T J` of L = ‖r‖², which
+    is the Hessian of L where the residuals vanish.
+
+    Args:
+      loss: a :class:`LeastSquares` with N residuals in all.
+      params: where.
+      kernel: see :func:`isgd_optax.gauss_newton`.
+
+    Returns:
+      Shape (N,), float64 if ``jax_enable_x64`` is set; small ones may be rounding errors below
+      N·eps times the largest, also negative.
+
+    Raises:
+      TypeError: ``loss`` is no :class:`LeastSquares`.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from isgd_optax import LeastSquares, Residual, diagnostics
+      >>> loss = LeastSquares(Residual(lambda p, x: p * x, jnp.array([[3.0, 0.0], [0.0, 4.0]])))
+      >>> spectrum = diagnostics.gram_spectrum(loss, jnp.ones(2))
+      >>> [round(float(eigenvalue), 3) for eigenvalue in spectrum]
+      [0.0, 0.0, 4.5, 8.0]
+
+    References:
+      Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
+      Networks, 2023, Eq. 16 and Figure 1.
+    """
+    return jnp.linalg.eigvalsh(linearize(loss, params, kernel).gram())
+
+
+def linearize(
+    loss: LeastSquares, params: optax.Params, kernel: str, row_block: int = ROW_BLOCK
+) -> ResidualJacobian:
+    if not isinstance(loss, LeastSquares):
+        raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
+    return ResidualJacobian(loss, params, kernel=kernel, row_block=row_block)

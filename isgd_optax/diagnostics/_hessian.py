@@ -1,0 +1,104 @@
+"""The spectrum of the Hessian of a loss."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+
+from isgd_optax._proximal import Loss
+
+
+class HessianSpectrum(NamedTuple):
+    """What Lanczos finds out about the eigenvalues of a Hessian.
+
+    Attributes:
+      eigenvalues: Ritz values of each probe, in increasing order, shape (probes, steps). The first and
+        the last ones of a row converge to the extreme eigenvalues.
+      weights: the share of the spectrum near each, shape (probes, steps); each row sums to 1.
+    """
+
+    eigenvalues: jax.Array
+    weights: jax.Array
+
+    @property
+    def smallest(self) -> jax.Array:
+        """The smallest Ritz value, an upper bound of the smallest eigenvalue."""
+        return jnp.min(self.eigenvalues)
+
+    @property
+    def largest(self) -> jax.Array:
+        """The largest Ritz value, a lower bound of the largest eigenvalue."""
+        return jnp.max(self.eigenvalues)
+
+    def cumulative(self, values: ArrayLike) -> jax.Array:
+        """The estimated share of eigenvalues that are at most ``values``, of the same shape."""
+        values = jnp.asarray(values)
+        below = self.eigenvalues.reshape(-1)[None] <= values.reshape(-1)[:, None]
+        shares = jnp.sum(jnp.where(below, self.weights.reshape(-1)[None], 0), axis=1)
+        return (shares / self.eigenvalues.shape[0]).reshape(values.shape)
+
+
+def hessian_spectrum(
+    value_fn: Loss,
+    params: optax.Params,
+    key: jax.Array,
+    *,
+    num_steps: int = 80,
+    num_probes: int = 1,
+) -> HessianSpectrum:
+    """Extreme eigenvalues and density of ∇²L by Lanczos with full reorthogonalisation.
+
+    Costs ``num_probes · num_steps`` Hessian-vector products, each about two gradients, and memory for
+    ``num_steps`` vectors like the parameters. Needs the package matfree.
+
+    Args:
+      value_fn: L; any loss.
+      params: where, P numbers in all.
+      key: a JAX random key, for the probe vectors; not the one that the parameters were initialised with,
+        since the density is right only for probes independent of them.
+      num_steps: Lanczos steps, at most P.
+      num_probes: random vectors to average the density over.
+
+    Returns:
+      A :class:`HessianSpectrum`.
+
+    Raises:
+      ImportError: matfree is not installed.
+      ValueError: a number below 1 or more steps than parameters.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp
+      >>> from isgd_optax import diagnostics
+      >>> curvatures = jnp.array([-1.0, 2.0, 30.0])
+      >>> loss = lambda p: 0.5 * jnp.sum(curvatures * p**2)
+      >>> spectrum = diagnostics.hessian_spectrum(loss, jnp.zeros(3), jax.random.key(0), num_steps=3)
+      >>> [round(float(eigenvalue), 3) for eigenvalue in spectrum.eigenvalues[0]]
+      [-1.0, 2.0, 30.0]
+
+    References:
+      Ghorbani, Krishnan and Xiao, An investigation into neural net optimization via Hessian eigenvalue
+      density, 2019.
+    """
+    try:
+        from matfree import decomp
+    except ImportError as error:
+        raise ImportError("hessian_spectrum needs matfree: pip install 'isgd-optax[diagnostics]'.") from error
+    flat, unravel = ravel_pytree(params)
+    if num_probes < 1 or not 1 <= num_steps <= flat.size:
+        raise ValueError(
+            f"num_probes must be at least 1 and num_steps between 1 and the {flat.size} parameters, got "
+            f"{num_probes} and {num_steps}."
+        )
+    grad = jax.grad(lambda p: jnp.asarray(value_fn(unravel(p))))
+    product = lambda v: jax.jvp(grad, (flat,), (v,))[1]
+    lanczos = decomp.tridiag_sym(num_steps, reortho="full")
+
+    def probe(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        vector = jax.random.normal(key, flat.shape, flat.dtype)
+        values, vectors = jnp.linalg.eigh(lanczos(product, vector).J_small)
+        return values, jnp.square(vectors[0])
+
+    return HessianSpectrum(*jax.lax.map(probe, jax.random.split(key, num_probes)))
