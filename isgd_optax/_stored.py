@@ -52,8 +52,9 @@ def current_evaluation(
     same_point = jnp.stack(
         [jnp.all(p == q) for p, q in zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)]
     ).all()
-    # Compiled in another place, the same loss may be rounded otherwise.
-    tolerance = 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
+    # Compiled in another place, the same loss may be rounded otherwise; in half precision even the smallest
+    # difference may be that of another mini-batch.
+    tolerance = min(1e3 * float(jnp.finfo(loss.dtype).eps), 1e-3) * jnp.abs(loss)
     same_loss = jnp.abs(given - loss) <= tolerance
     current = nothing_stored | (same_point & same_loss) | ~jnp.isfinite(loss)
 
