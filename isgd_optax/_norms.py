@@ -6,7 +6,7 @@ import optax
 
 
 def squared_norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.Array:
-    """‖tree‖²_D over all leaves, in float32 at least; ``metric`` is the diagonal D, None for I."""
+    """‖tree‖²_D over all leaves, accumulated in float32 at least; ``metric`` is D, None for I."""
     total = jnp.zeros((), jnp.float32)
     leaves = jax.tree.leaves(tree)
     weights = [None] * len(leaves) if metric is None else jax.tree.leaves(metric)

@@ -51,8 +51,10 @@ def current_evaluation(
     given = jnp.asarray(given).astype(loss.dtype)
     pairs = zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
     same_point = nothing_stored | jnp.stack([jnp.all(p == q) for p, q in pairs]).all()
-    # Compiled in another place, the same loss may be rounded otherwise.
-    same_loss = jnp.abs(given - loss) <= 1e3 * jnp.finfo(loss.dtype).eps * jnp.abs(loss)
+    # Compiled in another place, the same loss may be rounded otherwise; in half precision even the smallest
+    # difference may be that of another mini-batch.
+    tolerance = min(1e3 * float(jnp.finfo(loss.dtype).eps), 1e-3) * jnp.abs(loss)
+    same_loss = jnp.abs(given - loss) <= tolerance
     current = (same_point & same_loss) | (jnp.isfinite(given) & ~jnp.isfinite(loss))
 
     def evaluate() -> tuple[jax.Array, optax.Updates]:

@@ -139,7 +139,7 @@ def test_a_search_that_rejects_everything_leaves_the_parameters_alone():
         init=lambda: (),
         propose=lambda state, count, value, grad_norm: jnp.asarray(1.0),
         update=lambda state, outcome: state,
-        search=lambda alpha, trial, start: trial(alpha)._replace(params=start.params, accepted=False),
+        search=lambda alpha, trial, start: trial(alpha)._replace(accepted=False),
     )
     params, _, _, (info,) = run(implicit_step(newton(), nothing, max_inner_steps=1), quadratic, 1)
     np.testing.assert_array_equal(params, jnp.asarray(START))

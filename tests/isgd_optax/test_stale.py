@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted
 
 START = jnp.array([-0.7, 0.4, 0.9])
 X = np.linspace(-1.0, 1.0, 5)
@@ -107,3 +107,44 @@ def test_new_data_make_new_values(named, with_value):
     states = [solver.init(START.astype(float)) for solver in solvers[::-1]]
     mine, fresh = histories(jax.jit(take, static_argnums=0), states, 6)
     np.testing.assert_allclose(mine[0], fresh[0], rtol=1e-10, atol=1e-10)
+
+
+def test_new_data_show_in_a_loss_of_half_precision():
+    """Its values differ by percents or not at all."""
+    loss = lambda p, scale: jnp.sum((scale * p - 1) ** 2)
+    solvers = [implicit_step(optax.sgd(0.05), 0.5, max_inner_steps=2, store_grad=s) for s in (True, False)]
+    scales = jnp.array([1.0, 1.25], jnp.bfloat16)
+    start = jnp.array([0.5, -1.0], jnp.bfloat16)
+
+    def take(solver, params, state, value, grad, scale):
+        updates, state = solver.update(grad, state, params, value=value, value_fn=lambda p: loss(p, scale))
+        return optax.apply_updates(params, updates), state
+
+    ends = []
+    for solver in solvers:
+        step = jax.jit(lambda *args, solver=solver: take(solver, *args))
+        params, state = step(
+            start, solver.init(start), *jax.value_and_grad(loss)(start, scales[0]), scales[0]
+        )
+        known = jax.value_and_grad(loss)(params, scales[1])
+        if solver is solvers[0]:
+            known = state.stored.value.astype(jnp.bfloat16), state.stored.grad
+            assert known[0] == loss(params, scales[0])
+        ends.append(step(params, state, *known, scales[1])[0])
+    np.testing.assert_array_equal(*ends)
+
+
+def test_what_is_stored_is_of_the_loss_with_a_search_a_metric_and_momentum():
+    loss = LeastSquares(Residual(residual, X))
+    solver = implicit_step(
+        gauss_newton(), largest_trusted(), max_inner_steps=3, metric="jacobi", momentum=0.3, store_grad=True
+    )
+    step = jax.jit(lambda p, s: solver.update(jax.grad(loss)(p), s, p, value_fn=loss))
+    params = START.astype(float)
+    state = solver.init(params)
+    for _ in range(4):
+        updates, state = step(params, state)
+        params = optax.apply_updates(params, updates)
+        value, grad = jax.value_and_grad(loss)(params)
+        np.testing.assert_allclose(state.stored.value, value, rtol=1e-12)
+        np.testing.assert_allclose(state.stored.grad, grad, rtol=1e-10, atol=1e-12)
