@@ -172,7 +172,7 @@ def complete(problem: Problem, start: Evaluation, proposal: Proposal) -> Proposa
             start_grad = optax.tree.add(start_grad, objective.term_gradient(start.params))
         predicted = -jnp.asarray(optax.tree.vdot(start_grad, displacement)) / 2
     predicted = predicted.astype(start.loss.dtype)
-    longer = objective.squared_distance(proposal.params) - objective.squared_distance(start.params)
+    longer = objective.squared_distance_gain(proposal.params, start.params)
     decrease = start.loss - loss - (longer / (2 * objective.learning_rate)).astype(start.loss.dtype)
     negligible = (jnp.abs(predicted) <= rounding(start.loss)) | is_lost_in_rounding(
         displacement, start.params, problem.metric

@@ -53,7 +53,7 @@ def current_evaluation(
     same_point = nothing_stored | jnp.stack([jnp.all(p == q) for p, q in pairs]).all()
     # Compiled in another place, the same loss may be rounded otherwise; in half precision even the smallest
     # difference may be that of another mini-batch.
-    tolerance = min(1e3 * float(jnp.finfo(loss.dtype).eps), 1e-3) * jnp.abs(loss)
+    tolerance = min(100 * float(jnp.finfo(loss.dtype).eps), 1e-3) * jnp.abs(loss)
     same_loss = jnp.abs(given - loss) <= tolerance
     current = (same_point & same_loss) | (jnp.isfinite(given) & ~jnp.isfinite(loss))
 

@@ -120,6 +120,11 @@ class ResidualJacobian:
 
         return self.ravel(jax.grad(straight)(self.params))
 
+    def gradient(self) -> jax.Array:
+        """Jᵀs + v, shape (P,): half the gradient of L in the unit of the metric."""
+        half = self.rmv(self.residual)
+        return half if self.slope is None else half + self.slope
+
     @functools.cached_property
     def factors(self) -> list[list[_factors.LeafFactors]]:
         """The factors of each block, by leaf of the parameters."""

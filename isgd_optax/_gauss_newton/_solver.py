@@ -179,27 +179,26 @@ def gauss_newton(
         tangent = e if shift is None else e - shift
         offset = 0.0 if query.offset is None else query.offset
 
-        def evaluate(displacement: jax.Array) -> tuple[optax.Params, jax.Array, jax.Array]:
-            """Point, L and ‖p − c‖² in the metric."""
+        def evaluate(displacement: jax.Array) -> tuple[optax.Params, jax.Array]:
             move = jacobian.unravel(displacement)
             point = optax.tree.cast_like(optax.tree.add(params, move), params)
-            return point, jnp.asarray(loss(point)), jnp.sum(jnp.square(displacement + share * offset))
+            return point, jnp.asarray(loss(point))
 
+        # One point at a time: in a batch products are summed in another order, and near a minimum the
+        # decrease of L is no more than that difference.
+        point, value = evaluate(tangent)
         num_gradients = num_products
         if geodesic_acceleration:
             image, curvature = jacobian.mv_and_curvature(tangent)
             bend, more = query.solve(damping, curvature / 2)
-            # Both points at once: the network is compiled once.
-            points, values, away = jax.vmap(evaluate)(jnp.stack([tangent, tangent + bend]))
-            longer = (away[1] - away[0]) / (2 * learning_rate)
-            better = values[1] + longer.astype(values.dtype) < values[0]  # false where it is not finite
-            chosen_point = better.astype(jnp.int32)
-            point = jax.tree.map(lambda both: both[chosen_point], points)
-            value = values[chosen_point]
+            curved, curved_value = evaluate(tangent + bend)
+            longer = damping * jnp.vdot(bend, 2 * (tangent + share * offset) + bend)
+            better = curved_value - value < -longer.astype(value.dtype)  # false where it is not finite
+            point = optax.tree.where(better, curved, point)
+            value = jnp.where(better, curved_value, value)
             num_gradients += more + 1
         else:
             image = jacobian.mv(tangent)
-            point, value, _ = evaluate(tangent)
         # −½⟨∇φ, d⟩ with ∇φ = 2(Jᵀs + v) + o/α in the unit of the metric.
         predicted = -jnp.vdot(jacobian.residual, image)
         if query.offset is not None:
