@@ -125,9 +125,8 @@ def test_gradients_are_counted_as_they_are_evaluated(make, expected, train, requ
     jax.effects_barrier()
     evaluations = COUNTS[problem.name] - 2 * len(result.history)  # a row takes the loss and its blocks
     if "stored" in problem.name:
-        evaluations -= (
-            result.num_steps
-        )  # the loss alone, by which a step sees whether what is stored is current
+        # The loss alone, by which each step sees whether what is stored is current.
+        evaluations -= result.num_steps
     assert result.final["num_gradients"] == evaluations
     if expected is not None:
         assert evaluations == expected
