@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from isgd_optax._norms import norm, squared_norm
 from isgd_optax._tree import FieldsAsLeaves, as_pytree
 
-Loss = Callable[[optax.Params], ArrayLike]
+Loss = Callable[[Any], ArrayLike]  # of any pytree: functions of one array are losses too
 
 
 def select_kwargs(fn: Callable[..., ArrayLike], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
