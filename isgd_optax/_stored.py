@@ -55,7 +55,8 @@ def current_evaluation(
     # difference may be that of another mini-batch.
     tolerance = min(100 * float(jnp.finfo(loss.dtype).eps), 1e-3) * jnp.abs(loss)
     same_loss = jnp.abs(given - loss) <= tolerance
-    current = (same_point & same_loss) | (jnp.isfinite(given) & ~jnp.isfinite(loss))
+    # What is not finite makes a step of zero, as without stored values.
+    current = (same_point & same_loss) | ~jnp.isfinite(given) | ~jnp.isfinite(loss)
 
     def evaluate() -> tuple[jax.Array, optax.Updates]:
         value, grad = jax.value_and_grad(lambda p: jnp.asarray(loss_fn(p)))(params)

@@ -105,11 +105,7 @@ def make_chunk(
         chosen, order = batch(state, points)
         loss_fn = problem.loss(model, chosen)
         same_data = not sampling.batch_size and sampling.resample_every is None
-        if isinstance(state.opt_state, ImplicitStepState) and state.opt_state.stored:
-            # It checks by itself whether they are still those of these parameters and points.
-            stored = state.opt_state.stored
-            value, grad, evaluated = stored.value, stored.grad, jnp.zeros((), bool)
-        elif same_data and _stores_value_and_grad(state.opt_state):
+        if same_data and _stores_value_and_grad(state.opt_state):
             value, grad = optax.value_and_grad_from_state(loss_fn)(state.params, state=state.opt_state)
             evaluated = ~jnp.isfinite(optax.tree.get(state.opt_state, "value"))  # else it was stored
         else:
