@@ -128,6 +128,9 @@ class ResidualJacobian:
     @functools.cached_property
     def factors(self) -> list[list[_factors.LeafFactors]]:
         """The factors of each block, by leaf of the parameters."""
+        return self._make_factors()
+
+    def _make_factors(self) -> list[list[_factors.LeafFactors]]:
         return [
             _factors.block_factors(block.fn, self.params, block.points, None if m is None else m.root)
             for block, m in zip(self.loss.blocks, self._models, strict=True)
@@ -142,7 +145,8 @@ class ResidualJacobian:
         )
         if self.kernel == "rows":
             return sizes
-        counts = _gram.costs(self.factors)
+        # Shapes alone: a solver that forms no K must not hold the factors of all points.
+        counts = _gram.costs(jax.eval_shape(self._make_factors))
         return sizes._replace(
             num_factors=counts.num_factors, largest_layer=counts.largest_layer, gram_flops=counts.flops
         )
