@@ -3,6 +3,7 @@
 from isgd_optax import diagnostics, linear_solvers
 from isgd_optax._algorithm1 import isgd_adam, isgd_lbfgs
 from isgd_optax._controllers import gain_ratio, largest_trusted, switched_evolution_relaxation
+from isgd_optax._from_optax import as_inner_solver, from_optax
 from isgd_optax._gauss_newton._linear_solver import LinearSolver
 from isgd_optax._gauss_newton._losses import LeastSquares, Residual
 from isgd_optax._gauss_newton._solver import gauss_newton
@@ -12,8 +13,6 @@ from isgd_optax._inner_solver import (
     InnerSolver,
     Problem,
     Proposal,
-    as_inner_solver,
-    from_optax,
 )
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
 from isgd_optax._proximal import ProximalObjective

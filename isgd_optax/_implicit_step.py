@@ -9,8 +9,9 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
+from isgd_optax._from_optax import as_inner_solver
 from isgd_optax._implicit_diff import Solved, differentiable
-from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, as_inner_solver
+from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem
 from isgd_optax._iterate import StoppingRule, minimize
 from isgd_optax._learning_rate import LearningRateController, as_controller
 from isgd_optax._metric import as_metric
@@ -221,20 +222,10 @@ def implicit_step(
                 inner_state = jax.tree.unflatten(structure, jax.tree.leaves(state.inner_state))
             solution = minimize(problem, alpha, solver, inner_state, start, rule, controller.search)
             outcome = outcome_of(problem, start, solution)
-            lower, upper = controller.bounds
-            rate = outcome.learning_rate
-            info = ImplicitStepInfo(
-                num_inner_steps=outcome.num_inner_steps,
-                residual=outcome.residual,
-                accepted=outcome.accepted,
-                learning_rate=rate,
-                at_bound=(rate <= lower) | (rate >= upper),
-                at_floor=jnp.asarray(outcome.at_floor),
-            )
             delta = optax.tree.where(solution.moved, solution.displacement, optax.tree.zeros_like(params))
             new_state = ImplicitStepState(
                 count=jnp.asarray(optax.safe_increment(state.count)),
-                info=info,
+                info=ImplicitStepInfo.of(outcome, controller.bounds),
                 num_gradients=solution.num_gradients + renewed,
                 controller_state=controller.update(state.controller_state, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
@@ -243,7 +234,7 @@ def implicit_step(
                 metric_state=metric_state,
             )
             taken = outcome.accepted
-            scale = jnp.where(taken, rate / alpha, 1)
+            scale = jnp.where(taken, outcome.learning_rate / alpha, 1)
             iterate = solution.iterate.at.params
             return Solved(iterate, delta, scale, taken, optax.tree.cast_like(new_state, state))
 

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from isgd_optax._learning_rate import StepOutcome
+
 
 class ImplicitStepInfo(NamedTuple):
     """What the last implicit step did.
@@ -40,6 +42,19 @@ class ImplicitStepInfo(NamedTuple):
             learning_rate=jnp.zeros((), dtype),
             at_bound=jnp.zeros((), bool),
             at_floor=jnp.zeros((), bool),
+        )
+
+    @classmethod
+    def of(cls, outcome: StepOutcome, bounds: tuple[float, float]) -> "ImplicitStepInfo":
+        """After a step, whose α the controller keeps within ``bounds``."""
+        rate = outcome.learning_rate
+        return cls(
+            num_inner_steps=outcome.num_inner_steps,
+            residual=outcome.residual,
+            accepted=outcome.accepted,
+            learning_rate=rate,
+            at_bound=(rate <= bounds[0]) | (rate >= bounds[1]),
+            at_floor=jnp.asarray(outcome.at_floor),
         )
 
 

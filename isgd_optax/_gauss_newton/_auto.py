@@ -29,7 +29,7 @@ def auto(
       A :class:`LinearSolver`.
 
     Raises:
-      ValueError: there are no candidates.
+      ValueError: There are no candidates.
     """
     if not candidates:
         raise ValueError("auto needs at least one candidate, e.g. dual().")
@@ -51,29 +51,37 @@ def auto(
     )
 
 
-NAMED = {"auto": auto, "dual": dual, "primal": primal, "qr": qr, "cg": cg}
-
-
-def as_linear_solver(value: str | LinearSolver, *, memory_limit: int | None = None) -> LinearSolver:
+def as_linear_solver(
+    value: str | LinearSolver, *, memory_limit: int | None = None, iterative: LinearSolver | None = None
+) -> LinearSolver:
     """A linear solver from its name, or the value itself.
 
     Args:
       value: One of ``"auto"``, ``"dual"``, ``"primal"``, ``"qr"``, ``"cg"``, or a :class:`LinearSolver`.
-      memory_limit: Bytes that ``"auto"`` may use; None takes four fifths of the device's memory.
+      memory_limit: The bytes that ``"auto"`` may use; None takes four fifths of the device's memory.
+      iterative: The solver that ``"cg"`` names, and ``"auto"`` falls back on; None takes ``cg()``.
 
     Raises:
-      ValueError: another name.
-      TypeError: neither a name nor a :class:`LinearSolver`.
+      ValueError: Another name.
+      TypeError: Neither a name nor a :class:`LinearSolver`.
     """
     if isinstance(value, LinearSolver):
         return value
-    choices = ", ".join(map(repr, NAMED))
+    last = cg() if iterative is None else iterative
+    named = {
+        "auto": auto(memory_limit=memory_limit, candidates=(dual(), primal(), last)),
+        "dual": dual(),
+        "primal": primal(),
+        "qr": qr(),
+        "cg": last,
+    }
+    choices = ", ".join(map(repr, named))
     if not isinstance(value, str):
-        hint = f" Call it: {value.__name__}()." if value in NAMED.values() else ""
+        hint = f" Call it: {value.__name__}()." if value in (auto, dual, primal, qr, cg) else ""
         raise TypeError(f"linear_solver must be one of {choices}, or a LinearSolver, got {value!r}.{hint}")
-    if value not in NAMED:
+    if value not in named:
         raise ValueError(f"linear_solver must be one of {choices}, or a LinearSolver, got {value!r}.")
-    return auto(memory_limit=memory_limit) if value == "auto" else NAMED[value]()
+    return named[value]
 
 
 def check_memory(

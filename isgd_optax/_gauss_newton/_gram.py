@@ -8,22 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from isgd_optax._gauss_newton._costs import Costs, costs, forms_rows
+from isgd_optax._gauss_newton._costs import forms_rows
 from isgd_optax._gauss_newton._factors import LeafFactors, sum_of_outer_products
-from isgd_optax._gauss_newton._rows import (
-    along_points,
-    block_rows,
-    from_tiles,
-    gathered,
-    leaf_rows,
-    matmul,
-    normal,
-    rows,
-    squared_columns,
-)
+from isgd_optax._gauss_newton._rows import from_tiles, gathered, leaf_rows, matmul, point_weights
 from isgd_optax._gauss_newton._streams import add_products, streams_of
-
-__all__ = ["Costs", "block_rows", "costs", "gram", "normal", "rows", "squared_columns", "symmetric_product"]
 
 _TILES = 6  # K needs 7/12 of the work of a whole product; more tiles are less efficient products
 _MIN_TILE = 64
@@ -50,7 +38,7 @@ def gram(
       Shape (ΣNM, ΣNM), exactly symmetric.
     """
     blocks, scales = gathered((list(blocks), list(scales)))
-    weights = [along_points(scale, dtype) for scale in scales]
+    weights = [point_weights(scale, dtype) for scale in scales]
     shapes = [next(f.shape for f in block if f.used) for block in blocks]
     given = inverse_metric or [None] * len(blocks[0])
     unit = [None if d is None else jnp.sqrt(jnp.asarray(d, dtype)).reshape(1, 1, -1) for d in given]

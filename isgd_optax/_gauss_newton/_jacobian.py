@@ -10,13 +10,16 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from isgd_optax._gauss_newton import _devices, _factors, _gram
+from isgd_optax._gauss_newton import _devices, _factors, _gram, _rows
 from isgd_optax._gauss_newton._contract import transposed_product
+from isgd_optax._gauss_newton._costs import costs
 from isgd_optax._gauss_newton._kernel_check import check_factors
 from isgd_optax._gauss_newton._linear_solver import Sizes
+from isgd_optax._gauss_newton._quadratic import QuadraticModel
+from isgd_optax._gauss_newton._rows import along_points
 
 if TYPE_CHECKING:
-    from isgd_optax._gauss_newton._losses import LeastSquares
+    from isgd_optax._gauss_newton._losses import LeastSquares, Residual
 
 KERNELS = ("auto", "layers", "rows")
 ROW_BLOCK = 256
@@ -72,7 +75,7 @@ class ResidualJacobian:
         if kernel == "layers":
             check_factors(loss, params)
 
-    def _model(self, block):  # -> QuadraticModel | None
+    def _model(self, block: "Residual") -> QuadraticModel | None:
         if block.loss is None:
             return None
         outputs = block.residuals(self.params)
@@ -120,11 +123,6 @@ class ResidualJacobian:
 
         return self.ravel(jax.grad(straight)(self.params))
 
-    def gradient(self) -> jax.Array:
-        """Jᵀs + v, shape (P,): half the gradient of L in the unit of the metric."""
-        half = self.rmv(self.residual)
-        return half if self.slope is None else half + self.slope
-
     @functools.cached_property
     def factors(self) -> list[list[_factors.LeafFactors]]:
         """The factors of each block, by leaf of the parameters."""
@@ -146,7 +144,7 @@ class ResidualJacobian:
         if self.kernel == "rows":
             return sizes
         # Shapes alone: a solver that forms no K must not hold the factors of all points.
-        counts = _gram.costs(jax.eval_shape(self._make_factors))
+        counts = costs(jax.eval_shape(self._make_factors))
         return sizes._replace(
             num_factors=counts.num_factors, largest_layer=counts.largest_layer, gram_flops=counts.flops
         )
@@ -189,7 +187,7 @@ class ResidualJacobian:
     def normal(self) -> jax.Array:
         """JᵀJ, shape (P, P), summed over blocks of points: J is never whole."""
         total = jnp.zeros((self.num_params, self.num_params), self.dtype)
-        for part in self._each_block(_gram.normal):
+        for part in self._each_block(_rows.normal):
             total += jnp.sum(part, axis=0)
         return total if self._unit is None else self._unit[:, None] * total * self._unit[None, :]
 
@@ -199,19 +197,21 @@ class ResidualJacobian:
 
     def _row_blocks(self) -> list[jax.Array]:
         """The rows of J of each block of residuals, shape (lanes, n, P) with a lane for each device."""
-        parts = self._each_block(_gram.block_rows)
+        parts = self._each_block(_rows.block_rows)
         return parts if self._unit is None else [part * self._unit[None, None, :] for part in parts]
 
     def _each_block(self, fn: Callable[..., jax.Array]) -> list[jax.Array]:
-        """A function of :mod:`_gram` of each block of residuals, for each device's points, (lanes, ...)."""
+        """A function of :mod:`_rows` of each block of residuals, for each device's points, (lanes, ...)."""
         results = []
         for block, model, scale in zip(self.loss.blocks, self._models, self._scales, strict=True):
-            given = (
-                block.points,
-                None if model is None else model.root,
-                jnp.broadcast_to(scale, (block.num_points,)),
-            )
-            part = lambda given, block=block: fn(block.fn, self.params, *given, self.dtype, self.row_block)
+            root = None if model is None else model.root
+            given = (block.points, root, jnp.broadcast_to(scale, (block.num_points,)))
+
+            def part(given: tuple, block: "Residual" = block) -> jax.Array:
+                points, basis, scale = given
+                rows = _rows.PointBlock(block.fn, self.params, points, basis, scale, self.dtype)
+                return fn(rows, self.row_block)
+
             results.append(_devices.each_lane(part, given, _devices.num_lanes(block.num_points)))
         return results
 
@@ -219,15 +219,10 @@ class ResidualJacobian:
         """diag(JᵀJ) for D = I, a pytree like the parameters."""
         assert self._unit is None
         total = jnp.zeros(self.num_params, self.dtype)
-        for part in self._each_block(_gram.squared_columns):
+        for part in self._each_block(_rows.squared_columns):
             total += jnp.sum(part, axis=0)
         # In the dtype of the sums: squares of small numbers underflow in the parameters' own.
-        sizes = [leaf.size for leaf in jax.tree.leaves(self.params)]
-        parts = jnp.split(total, list(_ends(sizes)))
-        leaves, tree = jax.tree.flatten(self.params)
-        return jax.tree.unflatten(
-            tree, [p.reshape(leaf.shape) for p, leaf in zip(parts, leaves, strict=True)]
-        )
+        return ravel_pytree(jax.tree.map(lambda p: p.astype(self.dtype), self.params))[1](total)
 
     def ravel(self, tree: optax.Updates) -> jax.Array:
         """A cotangent of the parameters in the unit of the metric, D^(−1/2) times it, shape (P,)."""
@@ -253,13 +248,3 @@ class ResidualJacobian:
             lambda p, d: jnp.broadcast_to(jnp.asarray(d, self.dtype), p.shape), self.params, metric
         )
         return ravel_pytree(whole)[0]
-
-
-def along_points(scale: jax.Array, residuals: jax.Array) -> jax.Array:
-    """``scale`` of shape () or (N,), shaped to multiply ``residuals`` of shape (N, ...)."""
-    return scale.reshape(scale.shape + (1,) * (residuals.ndim - 1)) if scale.ndim else scale
-
-
-def _ends(sizes: list[int]) -> list[int]:
-    """Where all but the last of stretches of these sizes end."""
-    return [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]

@@ -12,8 +12,9 @@ import optax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from isgd_optax._gauss_newton._jacobian import ResidualJacobian, along_points
+from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
+from isgd_optax._gauss_newton._rows import along_points
 from isgd_optax._tree import FieldsAsLeaves, as_pytree
 
 

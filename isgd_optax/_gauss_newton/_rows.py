@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,31 @@ from isgd_optax._gauss_newton._factors import LeafFactors, Product, block_factor
 
 _COLUMN_TILES = 6  # JᵀJ needs 7/12 of the work of a whole product
 _MIN_COLUMNS = 128  # narrower tiles cost more than the work that they save
+
+
+class PointBlock(NamedTuple):
+    """The same residuals at many points, and how their rows of J are wanted.
+
+    Attributes:
+      fn: ``fn(params, point)``, the residuals at one point.
+      params: A pytree of arrays.
+      points: A pytree of arrays that share their leading axis N.
+      basis: As for :func:`block_factors`.
+      scale: Factor of each point's residuals, shape () or (N,).
+      dtype: The dtype of the rows.
+    """
+
+    fn: Callable[[Any, Any], jax.Array]
+    params: optax.Params
+    points: Any
+    basis: jax.Array | None
+    scale: jax.Array
+    dtype: jnp.dtype
+
+    @property
+    def num_points(self) -> int:
+        """The number N of points."""
+        return jax.tree.leaves(self.points)[0].shape[0]
 
 
 def rows(factors: Sequence[LeafFactors], scale: jax.Array, dtype: jnp.dtype) -> jax.Array:
@@ -27,7 +52,7 @@ def rows(factors: Sequence[LeafFactors], scale: jax.Array, dtype: jnp.dtype) -> 
     """
     shape = next(f.shape for f in factors if f.used)
     joined = jnp.concatenate([leaf_rows(f, shape, dtype) for f in factors], axis=2)
-    joined *= along_points(scale, dtype)
+    joined *= point_weights(scale, dtype)
     return joined.reshape(-1, joined.shape[2])
 
 
@@ -40,36 +65,27 @@ def leaf_rows(factors: LeafFactors, shape: tuple[int, int], dtype: jnp.dtype) ->
     return jnp.zeros((*shape, factors.size), dtype) if total is None else total
 
 
-def along_points(scale: jax.Array, dtype: jnp.dtype) -> jax.Array:
+def along_points(scale: jax.Array, residuals: jax.Array) -> jax.Array:
+    """``scale`` of shape () or (N,), shaped to multiply ``residuals`` of shape (N, ...)."""
+    return scale.reshape(scale.shape + (1,) * (residuals.ndim - 1)) if scale.ndim else scale
+
+
+def point_weights(scale: jax.Array, dtype: jnp.dtype) -> jax.Array:
     """A scale of shape () or (N,) as one of shape (1 or N, 1, 1)."""
     return jnp.asarray(scale, dtype).reshape(-1, 1, 1)
 
 
-def block_rows(
-    fn: Callable[[Any, Any], jax.Array],
-    params: optax.Params,
-    points: Any,
-    basis: jax.Array | None,
-    scale: jax.Array,
-    dtype: jnp.dtype,
-    block_size: int,
-) -> jax.Array:
+def block_rows(block: PointBlock, block_size: int) -> jax.Array:
     """The rows of J of one block of residuals, of at most ``block_size`` points at once.
 
     Args:
-      fn: ``fn(params, point)``, the residuals at one point.
-      params: A pytree of arrays.
-      points: A pytree of arrays that share their leading axis N.
-      basis: As for :func:`block_factors`.
-      scale: Factor of each point's residuals, shape () or (N,).
-      dtype: The dtype of the result.
+      block: The residuals and their points.
       block_size: The number of points whose factors are held at once.
 
     Returns:
       Shape (N M, P), columns in the order of ``jax.flatten_util.ravel_pytree``.
     """
-    num_points = jax.tree.leaves(points)[0].shape[0]
-    part, starts, size = _blocks(fn, params, points, basis, scale, dtype, block_size)
+    part, starts, size = _blocks(block, block_size)
     if len(starts) == 1:
         return part(starts[0])[0]
     shape = jax.eval_shape(part, starts[0])[0].shape
@@ -78,26 +94,18 @@ def block_rows(
     def write(jacobian: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
         return jax.lax.dynamic_update_slice_in_dim(jacobian, part(start)[0], num_rows * start, axis=0), None
 
-    empty = jnp.zeros((num_points * num_rows, shape[1]), dtype)
+    empty = jnp.zeros((block.num_points * num_rows, shape[1]), block.dtype)
     return jax.lax.scan(write, empty, starts)[0]
 
 
-def normal(
-    fn: Callable[[Any, Any], jax.Array],
-    params: optax.Params,
-    points: Any,
-    basis: jax.Array | None,
-    scale: jax.Array,
-    dtype: jnp.dtype,
-    block_size: int,
-) -> jax.Array:
-    """JᵀJ of one block of residuals, shape (P, P), exactly symmetric; the arguments of :func:`block_rows`.
+def normal(block: PointBlock, block_size: int) -> jax.Array:
+    """JᵀJ of one block of residuals, shape (P, P), exactly symmetric.
 
     It is summed over blocks of points, so that J is never whole, and only tiles on and above the diagonal
     are computed.
     """
-    part, starts, _ = _blocks(fn, params, points, basis, scale, dtype, block_size)
-    num_params = sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree.leaves(params))
+    part, starts, _ = _blocks(block, block_size)
+    num_params = sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree.leaves(block.params))
     width = -(-num_params // max(1, min(_COLUMN_TILES, num_params // _MIN_COLUMNS)))
     starts_of_columns = range(0, num_params, width)
 
@@ -111,7 +119,7 @@ def normal(
         ], None
 
     widths = [min(width, num_params - k) for k in starts_of_columns]
-    sums = [[jnp.zeros((a, b), dtype) for b in widths[i:]] for i, a in enumerate(widths)]
+    sums = [[jnp.zeros((a, b), block.dtype) for b in widths[i:]] for i, a in enumerate(widths)]
     sums = add(sums, starts[0])[0] if len(starts) == 1 else jax.lax.scan(add, sums, starts)[0]
     return from_tiles(sums)
 
@@ -121,24 +129,16 @@ def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
     return jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision=jax.lax.Precision.HIGHEST)
 
 
-def squared_columns(
-    fn: Callable[[Any, Any], jax.Array],
-    params: optax.Params,
-    points: Any,
-    basis: jax.Array | None,
-    scale: jax.Array,
-    dtype: jnp.dtype,
-    block_size: int,
-) -> jax.Array:
-    """The diagonal of JᵀJ of one block of residuals, shape (P,); the arguments of :func:`block_rows`."""
-    part, starts, _ = _blocks(fn, params, points, basis, scale, dtype, block_size)
+def squared_columns(block: PointBlock, block_size: int) -> jax.Array:
+    """The diagonal of JᵀJ of one block of residuals, shape (P,)."""
+    part, starts, _ = _blocks(block, block_size)
 
     def add(total: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
         jacobian, fresh = part(start)
         return total + jnp.sum(jnp.square(jacobian) * fresh[:, None], axis=0), None
 
     num_params = jax.eval_shape(part, starts[0])[0].shape[1]
-    return jax.lax.scan(add, jnp.zeros(num_params, dtype), starts)[0]
+    return jax.lax.scan(add, jnp.zeros(num_params, block.dtype), starts)[0]
 
 
 def gathered(tree: Any) -> Any:
@@ -167,7 +167,7 @@ def from_tiles(above: Sequence[Sequence[jax.Array]]) -> jax.Array:
 
 
 def _blocks(
-    fn: Any, params: Any, points: Any, basis: Any, scale: jax.Array, dtype: Any, block_size: int
+    block: PointBlock, block_size: int
 ) -> tuple[Callable[[jax.Array], tuple[jax.Array, jax.Array]], jax.Array, int]:
     """Blocks of points, all of one size: the last may begin before the one in front of it ends.
 
@@ -175,23 +175,23 @@ def _blocks(
       ``part(start)``: the block's rows, and 1 for each row that no block before has, else 0; the first
       point of each block; and their size.
     """
-    num_points = jax.tree.leaves(points)[0].shape[0]
+    num_points, dtype = block.num_points, block.dtype
     count = -(-num_points // max(1, min(block_size, num_points)))
     size = -(-num_points // count)
     count = -(-num_points // size)
-    scale = jnp.broadcast_to(jnp.asarray(scale, dtype), (num_points,))
-    points, basis, scale = gathered((points, basis, scale))
+    scale = jnp.broadcast_to(jnp.asarray(block.scale, dtype), (num_points,))
+    whole = gathered((block.points, block.basis, scale))
     cut = lambda tree, start: jax.tree.map(
         lambda x: jax.lax.dynamic_slice_in_dim(x, start, size) if count > 1 else x, tree
     )
 
     def part(start: jax.Array) -> tuple[jax.Array, jax.Array]:
-        given = cut((points, basis, scale), start)
-        factors = block_factors(fn, params, *given[:2])
-        block = rows(factors, given[2], dtype)
+        points, basis, scale = cut(whole, start)
+        factors = block_factors(block.fn, block.params, points, basis)
+        jacobian = rows(factors, scale, dtype)
         # Blocks are evenly spaced but for the last, whose first points are those of the one before.
         begins = jnp.where(start == num_points - size, (count - 1) * size, start)
         fresh = start + jnp.arange(size) >= begins
-        return block, jnp.repeat(fresh.astype(dtype), block.shape[0] // size)
+        return jacobian, jnp.repeat(fresh.astype(dtype), jacobian.shape[0] // size)
 
     return part, jnp.minimum(jnp.arange(count) * size, num_points - size), size

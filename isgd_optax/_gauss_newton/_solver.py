@@ -8,7 +8,7 @@ import optax
 
 from isgd_optax._checks import check_at_least, check_choice, check_positive
 from isgd_optax._gauss_newton import _linear_solver
-from isgd_optax._gauss_newton._auto import as_linear_solver, auto, check_memory
+from isgd_optax._gauss_newton._auto import as_linear_solver, check_memory
 from isgd_optax._gauss_newton._cg import cg
 from isgd_optax._gauss_newton._exact import dual, primal, qr
 from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
@@ -130,12 +130,7 @@ def gauss_newton(
     check_at_least("preconditioner_rank", preconditioner_rank, 0)
     check_positive("cg_rtol", cg_rtol)
     iterative = cg(rtol=cg_rtol, max_steps=cg_max_steps, preconditioner_rank=preconditioner_rank)
-    if linear_solver == "auto":
-        chosen = auto(memory_limit=memory_limit, candidates=(dual(), primal(), iterative))
-    elif linear_solver == "cg":
-        chosen = iterative
-    else:
-        chosen = as_linear_solver(linear_solver)
+    chosen = as_linear_solver(linear_solver, memory_limit=memory_limit, iterative=iterative)
 
     def query(problem: Problem, evaluation: Evaluation, state: Any) -> Linearization:
         del state

@@ -1,5 +1,7 @@
 """Points sharded over devices: the linear solvers give the parameters of one device."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -80,6 +82,16 @@ def test_every_linear_solver_gives_the_parameters_of_one_device(linear_solver, x
         assert_close(together, alone, rtol=0, atol=1e-10)
 
 
+@contextlib.contextmanager
+def devices(number):
+    """A mesh of so many devices on which XLA shards; ``put(tree, axis)`` places arrays on it."""
+    mesh = jax.make_mesh(
+        (number,), ("points",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:number]
+    )
+    with jax.set_mesh(mesh):
+        yield lambda tree, *axes: jax.device_put(tree, jax.NamedSharding(mesh, jax.P(*axes)))
+
+
 def matrices(params, points, weight, **options):
     loss = LeastSquares(Residual(interior, points[0], weight), Residual(boundary, points[1], 3.0))
     jacobian = ResidualJacobian(loss, params, row_block=3, **options)
@@ -92,14 +104,7 @@ def test_matrices_from_several_devices_are_those_of_one(num_devices, x64, assert
     params, points, weight = problem()
     points = points[0], jnp.concatenate([points[1], -points[1][:1]])  # now two or four divide both
     alone = jax.jit(matrices)(params, points, weight)
-    mesh = jax.make_mesh(
-        (num_devices,),
-        ("points",),
-        axis_types=(jax.sharding.AxisType.Auto,),
-        devices=jax.devices()[:num_devices],
-    )
-    with jax.set_mesh(mesh):
-        put = lambda tree, *axes: jax.device_put(tree, jax.NamedSharding(mesh, jax.P(*axes)))
+    with devices(num_devices) as put:
         together = jax.jit(matrices)(put(params), put(points, "points"), put(weight, "points"))
     assert_close(together, alone, rtol=1e-11, atol=1e-11)
     assert together[1].addressable_shards[0].data.shape == (32 // num_devices, 32)
@@ -121,14 +126,7 @@ def peak_memory(num_devices, method):
     def compute(params, points):
         return getattr(ResidualJacobian(LeastSquares(Residual(residual, points)), params), method)()
 
-    mesh = jax.make_mesh(
-        (num_devices,),
-        ("points",),
-        axis_types=(jax.sharding.AxisType.Auto,),
-        devices=jax.devices()[:num_devices],
-    )
-    with jax.set_mesh(mesh):
-        put = lambda tree, *axes: jax.device_put(tree, jax.NamedSharding(mesh, jax.P(*axes)))
+    with devices(num_devices) as put:
         compiled = jax.jit(compute).lower(put(params), put(points, "points")).compile()
     analysis = compiled.memory_analysis()
     return analysis.temp_size_in_bytes + analysis.output_size_in_bytes

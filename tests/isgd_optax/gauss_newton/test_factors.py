@@ -13,7 +13,8 @@ from flax import nnx
 import pinns
 from isgd_optax._gauss_newton import _costs
 from isgd_optax._gauss_newton._factors import block_factors, leaf_ways
-from isgd_optax._gauss_newton._gram import gram, rows
+from isgd_optax._gauss_newton._gram import gram
+from isgd_optax._gauss_newton._rows import rows
 
 NUM_POINTS = 5
 H = 4  # width

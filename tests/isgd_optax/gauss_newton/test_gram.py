@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from isgd_optax._gauss_newton import _costs, _gram
+from isgd_optax._gauss_newton import _costs, _gram, _rows
 from isgd_optax._gauss_newton._factors import block_factors
 
 WIDTH = 24
@@ -116,7 +116,7 @@ def test_float32_parameters_are_multiplied_in_float64(form, x64):
     @jax.jit
     def compute(params):
         factors = [block_factors(fn, params, points) for fn, points, _ in parts]
-        joined = [_gram.rows(f, scale, jnp.float64) for f, (*_, scale) in zip(factors, parts, strict=True)]
+        joined = [_rows.rows(f, scale, jnp.float64) for f, (*_, scale) in zip(factors, parts, strict=True)]
         return gram(params, parts, jnp.float64), jnp.concatenate(joined)
 
     kernel, joined = compute(params)
@@ -143,9 +143,9 @@ def test_sums_over_blocks_of_points(block_size, x64, monkeypatch):
     fn, points, _ = blocks(10)[0]
     scale = 1.0 + jnp.arange(10.0)
     jacobian = dense_jacobian(params, [(fn, points, scale)])
-    arguments = (fn, params, points, None, scale, jnp.float64, block_size)
+    arguments = (_rows.PointBlock(fn, params, points, None, scale, jnp.float64), block_size)
     rows, normal, squares = jax.jit(
-        lambda: (_gram.block_rows(*arguments), _gram.normal(*arguments), _gram.squared_columns(*arguments))
+        lambda: (_rows.block_rows(*arguments), _rows.normal(*arguments), _rows.squared_columns(*arguments))
     )()
     tolerance = {"rtol": 1e-11, "atol": 1e-12 * float(jnp.max(jnp.abs(jacobian)))}
     np.testing.assert_allclose(rows, jacobian, **tolerance)
@@ -168,7 +168,7 @@ def test_costs_count_what_is_formed():
     wide = {"a": normal(0, 2, 200), "b": normal(1, 200, 200), "c": normal(2, 200, 1)}
     fn = lambda p, x: jnp.tanh(jnp.tanh(x @ p["a"]) @ p["b"]) @ p["c"]
     factors = jax.eval_shape(lambda p: [block_factors(fn, p, normal(3, 50, 2))], wide)
-    costs = _gram.costs(factors)
+    costs = _costs.costs(factors)
     assert costs.largest_layer < 40_000  # not the rows of b
     assert costs.num_factors == 50 * (2 + 200 + 200 + 200 + 200 + 1)
     assert costs.flops < 50**2 * 2 * 40_600
@@ -191,8 +191,8 @@ def test_points_may_be_sharded_over_devices(form, kind, x64):
         def compute(params, points):
             given = [(fn, x, scale) for (fn, _, scale), x in zip(parts, points, strict=True)]
             fn, x, scale = given[0]
-            arguments = (fn, params, x, None, scale, jnp.float64, 3)
-            return gram(params, given, jnp.float64), _gram.normal(*arguments), _gram.block_rows(*arguments)
+            arguments = (_rows.PointBlock(fn, params, x, None, scale, jnp.float64), 3)
+            return gram(params, given, jnp.float64), _rows.normal(*arguments), _rows.block_rows(*arguments)
 
         kernel, normal, rows = jax.jit(compute)(params, points)
     tolerance = {"rtol": 1e-11, "atol": 1e-13 * float(jnp.max(jnp.abs(kernel)))}
