@@ -9,7 +9,6 @@ from flax import nnx
 
 import pinns
 from benchmarks._files import table
-from benchmarks._keys import data_key
 from benchmarks._optimizers import isgd_gauss_newton
 
 
@@ -30,7 +29,7 @@ def demo(*, seconds: float, seed: int, out: Path, progress: bool) -> dict[str, p
             model,
             optimizer,
             num_steps=10_000_000,
-            key=data_key(seed),
+            key=jax.random.key(seed),
             sampling="grid",
             evaluate_every=every,
             time_limit=seconds,

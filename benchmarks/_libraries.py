@@ -161,7 +161,8 @@ def jinns(
         boundary_condition=jn.loss.Dirichlet(),
         loss_weights=jn.loss.LossWeightsPDEStatio(
             dyn_loss=conditions["pde"].weight,
-            boundary_loss=conditions["boundary"].weight / 2,  # it adds the ends' squares, ours is their mean
+            # It adds the squares at the ends, ours is their mean.
+            boundary_loss=jnp.asarray(conditions["boundary"].weights(points["boundary"])) / 2,
         ),
         params=wrap(initial),
     )

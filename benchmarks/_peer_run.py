@@ -11,7 +11,6 @@ import numpy as np
 from flax import nnx
 
 import pinns
-from benchmarks._keys import data_key
 from benchmarks._peer_settings import WholeLibrary, peers
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -38,12 +37,12 @@ def run_setting(
     """
     jax.config.update("jax_enable_x64", True)
     problem, hidden, sampling = PROBLEMS[problem_name]
-    peer, key = peers()[name], data_key(seed)
+    peer, key = peers()[name], jax.random.key(seed)
     model = pinns.MLP(1, hidden, 1, dtype=jnp.float64, rngs=nnx.Rngs(seed))
     if peer.most_parameters is not None and pinns.num_parameters(model) > peer.most_parameters:
         return {"skipped": f"needs a matrix of {pinns.num_parameters(model):,} rows and columns"}
     before = _peak_mib()
-    points = problem.sample(key, method=sampling, dtype=jnp.float64)
+    points = problem.sample(pinns.data_key(key), method=sampling, dtype=jnp.float64)
     if isinstance(peer, WholeLibrary):
         arrays = {k: np.asarray(v) for k, v in points.items()}
         curve = peer.settings[setting](problem, hidden, arrays, seconds, seed)

@@ -14,7 +14,6 @@ import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Experiment
 from benchmarks._files import write_json, write_jsonl
-from benchmarks._keys import data_key
 from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
 from pinns.metric import exact_values, predict, test_points
 
@@ -50,7 +49,7 @@ def train(experiment: Experiment) -> dict[str, Any]:
         model,
         optimizer,
         num_steps=num_steps,
-        key=data_key(experiment.seed),
+        key=jax.random.key(experiment.seed),
         sampling=plan.sampling,
         batch_size=plan.batch_size,
         resample_every=plan.resample_every,

@@ -11,7 +11,6 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
-from benchmarks._keys import data_key
 from benchmarks._timing import paired, ratio
 
 
@@ -34,7 +33,7 @@ class Derivatives:
         """Measures with a 6-layer tanh network in two dimensions, float32; folx where it is installed."""
         model = pinns.MLP(2, [self.width] * 6, 1, rngs=nnx.Rngs(0))
         graphdef, params = nnx.split(model)
-        points = jax.random.uniform(data_key(0), (self.points, 2))
+        points = jax.random.uniform(pinns.data_key(jax.random.key(0)), (self.points, 2))
 
         def reverse_over_forward(u, x):
             return jnp.trace(jax.hessian(lambda z: u(z)[0])(x))

@@ -13,7 +13,6 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
-from benchmarks._keys import data_key
 from benchmarks._timing import ratio
 
 
@@ -35,7 +34,7 @@ class FitRate:
         problem = pinns.SingularlyPerturbedODE(epsilon=2.0)
         model = pinns.MLP(1, [50] * 4, 1, rngs=nnx.Rngs(0))
         params = nnx.state(model, nnx.Param)
-        loss = problem.loss(model, problem.sample(data_key(0)))
+        loss = problem.loss(model, problem.sample(pinns.data_key(jax.random.key(0))))
         adam = optax.adam(1e-3)
 
         @jax.jit
@@ -62,7 +61,7 @@ class FitRate:
                 model,
                 adam,
                 num_steps=num_steps,
-                key=data_key(0),
+                key=jax.random.key(0),
                 evaluate_every=max(1, self.steps // 20),
             )
             return time.perf_counter() - began - result.compile_seconds

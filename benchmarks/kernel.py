@@ -12,7 +12,6 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
-from benchmarks._keys import data_key
 from benchmarks._timing import paired, ratio
 from isgd_optax import diagnostics
 
@@ -58,7 +57,7 @@ class Kernel:
 def _measure(problem: pinns.Problem, hidden: tuple[int, ...], repeats: int) -> dict[str, Any]:
     model = pinns.MLP(problem.domain.dim, hidden, 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
     params = nnx.state(model, nnx.Param)
-    loss = problem.loss(model, problem.sample(data_key(0), dtype=jnp.float64))
+    loss = problem.loss(model, problem.sample(pinns.data_key(jax.random.key(0)), dtype=jnp.float64))
 
     def gram(kernel: str, row_block: int) -> Any:
         return lambda params, loss: diagnostics.gram_matrix(loss, params, kernel=kernel, row_block=row_block)

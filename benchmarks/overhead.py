@@ -11,7 +11,6 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import Table, write_json
-from benchmarks._keys import data_key
 from benchmarks._timing import paired, ratio
 from benchmarks.paper._claims import Claim, claim
 from isgd_optax import implicit_step
@@ -43,7 +42,7 @@ class Overhead:
         problem = pinns.SingularlyPerturbedODE(epsilon=2.0)
         model = pinns.MLP(1, [50] * 4, 1, rngs=nnx.Rngs(0))
         params = nnx.state(model, nnx.Param)
-        loss = problem.loss(model, problem.sample(data_key(0)))
+        loss = problem.loss(model, problem.sample(pinns.data_key(jax.random.key(0))))
         adam = optax.adam(1e-3)
         kinds = {
             safeguard: implicit_step(

@@ -1,10 +1,19 @@
 """Physics-informed neural networks on Flax NNX, trained by any optax optimiser."""
 
+from pinns._checkpoints import Checkpoints
+from pinns._fit import fit
+from pinns._functional import Functional, functional, num_parameters
+from pinns._options import AdaptiveSampling, AdaptiveWeights, Sampling, Stop
+from pinns._points import data_key
+from pinns._result import FitResult
+from pinns._scaling import Scaled, scaled
+from pinns._slabs import SlabsResult, fit_in_slabs
 from pinns._threads import limited_blas_threads
-from pinns.checkpoint import Checkpoints
+from pinns._unknowns import Unknown
+from pinns._verdicts import FitWarning
 from pinns.derivatives import Jet, gradient, laplacian, second_derivatives
 from pinns.metric import Errors, errors
-from pinns.networks import MLP, FourierFeatures, FourierMLP, Linear, ModifiedMLP, PeriodicMLP, num_parameters
+from pinns.networks import MLP, FourierFeatures, FourierMLP, Linear, ModifiedMLP, PeriodicMLP
 from pinns.plotting import plot_history, plot_solution
 from pinns.problems import (
     Condition,
@@ -17,19 +26,22 @@ from pinns.problems import (
     SingularlyPerturbedODE,
 )
 from pinns.sampling import Box, Faces, unit_points
-from pinns.training import FitResult, fit
 
 __all__ = [
     "MLP",
+    "AdaptiveSampling",
+    "AdaptiveWeights",
     "Box",
     "Checkpoints",
     "Condition",
     "Errors",
     "Faces",
     "FitResult",
+    "FitWarning",
     "FourierFeatures",
     "FourierMLP",
     "FunctionApproximation",
+    "Functional",
     "Helmholtz2D",
     "Jet",
     "Linear",
@@ -39,15 +51,24 @@ __all__ = [
     "Poisson1D",
     "Poisson2D",
     "Problem",
+    "Sampling",
+    "Scaled",
     "SingularlyPerturbedODE",
+    "SlabsResult",
+    "Stop",
+    "Unknown",
+    "data_key",
     "errors",
     "fit",
+    "fit_in_slabs",
+    "functional",
     "gradient",
     "laplacian",
     "limited_blas_threads",
     "num_parameters",
     "plot_history",
     "plot_solution",
+    "scaled",
     "second_derivatives",
     "unit_points",
 ]

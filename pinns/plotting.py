@@ -10,9 +10,9 @@ import numpy as np
 from flax import nnx
 from matplotlib.figure import Figure
 
+from pinns._result import FitResult
 from pinns.metric import exact_values, predict, test_points
 from pinns.problems import Problem
-from pinns.training import FitResult
 
 
 def plot_history(

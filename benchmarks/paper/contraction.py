@@ -14,7 +14,6 @@ from flax import nnx
 import pinns
 from benchmarks._environment import command, environment
 from benchmarks._files import Table, write_json
-from benchmarks._keys import data_key
 from benchmarks._optimizers import isgd_gauss_newton
 from benchmarks.paper._claims import Claim, claim, number
 from isgd_optax import diagnostics, gauss_newton, implicit_step
@@ -52,7 +51,9 @@ class Contraction:
         problem = pinns.SingularlyPerturbedODE(self.epsilon)
         model = pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
         params = nnx.state(model, nnx.Param)
-        loss = problem.loss(model, problem.sample(data_key(self.seed), dtype=jnp.float64))
+        loss = problem.loss(
+            model, problem.sample(pinns.data_key(jax.random.key(self.seed)), dtype=jnp.float64)
+        )
         start = isgd_gauss_newton()
         advance = jax.jit(lambda params, state: _step(start, loss, params, state))
         # α is an argument, so that one compilation serves every panel.

@@ -13,7 +13,6 @@ from jax.flatten_util import ravel_pytree
 
 import pinns
 from benchmarks._experiments import Experiment, Poisson1d
-from benchmarks._keys import data_key
 from benchmarks.paper._claims import UNRECORDED, Claim, claim, number
 from benchmarks.paper._figures import draw_curves, draw_solutions
 from benchmarks.paper._study import LABELS, Case, Study, select
@@ -173,7 +172,9 @@ def _spectra(experiment: Experiment, trained: np.ndarray | None) -> dict[str, An
         params = unravel(jnp.asarray(trained, flat.dtype))
     # Those of the training, which may have been one in float32, whose random numbers are others.
     points = problem.sample(
-        data_key(experiment.seed), method=experiment.plan().sampling, dtype=jnp.dtype(trained_in)
+        pinns.data_key(jax.random.key(experiment.seed)),
+        method=experiment.plan().sampling,
+        dtype=jnp.dtype(trained_in),
     )
     points = jax.tree.map(lambda leaf: leaf.astype(flat.dtype), points)
     loss = problem.loss(model, points)

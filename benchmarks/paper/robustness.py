@@ -15,10 +15,10 @@ import numpy as np
 import optax
 from flax import nnx
 
+import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Experiment, Helmholtz, Ode, Poisson1d, Poisson2d, Preset, Regression
 from benchmarks._files import Table, stored_result, write_rows
-from benchmarks._keys import data_key
 from benchmarks._optimizers import Budget, make_optimizer
 from benchmarks.paper._claims import Claim, number
 from benchmarks.paper._figures import COLORS
@@ -144,7 +144,9 @@ class Robustness:
         experiment = PROBLEMS[name](optimizer=whole, seed=seed, dtype=dtype, steps=steps)
         plan, problem, model = experiment.plan(), experiment.problem(), experiment.model()
         graphdef, params, rest = nnx.split(model, nnx.Param, ...)
-        points = problem.sample(data_key(seed), method=plan.sampling, dtype=jnp.dtype(dtype))
+        points = problem.sample(
+            pinns.data_key(jax.random.key(seed)), method=plan.sampling, dtype=jnp.dtype(dtype)
+        )
         loss = problem.loss(model, points)
         where = test_points(problem, jnp.dtype(dtype))
         exact = exact_values(problem, where)

@@ -16,7 +16,6 @@ import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiments import Preset
 from benchmarks._files import Table, stored_result, write_rows
-from benchmarks._keys import data_key
 from benchmarks.paper._claims import Claim
 from benchmarks.paper._cross_entropy import cross_entropy
 from benchmarks.paper._digits import Digits, bundled_digits, mnist
@@ -152,7 +151,7 @@ def _train(digits: Digits, optimizer: str, batch: int, seed: int) -> dict[str, A
     @jax.jit
     def run(alpha: jax.Array) -> Any:
         solver = make_optimizer(optimizer, alpha)
-        keys = jax.random.split(data_key(seed), epochs)
+        keys = jax.random.split(pinns.data_key(jax.random.key(seed)), epochs)
         (params, _), reports = jax.lax.scan(
             lambda carry, key: epoch(solver, carry, key), (start, solver.init(start)), keys
         )

@@ -6,9 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
+import optax
+from jax.typing import ArrayLike
 
 from isgd_optax import FieldsAsLeaves, LeastSquares, Residual
+from pinns._functional import Functional, functional
+from pinns._identity import ByContent
+from pinns._unknowns import Unknown
 from pinns.sampling import Box, Region
 
 Points = dict[str, jax.Array]
@@ -21,55 +25,64 @@ class Condition:
     Args:
       residual: ``residual(u, x)``, zero where it holds; ``u`` is the network, ``x`` one point of
         shape (d,). A method of the problem, so that equal problems share compiled code.
-      region: where.
-      num_points: how many points the loss takes there.
-      weight: ω in paper Eq. 6.
+      region: Where it holds.
+      num_points: The number of points that the loss takes there.
+      weight: The weight ω of paper Eq. 6, or a function ``weight(x)`` of one point. The loss is the mean
+        of the weighted squares.
+      noisy: Whether it compares with measured values, whose noise is what makes unknown coefficients
+        uncertain.
 
     Raises:
       ValueError: ``num_points`` < 1 or a negative weight.
-      TypeError: a weight that is not one number.
+      TypeError: A weight that is not one number.
     """
 
     residual: Callable[[Callable[..., Any], jax.Array], jax.Array]
     region: Region
     num_points: int
-    weight: float = 1.0
+    weight: float | Callable[[Any], ArrayLike] = 1.0
+    noisy: bool = False
 
     def __post_init__(self) -> None:
+        if self.num_points < 1:
+            raise ValueError(f"a condition needs num_points ≥ 1, got {self.num_points}.")
+        if callable(self.weight):
+            return
         if jnp.ndim(self.weight) != 0:
             raise TypeError(
-                f"a condition's weight must be one number, got shape {jnp.shape(self.weight)}. For one that "
-                "depends on the point or on the component, multiply the residual by the root of the weight "
-                "instead, e.g. jnp.sqrt(w(x)) * r."
+                "a condition's weight must be one number, or a function weight(x) of one point, got shape "
+                f"{jnp.shape(self.weight)}. For weights of the components of a residual multiply it by their "
+                "roots, e.g. jnp.sqrt(jnp.array([1.0, 10.0])) * r."
             )
-        if self.num_points < 1 or not self.weight >= 0:
-            raise ValueError(
-                f"a condition needs num_points ≥ 1 and weight ≥ 0, got {self.num_points} and {self.weight}."
-            )
+        if not self.weight >= 0:
+            raise ValueError(f"a condition needs weight ≥ 0, got {self.weight}.")
+
+    def weights(self, points: Any) -> ArrayLike:
+        """The weight, or those of all points, shape (N,)."""
+        return jax.vmap(self.weight)(points) if callable(self.weight) else self.weight
 
 
 class NetworkResidual(FieldsAsLeaves):
-    """A condition's residual as a function of the network's parameters and one point."""
+    """A condition's residual as a function of the trained parameters and one point.
 
-    _leaves = ("rest",)
-    _static = ("graphdef", "function", "owner")
+    Args:
+      function: A network without its parameters.
+      residual: ``residual(u, x)``.
+    """
 
-    def __init__(self, graphdef: Any, rest: Any, residual: Callable[..., jax.Array]):
-        self.graphdef = graphdef
-        self.rest = rest
+    _leaves = ("function",)
+    _static = ("residual", "owner")
+
+    def __init__(self, function: Functional, residual: Callable[..., jax.Array]):
+        self.function = function
         # Apart, because bound methods of equal objects are not equal.
-        self.function = getattr(residual, "__func__", residual)
-        self.owner = getattr(residual, "__self__", None)
+        self.residual = getattr(residual, "__func__", residual)
+        self.owner = ByContent(getattr(residual, "__self__", None))
 
-    def __call__(self, params: Any, x: jax.Array) -> jax.Array:
-        return self._at(self.network(params), x)
-
-    def network(self, params: Any) -> Any:
-        """The network with these parameters."""
-        return nnx.merge(self.graphdef, params, self.rest)
-
-    def _at(self, u: Any, x: jax.Array) -> jax.Array:
-        return self.function(u, x) if self.owner is None else self.function(self.owner, u, x)
+    def __call__(self, params: optax.Params, x: jax.Array) -> jax.Array:
+        u = self.function(params)
+        owner = self.owner.value
+        return self.residual(u, x) if owner is None else self.residual(owner, u, x)
 
 
 class Problem:
@@ -122,41 +135,77 @@ class Problem:
         """What the solution must satisfy, by name (``"pde"``, ``"boundary"``, ``"initial"``, ...)."""
         raise TypeError(f"{type(self).__name__} must define conditions().")
 
+    def unknowns(self) -> Mapping[str, Unknown | ArrayLike]:
+        """Coefficients to be found, by name: an :class:`Unknown`, or a number from which to start.
+
+        They are trained beside the network; a residual finds them in ``u.unknowns``.
+        """
+        return {}
+
     def exact(self, x: jax.Array) -> jax.Array | None:
         """The solution at one point of shape (d,), or None if it is not known."""
         del x
         return None
 
-    def sample(self, key: jax.Array, *, method: str = "uniform", dtype: Any = jnp.float32) -> Points:
+    def predict(self, u: Callable[..., Any], x: jax.Array) -> jax.Array:
+        """What is compared with :meth:`exact` and drawn: by default u(x)."""
+        return u(x)
+
+    def sample(
+        self,
+        key: jax.Array,
+        *,
+        method: Any = "uniform",
+        dtype: Any = jnp.float32,
+        num_points: Mapping[str, int] | None = None,
+    ) -> Points:
         """The points of every condition.
 
         Args:
-          key: a JAX random key.
+          key: A JAX random key.
           method: ``"uniform"`` (the paper's), ``"sobol"`` or ``"grid"``, see :func:`pinns.unit_points`.
-          dtype: of the points.
+          dtype: The dtype of the points.
+          num_points: Numbers of points by condition, in the place of those that the conditions declare.
 
         Returns:
-          Arrays of shape (num_points, d) by condition.
+          Arrays of shape (num_points, d) by condition, or what the condition's region gives.
         """
         conditions = self.conditions()
+        numbers = {name: c.num_points for name, c in conditions.items()} | dict(num_points or {})
         keys = jax.random.split(key, len(conditions))
         return {
-            name: condition.region.sample(k, condition.num_points, method, dtype)
+            name: condition.region.sample(k, numbers[name], method, dtype)
             for k, (name, condition) in zip(keys, conditions.items(), strict=True)
         }
 
-    def loss(self, model: nnx.Module, points: Points) -> LeastSquares:
+    def functional(self, model: Any) -> tuple[Functional, optax.Params]:
+        """``model`` and this problem's unknowns, as a function of parameters, and these.
+
+        Args:
+          model: A network in any form that :func:`pinns.functional` takes.
+
+        Returns:
+          ``function``, with ``function(params)`` the ``u`` of the residuals, and ``params``.
+        """
+        return functional(model, self.unknowns())
+
+    def loss(
+        self, model: Any, points: Points, weights: Mapping[str, ArrayLike] | None = None
+    ) -> LeastSquares:
         """The loss of ``model`` at ``points`` as a function of its parameters, paper Eq. 6.
 
         Args:
-          model: a network; only its structure and what is not trained of it is used.
-          points: from :meth:`sample`, or arrays of shape (N, d) by condition.
+          model: A network, see :func:`pinns.functional`, or a :class:`pinns.Functional`; only its structure
+            and what is not trained of it is used.
+          points: The points, from :meth:`sample`, or arrays of shape (N, d) by condition.
+          weights: Weights by condition, in the place of those of the conditions.
 
         Returns:
-          A :class:`isgd_optax.LeastSquares` of the parameters, with a block for every condition.
+          A :class:`isgd_optax.LeastSquares` of the parameters (see :meth:`functional`; for an NNX module
+          without unknowns ``nnx.state(model, nnx.Param)``), with a block for every condition.
 
         Raises:
-          ValueError: ``points`` are not those of the conditions.
+          ValueError: ``points`` are not those of the conditions, or a weight for no condition.
 
         Examples:
           >>> import jax
@@ -171,10 +220,14 @@ class Problem:
         conditions = self.conditions()
         if set(points) != set(conditions):
             raise ValueError(f"points must be given for {sorted(conditions)}, got {sorted(points)}.")
-        graphdef, _, rest = nnx.split(model, nnx.Param, ...)
+        declared = {name: c.weights(points[name]) for name, c in conditions.items()}
+        weights = declared | dict(weights or {})
+        if set(weights) != set(conditions):
+            raise ValueError(f"weights may be given for {sorted(conditions)}, got {sorted(weights)}.")
+        function = model if isinstance(model, Functional) else self.functional(model)[0]
         return LeastSquares(
             *(
-                Residual(NetworkResidual(graphdef, rest, c.residual), points[name], c.weight, name)
+                Residual(NetworkResidual(function, c.residual), points[name], weights[name], name)
                 for name, c in conditions.items()
             )
         )

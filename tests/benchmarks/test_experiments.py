@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import pinns
 from benchmarks._experiments import Helmholtz, Ode, Poisson1d, Poisson2d, Regression
-from benchmarks._keys import data_key
 from benchmarks.paper.figure1 import Figure1
 from benchmarks.paper.figure5 import Figure5
 from pinns import MLP, SingularlyPerturbedODE
@@ -25,7 +25,7 @@ def rank_correlation(seed, key):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_points_are_independent_of_the_initial_network(seed):
     assert rank_correlation(seed, jax.random.key(seed)) > 0.999  # what the network's own key would give
-    assert abs(rank_correlation(seed, data_key(seed))) < 0.5
+    assert abs(rank_correlation(seed, pinns.data_key(jax.random.key(seed)))) < 0.5
 
 
 def test_no_experiment_draws_its_points_from_the_networks_key(monkeypatch, tmp_path):
@@ -40,7 +40,7 @@ def test_no_experiment_draws_its_points_from_the_networks_key(monkeypatch, tmp_p
 
     with pytest.raises(InterruptedError):
         train(Ode(optimizer="adam", seed=3, out=tmp_path, progress=False))
-    assert (jax.random.key_data(keys[0]) == jax.random.key_data(data_key(3))).all()
+    assert (jax.random.key_data(keys[0]) == jax.random.key_data(pinns.data_key(jax.random.key(3)))).all()
     assert (jax.random.key_data(keys[0]) != jax.random.key_data(jax.random.key(3))).any()
 
 

@@ -8,8 +8,10 @@ import pytest
 from flax import nnx
 
 from isgd_optax import implicit_step, isgd_adam, isgd_lbfgs
-from pinns import MLP, FunctionApproximation, SingularlyPerturbedODE, fit
-from pinns._chunk import Sampling, make_chunk, start
+from pinns import MLP, FunctionApproximation, Sampling, SingularlyPerturbedODE, data_key, fit
+from pinns._points import PointSource
+from pinns._train_step import make_chunk, start
+from pinns._weights import WeightRule
 
 KEY = jax.random.key(0)
 PROBLEM = SingularlyPerturbedODE(epsilon=2.0, num_points=24)
@@ -23,7 +25,7 @@ def test_adam_is_that_of_a_hand_written_loop(train):
     result = train(optax.adam(1e-2), 50)
     model = small_model()
     params = nnx.state(model, nnx.Param)
-    loss = PROBLEM.loss(model, PROBLEM.sample(KEY))
+    loss = PROBLEM.loss(model, PROBLEM.sample(data_key(KEY)))
     adam = optax.adam(1e-2)
     state = adam.init(params)
 
@@ -56,7 +58,7 @@ def test_any_optimizer_reduces_the_loss(train, name):
     assert result.stop_reason == "num_steps"
     assert result.num_steps == num_steps
     assert result.final["loss"] < 0.9 * result.history[0]["loss"]
-    loss = PROBLEM.loss(small_model(), PROBLEM.sample(KEY))
+    loss = PROBLEM.loss(small_model(), PROBLEM.sample(data_key(KEY)))
     np.testing.assert_allclose(result.final["loss"], loss(result.params), rtol=1e-5)
 
 
@@ -125,11 +127,14 @@ def batches(batch_size, num_steps, resample_every=None, num_points=10):
         return jax.tree.map(jnp.zeros_like, updates), state
 
     optimizer = optax.GradientTransformationExtraArgs(lambda params: (), update)
-    plan = Sampling("uniform", {"data": batch_size} if batch_size else {}, resample_every)
-    state = start(problem, nnx.state(model, nnx.Param), optimizer, plan, KEY, jnp.float32)
-    jax.block_until_ready(
-        jax.jit(make_chunk(problem, model, optimizer, plan, KEY), static_argnums=1)(state, num_steps)
-    )
+    plan = Sampling(batch_size=batch_size, resample_every=resample_every)
+    params = nnx.state(model, nnx.Param)
+    loss = lambda points, weights=None: problem.loss(model, points, weights)
+    source = PointSource(problem, plan, loss, params, KEY, jnp.float32)
+    rule = WeightRule(problem, None, loss)
+    state = start(params, optimizer, source, rule, KEY)
+    chunk = jax.jit(make_chunk(loss, optimizer, source, rule), static_argnums=1)
+    jax.block_until_ready(chunk(state, num_steps))
     jax.effects_barrier()
     return seen, np.sort(np.asarray(state.points["data"])[:, 0])
 

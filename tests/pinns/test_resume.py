@@ -87,7 +87,7 @@ def test_ctrl_c_saves_and_returns_what_there_is(train, tmp_path, capsys):
     result = train(optax.adam(1e-2), 20, **options, on_evaluation=press)
     assert result.stop_reason == "interrupted"
     assert result.num_steps == 8
-    assert "press Ctrl-C again" in capsys.readouterr().out
+    assert "once more to stop at once" in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is previous
     resumed = train(optax.adam(1e-2), 20, **options)
     assert resumed.stop_reason == "num_steps"

@@ -6,30 +6,33 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 
 from isgd_optax import ImplicitStepState
-from pinns.problems import Points, Problem
+from pinns._points import Loss, Order, PointSource
+from pinns._weights import WeightRule, Weights
+from pinns.problems import Points
 
 
 class TrainState(NamedTuple):
     """Everything that a run continues from.
 
     Attributes:
-      step: steps taken, int32.
-      params: the network's parameters.
-      opt_state: the optimiser's state.
-      points: the points of every condition.
-      order: for conditions that are split into mini-batches, the order of their points in this epoch.
-      num_gradients: gradient evaluations so far, float32 (exact up to 2²⁴, then to 7 digits).
+      step: Steps taken, int32.
+      params: The trained parameters.
+      opt_state: The optimiser's state.
+      points: The points of every condition.
+      order: For conditions that are split into mini-batches, the order of their points in this epoch.
+      num_gradients: Gradient evaluations so far, float32 (exact up to 2²⁴, then to 7 digits).
+      weights: Weights of the conditions, where they follow the training.
     """
 
     step: jax.Array
-    params: Any
-    opt_state: Any
+    params: optax.Params
+    opt_state: optax.OptState
     points: Points
-    order: dict[str, jax.Array]
+    order: Order
     num_gradients: jax.Array
+    weights: Weights
 
 
 class StepRecord(NamedTuple):
@@ -45,67 +48,47 @@ class StepRecord(NamedTuple):
     at_floor: jax.Array
 
 
-class Sampling(NamedTuple):
-    """Which points a step sees; see :func:`pinns.fit`."""
-
-    method: str
-    batch_size: dict[str, int]
-    resample_every: int | None
+Chunk = Callable[[TrainState, int], tuple[TrainState, StepRecord]]
 
 
 def start(
-    problem: Problem, params: Any, optimizer: Any, sampling: Sampling, key: jax.Array, dtype: Any
+    params: optax.Params,
+    optimizer: optax.GradientTransformationExtraArgs,
+    source: PointSource,
+    rule: WeightRule,
+    key: jax.Array,
 ) -> TrainState:
     """The state before the first step."""
-    points = problem.sample(key, method=sampling.method, dtype=dtype)
-    order = {name: jnp.arange(points[name].shape[0]) for name in sampling.batch_size}
+    points = source.draw(key)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=jax.tree.map(jnp.copy, params),  # the state is donated; the caller's arrays are not
         opt_state=jax.tree.map(jnp.copy, optimizer.init(params)),
         points=points,
-        order=order,
+        order=source.first_order(points),
         num_gradients=jnp.zeros((), jnp.float32),
+        weights=rule.first(source.dtype),
     )
 
 
 def make_chunk(
-    problem: Problem, model: nnx.Module, optimizer: Any, sampling: Sampling, key: jax.Array
-) -> Callable[[TrainState, int], tuple[TrainState, StepRecord]]:
-    """``chunk(state, length)``: ``length`` training steps, and a record of each."""
-    data_key = jax.random.fold_in(key, 0)
+    loss: Loss, optimizer: optax.GradientTransformationExtraArgs, source: PointSource, rule: WeightRule
+) -> Chunk:
+    """``chunk(state, length)``: ``length`` training steps, and a record of each.
 
-    def resample(state: TrainState) -> Points:
-        every = sampling.resample_every
-        if every is None:
-            return state.points
-        dtype = jax.tree.leaves(state.points)[0].dtype
-        draw = lambda: problem.sample(
-            jax.random.fold_in(data_key, state.step), method=sampling.method, dtype=dtype
-        )
-        return jax.lax.cond((state.step > 0) & (state.step % every == 0), draw, lambda: state.points)
-
-    def batch(state: TrainState, points: Points) -> tuple[Points, dict[str, jax.Array]]:
-        order, chosen = {}, dict(points)
-        for i, (name, size) in enumerate(sorted(sampling.batch_size.items())):
-            num_points = points[name].shape[0]
-            position = state.step % (num_points // size)
-            shuffle_key = jax.random.fold_in(jax.random.fold_in(data_key, state.step), i + 1)
-            order[name] = jax.lax.cond(
-                position == 0,
-                lambda k=shuffle_key, n=num_points: jax.random.permutation(k, n),
-                lambda name=name: state.order[name],
-            )
-            index = jax.lax.dynamic_slice_in_dim(order[name], position * size, size)
-            chosen[name] = points[name][index]
-        return chosen, order
+    Args:
+      loss: ``loss(points, weights)``, a function of the parameters.
+      optimizer: Any optimiser.
+      source: Where the points of every step come from.
+      rule: How the weights of conditions follow the training.
+    """
 
     def step(state: TrainState, _: None) -> tuple[TrainState, StepRecord]:
-        points = resample(state)
-        chosen, order = batch(state, points)
-        loss_fn = problem.loss(model, chosen)
-        same_data = not sampling.batch_size and sampling.resample_every is None
-        if same_data and _stores_value_and_grad(state.opt_state):
+        points = source.at(state.step, state.params, state.points)
+        chosen, order = source.batch(state.step, points, state.order)
+        weights = rule.at(state.step, state.params, chosen, state.weights)
+        loss_fn = loss(chosen, weights)
+        if source.constant and rule.constant and _stores_value_and_grad(state.opt_state):
             value, grad = optax.value_and_grad_from_state(loss_fn)(state.params, state=state.opt_state)
             evaluated = ~jnp.isfinite(optax.tree.get(state.opt_state, "value"))  # else it was stored
         else:
@@ -121,6 +104,7 @@ def make_chunk(
             points=points,
             order=order,
             num_gradients=state.num_gradients + evaluated + _gradients_inside(state.opt_state, opt_state),
+            weights=weights,
         )
         return new, _record(jnp.asarray(value), state.opt_state, opt_state)
 

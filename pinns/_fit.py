@@ -1,0 +1,219 @@
+"""Training of a network on a problem, in compiled chunks."""
+
+import bisect
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Unpack
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm import tqdm
+
+from pinns._checkpoints import Checkpoints
+from pinns._functional import Functional, params_dtype
+from pinns._history import Evaluator, summary
+from pinns._identity import digest, fingerprint
+from pinns._interrupt import Interrupt
+from pinns._options import AdaptiveWeights, OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
+from pinns._points import PointSource, data_key
+from pinns._result import FitResult
+from pinns._runner import Runner
+from pinns._threads import limited_blas_threads
+from pinns._train_step import make_chunk, start
+from pinns._verdicts import Watch, not_finite, warn_few_residuals
+from pinns._weights import WeightRule
+from pinns.problems import Problem
+
+
+def fit(
+    problem: Problem,
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    *,
+    num_steps: int,
+    key: jax.Array,
+    sampling: Sampling | Any = "uniform",
+    weights: AdaptiveWeights | None = None,
+    stop: Stop | None = None,
+    evaluate_every: int | Sequence[int] | None = None,
+    fresh_loss: bool = True,
+    progress: bool = True,
+    description: str = "",
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_seconds: float = 10.0,
+    identity: Mapping[str, Any] | None = None,
+    on_evaluation: OnEvaluation | None = None,
+    **shorthand: Unpack[Shorthand],
+) -> FitResult:
+    """Trains ``model`` on ``problem``.
+
+    Steps run in compiled chunks, ``evaluate_every`` steps long; between two of them losses and errors are
+    measured, progress shown and, if wanted, a checkpoint written. Ctrl-C (SIGTERM, the interruption of a
+    notebook's cell) ends after the chunk that runs, saves, and returns what there is; pressed twice it
+    interrupts at once. What the loss does not tell is said by a :class:`FitWarning`.
+
+    Args:
+      problem: What to solve.
+      model: A network in any form that :func:`pinns.functional` takes, left as it is; its parameters' dtype
+        is that of the whole computation.
+      optimizer: Any optax optimiser; it is given ``value``, ``grad`` and ``value_fn``.
+      num_steps: Updates to make; of an implicit step, outer ones.
+      key: A JAX random key for points and mini-batches. It may be of the network's seed: what is drawn comes
+        from :func:`pinns.data_key` of it.
+      sampling: Points of every step: a :class:`Sampling` or :class:`AdaptiveSampling`, or its method alone
+        (``"uniform"``, the paper's, ``"sobol"``, ``"grid"``).
+      weights: Weights of conditions that follow the training; None keeps the declared ones.
+      stop: When to end before the last step.
+      evaluate_every: Steps per chunk; by default a hundredth of ``num_steps``. Or the step numbers at
+        which chunks end, for steps of uneven cost; every chunk length is compiled once.
+      fresh_loss: Whether every evaluation measures the loss on points that are never trained on, too.
+      progress: Whether to show a progress bar.
+      description: The name of the progress bar.
+      checkpoint_dir: Folder of checkpoints; a run that left some there is continued bit for bit.
+      checkpoint_seconds: Least time between two checkpoints.
+      identity: What else tells this run from another; JSON values. A ``checkpoint_dir`` of a run that differs
+        in it, in the problem (its arrays included), the network's shapes, the optimiser and its settings, the
+        key, the sampling or the weights is refused. To go on with another optimiser, start from
+        ``result.model`` with a new folder.
+      on_evaluation: Called with the history after every chunk, e.g. to log it.
+      **shorthand: ``batch_size`` and ``resample_every`` of :class:`Sampling`; ``target`` and ``time_limit``
+        for ``rel_l2`` and ``seconds`` of :class:`Stop`.
+
+    Returns:
+      A :class:`FitResult`.
+
+    Raises:
+      TypeError: A model of another form, or an option that does not exist.
+      ValueError: A count or size out of range, a target for a problem without exact solution, a network that
+        changes when it is called, or a ``checkpoint_dir`` that holds another run.
+
+    Examples:
+      >>> import jax, optax
+      >>> from flax import nnx
+      >>> from pinns import MLP, SingularlyPerturbedODE, fit
+      >>> from isgd_optax import isgd_adam
+      >>> result = fit(
+      ...     SingularlyPerturbedODE(epsilon=2.0, num_points=400),
+      ...     MLP(1, [16, 16], 1, rngs=nnx.Rngs(0)),
+      ...     isgd_adam(0.5, num_implicit_steps=20, num_inner_steps=10),
+      ...     num_steps=40,
+      ...     key=jax.random.key(0),
+      ...     progress=False,
+      ... )
+      >>> result.stop_reason, result.final["num_gradients"]
+      ('num_steps', 240.0)
+    """
+    ends = chunk_ends(num_steps, evaluate_every)
+    options = Options.of(sampling, stop, shorthand)
+    function, params = problem.functional(model)
+    dtype = params_dtype(params)
+    loss = lambda points, weights=None: problem.loss(function, points, weights)
+    key = data_key(key)
+    _check_stateless(function, params, jnp.zeros(problem.domain.dim, dtype))
+    source = PointSource(problem, options.sampling, loss, params, key, dtype)
+    rule = WeightRule(problem, weights, loss)
+    evaluator = Evaluator(problem, function, loss, source, key, fresh=fresh_loss)
+    options.stop.check(has_exact=evaluator.has_exact, has_fresh=fresh_loss)
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    checkpoints = None
+    if checkpoint_dir:
+        described = {
+            "problem": fingerprint(problem),
+            "model": str([(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(params)]),
+            "optimizer_settings": digest(list(optimizer)),
+            "key": np.asarray(jax.random.key_data(key)).tolist(),
+            "sampling": fingerprint(options.sampling),
+            "weights": fingerprint(weights),
+            **(identity or {}),
+        }
+        checkpoints = Checkpoints(checkpoint_dir, described, checkpoint_seconds)
+    state = start(params, optimizer, source, rule, key)
+    history: list[dict[str, Any]] = []
+    if checkpoints and (restored := checkpoints.restore(state)):
+        state, history = restored
+    runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
+    watch = Watch(options.stop, num_steps)
+    if not history:
+        warn_few_residuals(source.num_residuals, source.num_parameters)
+        row = evaluator.row(state, None, 0.0)
+        finite = row.pop("finite")
+        history.append(row)
+        reason = watch.reason(history)
+        if not finite:
+            reason = "not_finite_at_start"
+            watch.say(not_finite(row))
+    else:
+        reason = watch.reason(history)
+
+    good = state
+    with (
+        limited_blas_threads(),
+        Interrupt() as interrupt,
+        _bar(None if options.stop.seconds else num_steps, int(state.step), description, progress) as bar,
+    ):
+        while reason is None:
+            step = int(good.step)
+            length = _next_end(ends, num_steps, step) - step
+            state, records = runner.run(jax.tree.map(jnp.copy, good), length)
+            row = evaluator.row(state, records, runner.train_seconds)
+            if not row.pop("finite"):
+                reason = "diverged"
+                break
+            good = state
+            history.append(row)
+            bar.update(length)
+            bar.set_postfix_str(summary(row))
+            watch.warn(row)
+            if on_evaluation:
+                on_evaluation(history)
+            reason = watch.reason(history)
+            if interrupt.requested:
+                reason = reason or "interrupted"
+            if checkpoints:
+                checkpoints.save(row["step"], good, history, force=reason is not None)
+    if checkpoints:
+        checkpoints.close()
+    return FitResult(
+        model=function.model(good.params),
+        params=good.params,
+        history=history,
+        stop_reason=reason,
+        num_steps=int(good.step),
+        compile_seconds=evaluator.compile_seconds + runner.compile_seconds,
+        train_seconds=runner.train_seconds,
+        problem=problem,
+        loss=loss(good.points, good.weights),
+    )
+
+
+def _check_stateless(function: Functional, params: optax.Params, x: jax.Array) -> None:
+    changed = function.changing_state(params, x)
+    if changed:
+        raise ValueError(
+            f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
+            "and random streams are not carried through a training. Set use_running_average=True or "
+            "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
+        )
+
+
+def _next_end(ends: Sequence[int], num_steps: int, step: int) -> int:
+    index = bisect.bisect_right(ends, step)
+    return ends[index] if index < len(ends) else num_steps
+
+
+@contextlib.contextmanager
+def _bar(total: int | None, step: int, description: str, progress: bool) -> Iterator[tqdm]:
+    """A progress bar; without a total where time may end the run first."""
+    with tqdm(
+        total=total,
+        initial=step if total is None else min(step, total),
+        desc=description or None,
+        disable=not progress,
+        unit="step",
+        dynamic_ncols=True,
+    ) as bar:
+        yield bar

@@ -1,0 +1,238 @@
+"""Any network as a function of its parameters."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen, nnx
+from jax.typing import ArrayLike
+
+from isgd_optax import FieldsAsLeaves
+from pinns._identity import ByContent
+from pinns._unknowns import Solution, Unknown, declared
+
+_HOW = (
+    "A model is a Flax NNX module, a callable pytree that holds its parameters (Equinox), a pair (apply, "
+    "params) with apply(params, x) (Linen: (module.apply, variables); Haiku; plain functions), or several of "
+    "these by name in a dictionary."
+)
+
+
+class Functional(FieldsAsLeaves):
+    """A network without its parameters. Called with parameters it gives the network as a function of x."""
+
+    def __call__(self, params: optax.Params) -> Any:
+        """The network with these parameters, a function of one point."""
+        raise NotImplementedError
+
+    def model(self, params: optax.Params) -> Any:
+        """The network with these parameters, in the form in which the user gave it."""
+        return self(params)
+
+    def changing_state(self, params: optax.Params, x: jax.Array) -> list[str]:
+        """Names of what a call changes in the network, e.g. statistics of a batch or a random stream."""
+        del params, x
+        return []
+
+
+class _Module(Functional):
+    """A Flax NNX module."""
+
+    _leaves = ("rest",)
+    _static = ("graphdef",)
+
+    def __init__(self, graphdef: Any, rest: Any):
+        self.graphdef, self.rest = graphdef, rest
+
+    def __call__(self, params: optax.Params) -> Any:
+        return nnx.merge(self.graphdef, params, self.rest)
+
+    def changing_state(self, params: optax.Params, x: jax.Array) -> list[str]:
+        changed: list[str] = []
+
+        def call(params: Any, rest: Any, x: jax.Array) -> Any:
+            module = nnx.merge(self.graphdef, params, rest)
+            before = dict(jax.tree.leaves_with_path(nnx.split(module, nnx.Param, ...)[2]))
+            y = module(x)
+            after = jax.tree.leaves_with_path(nnx.split(module, nnx.Param, ...)[2])
+            changed.extend(jax.tree_util.keystr(path) for path, leaf in after if leaf is not before.get(path))
+            return y
+
+        jax.eval_shape(call, params, self.rest, x)
+        return changed
+
+
+class _Pair(Functional):
+    """A function apply(params, x)."""
+
+    _leaves = ("apply",)
+
+    def __init__(self, apply: Callable[..., Any]):
+        # Bound methods of equal modules are not equal: compared by content they are.
+        self.apply = jax.tree_util.Partial(_Applied(apply)) if _is_leaf(apply) else apply
+
+    def __call__(self, params: optax.Params) -> Any:
+        return lambda x: self.apply(params, x)
+
+    def model(self, params: optax.Params) -> Any:
+        inner = getattr(self.apply, "func", None)
+        return (inner.apply if isinstance(inner, _Applied) else self.apply, params)
+
+
+class _Applied(ByContent):
+    """A function, compared by what it is."""
+
+    def __init__(self, apply: Callable[..., Any]):
+        super().__init__([getattr(apply, "__func__", apply), getattr(apply, "__self__", None)])
+        self.apply = apply
+
+    def __call__(self, *args: Any) -> Any:
+        return self.apply(*args)
+
+
+class _Pytree(Functional):
+    """A callable pytree, whose arrays of real numbers are trained."""
+
+    _leaves = ("rest",)
+    _static = ("treedef", "others")
+
+    def __init__(self, treedef: Any, rest: tuple[Any, ...], others: tuple[Any, ...]):
+        self.treedef, self.rest, self.others = treedef, rest, others
+
+    def __call__(self, params: optax.Params) -> Any:
+        trained, rest = iter(jax.tree.leaves(params)), iter(self.rest)
+        sources = {"trained": trained, "rest": rest}
+        leaves = [next(sources[o]) if isinstance(o, str) else o.value for o in self.others]
+        return jax.tree.unflatten(self.treedef, leaves)
+
+
+class _Networks(Functional):
+    """Several networks by name, and unknown coefficients; either may be absent."""
+
+    _leaves = ("functionals",)
+    _static = ("unknowns", "single")
+
+    def __init__(self, functionals: dict[str, Functional], unknowns: ByContent, single: bool):
+        self.functionals, self.unknowns, self.single = functionals, unknowns, single
+
+    def _split(self, params: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self.single:
+            return {"network": params["network"]}, params["unknowns"]
+        networks = {name: params[name] for name in self.functionals}
+        return networks, params.get("unknowns", {})
+
+    def __call__(self, params: Any) -> Solution:
+        networks, trained = self._split(params)
+        built = {name: self.functionals[name](part) for name, part in networks.items()}
+        values = {name: unknown.value(trained[name]) for name, unknown in self.unknowns.value.items()}
+        return Solution(built, values)
+
+    def changing_state(self, params: Any, x: jax.Array) -> list[str]:
+        networks, _ = self._split(params)
+        changed = {name: self.functionals[name].changing_state(part, x) for name, part in networks.items()}
+        return [path for paths in changed.values() for path in paths]
+
+    def model(self, params: Any) -> Any:
+        networks, _ = self._split(params)
+        models = {name: self.functionals[name].model(part) for name, part in networks.items()}
+        return models["network"] if self.single else models
+
+
+def functional(
+    model: Any, unknowns: Mapping[str, Unknown | ArrayLike] | None = None
+) -> tuple[Functional, optax.Params]:
+    """Splits a network into a function of its parameters, and these.
+
+    Args:
+      model: A Flax NNX module; a callable pytree, e.g. an Equinox module; a pair ``(apply, params)`` with
+        ``apply(params, x)``; or several of these by name in a dictionary, none of them
+        called "unknowns".
+      unknowns: Coefficients to train beside it, by name: an :class:`Unknown`, or a number to start from.
+
+    Returns:
+      ``function`` with ``function(params)(x)``, and ``params``: of an NNX module ``nnx.state(model,
+      nnx.Param)``, of a pytree the same with None for what is not trained, of a pair its ``params``. With
+      unknowns ``{"network": params, "unknowns": {...}}``; of several networks the params of each by name.
+
+    Raises:
+      TypeError: Something else, a network without parameters, or of parameters that are no real numbers.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import functional
+      >>> function, params = functional((lambda params, x: params["a"] * x, {"a": jnp.asarray(2.0)}))
+      >>> print(function(params)(jnp.ones(1)))
+      [2.]
+    """
+    unknowns = declared(unknowns or {})
+    if isinstance(model, Mapping):
+        parts = {name: functional(part) for name, part in model.items()}
+        if not parts or "unknowns" in parts:
+            raise TypeError(f"networks need names, and none of them 'unknowns'. {_HOW}")
+        function = _Networks({name: f for name, (f, _) in parts.items()}, ByContent(unknowns), False)
+        params: Any = {name: part for name, (_, part) in parts.items()}
+    else:
+        function, params = _single(model)
+        if unknowns:
+            function = _Networks({"network": function}, ByContent(unknowns), True)
+            params = {"network": params}
+    if unknowns:
+        dtype = params_dtype(params)
+        params["unknowns"] = {name: unknown.initial(dtype) for name, unknown in unknowns.items()}
+    return function, params
+
+
+def _single(model: Any) -> tuple[Functional, Any]:
+    if isinstance(model, nnx.Module):
+        graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+        return _Module(graphdef, rest), _checked(params)
+    if isinstance(model, linen.Module):
+        raise TypeError(
+            "a Linen module does not hold its parameters: give (module.apply, module.init(key, x)), with x "
+            f"one point, e.g. jnp.zeros(2). {_HOW}"
+        )
+    if isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
+        return _Pair(model[0]), _checked(model[1])
+    if not callable(model):
+        raise TypeError(f"{type(model).__name__} is no network. {_HOW}")
+    leaves, treedef = jax.tree.flatten(model)
+    kinds = ["trained" if _is_real(x) else "rest" if _is_array(x) else ByContent(x) for x in leaves]
+    if "trained" not in kinds:
+        raise TypeError(f"{type(model).__name__} holds no parameters (arrays of real numbers). {_HOW}")
+    rest = tuple(x for x, kind in zip(leaves, kinds, strict=True) if kind == "rest")
+    trained = [x if kind == "trained" else None for x, kind in zip(leaves, kinds, strict=True)]
+    return _Pytree(treedef, rest, tuple(kinds)), jax.tree.unflatten(treedef, trained)
+
+
+def _checked(params: Any) -> Any:
+    leaves = jax.tree.leaves(params)
+    wrong = [type(leaf).__name__ for leaf in leaves if not _is_real(leaf)]
+    if wrong or not leaves:
+        what = f"holds {', '.join(sorted(set(wrong)))}" if leaves else "is empty"
+        raise TypeError(f"parameters must be arrays of real numbers; the tree {what}. {_HOW}")
+    return params
+
+
+def _is_leaf(x: Any) -> bool:
+    return jax.tree.structure(x) == jax.tree.structure(0)
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, (jax.Array, jax.ShapeDtypeStruct, np.ndarray, np.generic))
+
+
+def _is_real(x: Any) -> bool:
+    return _is_array(x) and jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def params_dtype(params: optax.Params) -> jnp.dtype:
+    """The dtype of a computation with these parameters."""
+    return jnp.result_type(*(leaf.dtype for leaf in jax.tree.leaves(params)))
+
+
+def num_parameters(model: Any) -> int:
+    """The number of numbers of ``model`` that are trained; for its forms see :func:`functional`."""
+    return sum(leaf.size for leaf in jax.tree.leaves(functional(model)[1]))

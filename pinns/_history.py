@@ -1,0 +1,133 @@
+"""Rows of a training's history: losses, errors, coefficients, and what the implicit steps did."""
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pinns._functional import Functional
+from pinns._points import Loss, PointSource, fresh_key
+from pinns._train_step import StepRecord, TrainState
+from pinns._unknowns import declared
+from pinns.metric import errors, exact_values, predict, test_points
+from pinns.problems import Points, Problem
+
+Row = dict[str, Any]
+
+
+class Evaluator:
+    """Turns a state into a row of the history.
+
+    Args:
+      problem: The problem.
+      function: The network without its parameters.
+      loss: ``loss(points, weights)``, a function of the parameters.
+      source: Where points come from.
+      key: Random key of the training.
+      fresh: Whether the loss is measured on points never trained on, too.
+
+    Attributes:
+      has_exact: Whether errors can be measured.
+      compile_seconds: Seconds of the first evaluation, most of them of tracing and compiling.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        function: Functional,
+        loss: Loss,
+        source: PointSource,
+        key: jax.Array,
+        *,
+        fresh: bool,
+    ):
+        self._fresh = fresh
+        self.compile_seconds = 0.0
+        points = test_points(problem, source.dtype)
+        exact = exact_values(problem, points)
+        self.has_exact = exact is not None
+        names = tuple(declared(problem.unknowns()))
+
+        @jax.jit
+        def losses(params: optax.Params, points: Points, weights: Any) -> Row:
+            loss_fn = loss(points, weights)
+            return {"loss": loss_fn(params), "losses": loss_fn.losses(params)}
+
+        @jax.jit
+        def measures(params: optax.Params) -> Row:
+            u = function(params)
+            row: Row = {}
+            if exact is not None:
+                row |= errors(predict(lambda x: problem.predict(u, x), points), exact)._asdict()
+            if names:
+                row["unknowns"] = u.unknowns
+            sizes = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
+            row["finite"] = jnp.stack(sizes).all()
+            return row
+
+        # A grid has no other points than its own.
+        method = "sobol" if source.sampling.method == "grid" else None
+        self._draw = jax.jit(lambda step: source.draw(fresh_key(key, step), method=method))
+        self._losses, self._measures = losses, measures
+
+    def row(self, state: TrainState, records: StepRecord | None, seconds: float) -> Row:
+        """The row of a state; ``finite`` tells whether the loss and all parameters are."""
+        began = time.perf_counter()
+        trained = self._losses(state.params, state.points, state.weights)
+        measured = self._measures(state.params)
+        if self._fresh:
+            fresh = self._losses(state.params, self._draw(state.step), state.weights)
+            measured |= {"fresh_loss": fresh["loss"], "fresh_losses": fresh["losses"]}
+        if state.weights:
+            measured["weights"] = state.weights
+        values = jax.device_get(trained | measured)
+        finite = bool(values.pop("finite")) and bool(np.isfinite(values["loss"]))
+        if not self.compile_seconds:  # the first time it is compiled
+            self.compile_seconds = time.perf_counter() - began
+        row = {
+            "step": int(state.step),
+            "num_gradients": float(state.num_gradients),
+            "seconds": seconds,
+            **jax.tree.map(lambda x: np.asarray(x).tolist(), values),
+            "finite": finite,
+        }
+        return row if records is None else row | _of_steps(records)
+
+
+def _of_steps(records: StepRecord) -> Row:
+    """What the implicit steps among the last ones did."""
+    implicit = np.asarray(records.implicit)
+    if not implicit.any():
+        return {}
+    last = np.flatnonzero(implicit)[-1]
+    taken = lambda field: np.asarray(field)[implicit]
+    return {
+        "learning_rate": float(records.learning_rate[last]),
+        "residual": float(records.residual[last]),
+        "num_inner_steps": float(np.mean(taken(records.num_inner_steps))),
+        "accepted": float(np.mean(taken(records.accepted))),
+        "at_bound": float(np.mean(taken(records.at_bound))),
+        "at_floor": float(np.mean(taken(records.at_floor))),
+    }
+
+
+def summary(row: Row) -> str:
+    """One line for the progress bar."""
+    parts = [f"loss {row['loss']:.2e}"]
+    if "fresh_loss" in row:
+        parts.append(f"fresh {row['fresh_loss']:.2e}")
+    if "rel_l2" in row:
+        parts.append(f"error {row['rel_l2']:.2e}")
+    if "learning_rate" in row:
+        parts.append(
+            f"α {row['learning_rate']:.2g}, {row['num_inner_steps']:.0f} inner steps, "
+            f"residual {row['residual']:.1e}"
+        )
+        if row["at_floor"] == 1:
+            parts.append("nothing left to gain in this precision")
+        elif row["at_bound"] == 1:
+            parts.append("α at its bound")
+    return ", ".join(parts)

@@ -1,0 +1,81 @@
+"""What a training returns."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+import optax
+
+from isgd_optax import LeastSquares
+from pinns._verdicts import STOP_REASONS
+from pinns.problems import Problem
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """What :func:`pinns.fit` returns.
+
+    Attributes:
+      model: The trained network, in the form in which it was given.
+      params: The trained parameters, see :meth:`pinns.Problem.functional`; after a divergence the last good
+        ones.
+      history: A row per evaluation: ``step``; ``loss`` and ``losses`` (unweighted, by condition) on the
+        points that are trained on; ``fresh_loss`` and ``fresh_losses``, the same on points that never are;
+        with an exact solution ``rel_l2``, ``max_error`` and ``rel_l2_by_output``; ``unknowns`` and
+        ``weights`` by name, where there are any; ``num_gradients``; ``seconds`` (of training alone). For the
+        steps since the last row, of the implicit step: the last ``learning_rate`` and ``residual``, the mean
+        ``num_inner_steps``, and the fractions of steps that were ``accepted``, whose α stood ``at_bound`` of
+        its controller, and that found nothing left to gain (``at_floor``).
+      stop_reason: ``"num_steps"``, ``"target"``, ``"fresh_loss"``, ``"time_limit"``, ``"stagnation"``,
+        ``"diverged"``, ``"not_finite_at_start"`` or ``"interrupted"``.
+      num_steps: Steps that led to ``params``.
+      compile_seconds: Seconds spent in tracing and compiling.
+      train_seconds: Seconds spent in training steps, without compilation and evaluation.
+      problem: The problem that was solved.
+      loss: The loss at the points and weights of the end, a function of ``params``.
+    """
+
+    model: Any
+    params: optax.Params
+    history: list[dict[str, Any]]
+    stop_reason: str
+    num_steps: int
+    compile_seconds: float
+    train_seconds: float
+    problem: Problem
+    loss: LeastSquares
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and a column of the history, as arrays; missing entries are NaN.
+
+        Args:
+          name: The column; of one that is kept by name both names with a dot, e.g. ``"losses.pde"`` or
+            ``"unknowns.k"``.
+        """
+        column, _, part = name.partition(".")
+        values = [row.get(column) for row in self.history]
+        if part:
+            values = [value and value.get(part) for value in values]
+        shape = next((np.shape(value) for value in values if value is not None), ())
+        missing = np.full(shape, np.nan)
+        return (
+            np.array([row["step"] for row in self.history]),
+            np.array([missing if value is None else value for value in values], dtype=float),
+        )
+
+    @property
+    def final(self) -> dict[str, Any]:
+        """The last row of the history."""
+        return self.history[-1]
+
+    @property
+    def stop_message(self) -> str:
+        """Why the training ended, in words."""
+        return STOP_REASONS[self.stop_reason]
+
+    @functools.cached_property
+    def solution(self) -> Any:
+        """What residuals see as ``u``: the trained network with the unknowns that were found."""
+        function, _ = self.problem.functional(self.model)
+        return function(self.params)

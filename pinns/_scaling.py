@@ -1,0 +1,206 @@
+"""Inputs, outputs and residuals brought to size one, from the domain and the equation."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pinns._functional import Functional, params_dtype
+from pinns.problems import Condition, Problem
+
+_ROUNDS = 3
+_POINTS = 256
+
+
+class ScaledNetwork:
+    """x ↦ s ⊙ u((x − m)/h), for arrays and jets."""
+
+    def __init__(self, network: Any, middle: jax.Array, half: jax.Array, outputs: jax.Array):
+        self._network, self._middle, self._half, self._outputs = network, middle, half, outputs
+
+    def __call__(self, x: Any) -> Any:
+        """The network at ``x``."""
+        return self._network((x - self._middle) * (1 / self._half)) * self._outputs
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_network" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self._network, name)
+
+
+class _Scaled(Functional):
+    """A network between a scaling of its inputs and one of its outputs."""
+
+    _leaves = ("inner", "middle", "half", "outputs")
+
+    def __init__(self, inner: Functional, middle: jax.Array, half: jax.Array, outputs: jax.Array):
+        self.inner, self.middle, self.half, self.outputs = inner, middle, half, outputs
+
+    def __call__(self, params: optax.Params) -> Any:
+        return ScaledNetwork(self.inner(params), self.middle, self.half, self.outputs)
+
+    def changing_state(self, params: optax.Params, x: jax.Array) -> list[str]:
+        return self.inner.changing_state(params, x)
+
+    def model(self, params: optax.Params) -> Any:
+        return self.inner.model(params)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled(Problem):
+    r"""A problem whose network and residuals are scaled; made by :func:`scaled`.
+
+    .. math::
+      u(x) = s \odot v\Big(\frac{x - m}{h}\Big), \qquad \omega_c \leftarrow \omega_c / \rho_c^2
+
+    with m and h the middle and half the widths of the domain, s the sizes of the outputs, and ρ those of the
+    residuals.
+
+    Args:
+      problem: The problem.
+      outputs: Sizes s of the outputs.
+      residuals: Sizes ρ of the residuals by condition.
+    """
+
+    problem: Problem
+    outputs: tuple[float, ...]
+    residuals: tuple[tuple[str, float], ...]
+
+    @property
+    def domain(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The domain of the problem."""
+        return self.problem.domain
+
+    def conditions(self) -> Mapping[str, Condition]:
+        """Those of the problem, with other weights."""
+        sizes = dict(self.residuals)
+        return {
+            name: dataclasses.replace(condition, weight=_divided(condition.weight, sizes[name] ** 2))
+            for name, condition in self.problem.conditions().items()
+        }
+
+    def unknowns(self) -> Mapping[str, Any]:
+        """Those of the problem."""
+        return self.problem.unknowns()
+
+    def exact(self, x: jax.Array) -> jax.Array | None:
+        """The solution of the problem."""
+        return self.problem.exact(x)
+
+    def predict(self, u: Any, x: jax.Array) -> jax.Array:
+        """What is compared with :meth:`exact`."""
+        return self.problem.predict(u, x)
+
+    def functional(self, model: Any) -> tuple[_Scaled, optax.Params]:
+        """``model`` between the scalings, as a function of its parameters, and these."""
+        function, params = self.problem.functional(model)
+        lower, upper = (np.asarray(corner) for corner in (self.domain.lower, self.domain.upper))
+        arrays = ((lower + upper) / 2, (upper - lower) / 2, self.outputs)
+        dtype = params_dtype(params)
+        return _Scaled(function, *(jnp.asarray(array, dtype) for array in arrays)), params
+
+
+def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
+    r"""Scales inputs, outputs and residuals of a problem, without a change of its equation.
+
+    Inputs are mapped from the box around the domain to [−1, 1]ᵈ. The size of an output is that at which
+    the terms that hold it are as large as those that do not (sources, data), measured with the untrained
+    network v at drawn points:
+
+    .. math::
+      s_j = \max_c \frac{\|r_c(0)\|}{\|r_c(v e_j) - r_c(0)\|}
+
+    over the conditions c in which output j is not negligible beside the others; 1 where nothing sets a
+    size. The size of a residual is that of the untrained network with these sizes. For equations that are
+    not linear this is iterated. Where the solution oscillates, s is too large by the square of its wave
+    number.
+
+    Args:
+      problem: The problem.
+      model: An untrained network, see :func:`pinns.functional`; several networks cannot be scaled.
+      key: A JAX random key for the points.
+
+    Returns:
+      A :class:`Scaled` problem, for :func:`pinns.fit` with ``model``. ``result.solution`` is then the
+      solution in its own units, ``result.model`` the network between the scalings.
+
+    Raises:
+      TypeError: Several networks.
+
+    Examples:
+      >>> import jax
+      >>> from flax import nnx
+      >>> from pinns import MLP, Poisson1D, scaled
+      >>> problem = scaled(Poisson1D("smooth"), MLP(1, [20, 20], 1, rngs=nnx.Rngs(0)), jax.random.key(0))
+      >>> 1 < problem.outputs[0] < 1000
+      True
+    """
+    if isinstance(model, Mapping):
+        raise TypeError("several networks cannot be scaled together: scale each inside of the residuals.")
+    conditions = problem.conditions()
+    plain = Scaled(problem, (1.0,), tuple((name, 1.0) for name in conditions))
+    function, params = plain.functional(model)
+    points = problem.sample(key, dtype=params_dtype(params), num_points=dict.fromkeys(conditions, _POINTS))
+    example = jax.tree.map(lambda x: x[0], problem.domain.sample(key, 1, "uniform", params_dtype(params)))
+    network = function(params)
+    num_outputs = jax.eval_shape(network, example).size
+    inside = problem.domain.sample(key, _POINTS, "uniform", params_dtype(params))
+    probe = _sizes_of(jax.vmap(network)(inside).reshape(_POINTS, num_outputs))
+
+    @jax.jit
+    def residuals(outputs: jax.Array) -> list[jax.Array]:
+        between = _Scaled(function.inner, function.middle, function.half, outputs / probe)
+        return [block.residuals(params) for block in problem.loss(between, points).blocks]
+
+    rms = lambda x: float(jnp.sqrt(jnp.mean(jnp.square(x))))
+    sizes = np.ones(num_outputs)
+    rest = residuals(jnp.zeros_like(probe))
+    sources = np.array([rms(r) for r in rest])
+    for _ in range(_ROUNDS):
+        slopes = np.zeros((len(rest), num_outputs))
+        for j in range(num_outputs):
+            one = jnp.zeros_like(probe).at[j].set(sizes[j])
+            slopes[:, j] = [rms(r - r0) / sizes[j] for r, r0 in zip(residuals(one), rest, strict=True)]
+        sizes = _output_sizes(sources, slopes, sizes)
+    total = {
+        name: rms(r) for name, r in zip(conditions, residuals(jnp.asarray(sizes, probe.dtype)), strict=True)
+    }
+    usable = tuple((name, size if np.isfinite(size) and size > 0 else 1.0) for name, size in total.items())
+    outputs = sizes / np.asarray(probe, dtype=float)
+    return Scaled(problem, tuple(float(size) for size in outputs), usable)
+
+
+def _sizes_of(values: jax.Array) -> jax.Array:
+    """Root mean squares of the columns, 1 for one that vanishes."""
+    sizes = jnp.sqrt(jnp.mean(jnp.square(values), axis=0))
+    return jnp.where(sizes > 0, sizes, 1)
+
+
+def _output_sizes(sources: np.ndarray, slopes: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """The sizes at which every output balances the sources of the conditions in which it counts."""
+    sizes = before.copy()
+    for j, slope in enumerate(slopes.T):
+        counts = (slope > 0) & (slope >= 0.1 * slopes.max(axis=1)) & (sources > 0)
+        ratios = sources[counts] / slope[counts]
+        if ratios.size and np.all(np.isfinite(ratios)):
+            sizes[j] = ratios.max()
+    return sizes
+
+
+@dataclasses.dataclass(frozen=True)
+class _Divided:
+    """A weight that depends on the point, divided by a number."""
+
+    weight: Callable[[Any], Any]
+    by: float
+
+    def __call__(self, x: Any) -> Any:
+        return self.weight(x) / self.by
+
+
+def _divided(weight: Any, by: float) -> Any:
+    return _Divided(weight, by) if callable(weight) else weight / by

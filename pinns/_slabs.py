@@ -1,0 +1,214 @@
+"""Long times in slabs: a new network for each, begun from the one before and its values at the end."""
+
+import copy
+import dataclasses
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pinns._fit import fit
+from pinns._functional import Functional
+from pinns._result import FitResult
+from pinns.metric import Errors, errors, exact_values, predict, test_points
+from pinns.problems import Condition, Problem
+from pinns.sampling import Box
+
+
+@dataclasses.dataclass(frozen=True)
+class _Continued:
+    """An initial condition whose data are those of another solution: B(u) − b becomes B(u) − B(previous)."""
+
+    residual: Any
+    function: Functional
+    params: optax.Params
+
+    def __call__(self, u: Any, x: jax.Array) -> jax.Array:
+        return self.residual(u, x) - self.residual(self.function(self.params), x)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Slab(Problem):
+    """A problem between two times."""
+
+    problem: Problem
+    initial: tuple[str, ...]
+    previous: tuple[Functional, optax.Params] | None
+    domain: Box
+
+    def conditions(self) -> Mapping[str, Condition]:
+        conditions = dict(self.problem.conditions())
+        if self.previous is None:
+            return conditions
+        function, params = self.previous
+        for name in self.initial:
+            residual = _Continued(conditions[name].residual, function, params)
+            conditions[name] = dataclasses.replace(conditions[name], residual=residual.__call__)
+        return conditions
+
+    def unknowns(self) -> Mapping[str, Any]:
+        return self.problem.unknowns()
+
+    def exact(self, x: jax.Array) -> jax.Array | None:
+        return self.problem.exact(x)
+
+    def predict(self, u: Any, x: jax.Array) -> jax.Array:
+        return self.problem.predict(u, x)
+
+
+@dataclasses.dataclass(frozen=True)
+class SlabsResult:
+    """What :func:`fit_in_slabs` returns. Called, it is the solution at one point of any time.
+
+    Attributes:
+      problem: The whole problem.
+      results: The :class:`FitResult` of each slab that was reached.
+      edges: Times between which the slabs lie, one more than slabs.
+      axis: The coordinate of time.
+    """
+
+    problem: Problem
+    results: list[FitResult]
+    edges: tuple[float, ...]
+    axis: int
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """The solution of the slab in which ``x`` lies, shape (m,)."""
+        values = jnp.stack([self.problem.predict(r.solution, x) for r in self.results])
+        inner = jnp.asarray(self.edges[1 : len(self.results)], x.dtype)
+        return values[jnp.searchsorted(inner, x[self.axis])]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every slab was trained to an end that is not an interruption or a failure."""
+        failed = ("diverged", "interrupted", "not_finite_at_start")
+        whole = len(self.results) == len(self.edges) - 1
+        return whole and all(result.stop_reason not in failed for result in self.results)
+
+    def errors(self) -> Errors:
+        """Errors over all times, of a problem with an exact solution.
+
+        Raises:
+          ValueError: There is no exact solution, or not every slab was reached.
+        """
+        dtype = jnp.result_type(*jax.tree.leaves(self.results[0].params))
+        points = test_points(self.problem, dtype)
+        exact = exact_values(self.problem, points)
+        if exact is None or not self.finished:
+            raise ValueError("errors need an exact solution and a training of all slabs.")
+        return errors(jax.jit(lambda points: predict(self, points))(points), exact)
+
+
+def fit_in_slabs(
+    problem: Problem,
+    model: Any,
+    optimizer: optax.GradientTransformation,
+    *,
+    num_steps: int,
+    key: jax.Array,
+    slabs: int | Sequence[float],
+    axis: int = -1,
+    initial: Sequence[str] | None = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> SlabsResult:
+    r"""Trains a network on each of several slabs of time, one after the other.
+
+    A slab begins with the network of the one before, and with its values as initial data: a condition
+    B(u) = b on the face where time begins becomes B(u) = B(u_previous) at the slab's beginning, be it for
+    values or slopes. All other conditions are taken on the slab. The problem must build its regions from
+    ``self.domain``.
+
+    Args:
+      problem: What to solve, on a :class:`Box`.
+      model: A network, see :func:`pinns.functional`.
+      optimizer: Any optax optimiser.
+      num_steps: Steps in each slab, at most.
+      key: A JAX random key; each slab has its own part of it.
+      slabs: The number of equal slabs, or the times between them, beginning and end left out.
+      axis: The coordinate of time.
+      initial: Names of the initial conditions; by default those on the face where time begins.
+      checkpoint_dir: Folder of checkpoints, one in it for each slab. The same call continues a run that was
+        interrupted.
+      **options: Whatever else :func:`pinns.fit` takes.
+
+    Returns:
+      A :class:`SlabsResult`. It ends early where a slab diverges or is interrupted.
+
+    Raises:
+      ValueError: Times that are not increasing inside the domain, or no initial condition.
+      TypeError: A domain that is no box.
+
+    Examples:
+      >>> import jax, optax
+      >>> from flax import nnx
+      >>> from pinns import MLP, SingularlyPerturbedODE, fit_in_slabs
+      >>> result = fit_in_slabs(
+      ...     SingularlyPerturbedODE(), MLP(1, [8], 1, rngs=nnx.Rngs(0)), optax.adam(1e-3), num_steps=3,
+      ...     key=jax.random.key(0), slabs=[0.5], initial=["boundary"], progress=False,
+      ... )
+      >>> len(result.results), result.edges
+      (2, (0.0, 0.5, 1.0))
+    """
+    if not isinstance(problem.domain, Box):
+        raise TypeError(f"slabs need a domain that is a Box, got {type(problem.domain).__name__}.")
+    axis = range(problem.domain.dim)[axis]
+    edges = _edges(problem.domain, axis, slabs)
+    names = _initial(problem, axis) if initial is None else tuple(initial)
+    if not names or set(names) - set(problem.conditions()):
+        raise ValueError(
+            f"slabs need the names of the initial conditions, got {list(names)} of "
+            f"{sorted(problem.conditions())}: give initial=[...]."
+        )
+    results: list[FitResult] = []
+    previous = None
+    for i, (begin, end) in enumerate(itertools.pairwise(edges)):
+        result = fit(
+            _slab(problem, axis, begin, end, names, previous),
+            model,
+            optimizer,
+            num_steps=num_steps,
+            key=jax.random.fold_in(key, i),
+            checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir) / f"slab-{i:04d}",
+            **options,
+        )
+        results.append(result)
+        if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start"):
+            break
+        model = result.model
+        previous = (problem.functional(model)[0], result.params)
+    return SlabsResult(problem, results, edges, axis)
+
+
+def _edges(domain: Box, axis: int, slabs: int | Sequence[float]) -> tuple[float, ...]:
+    begin, end = domain.lower[axis], domain.upper[axis]
+    if isinstance(slabs, int):
+        if slabs < 1:
+            raise ValueError(f"slabs must be at least 1, got {slabs}.")
+        return tuple(float(t) for t in np.linspace(begin, end, slabs + 1))
+    edges = (begin, *(float(t) for t in slabs), end)
+    if not np.all(np.diff(edges) > 0):
+        raise ValueError(f"the times between slabs must increase between {begin} and {end}, got {slabs}.")
+    return edges
+
+
+def _initial(problem: Problem, axis: int) -> tuple[str, ...]:
+    face = problem.domain.face(axis, "lower")
+    return tuple(name for name, condition in problem.conditions().items() if condition.region == face)
+
+
+def _slab(
+    problem: Problem, axis: int, begin: float, end: float, names: tuple[str, ...], previous: Any
+) -> _Slab:
+    lower, upper = list(problem.domain.lower), list(problem.domain.upper)
+    lower[axis], upper[axis] = begin, end
+    domain = Box(tuple(lower), tuple(upper))
+    part = copy.copy(problem)
+    object.__setattr__(part, "domain", domain)
+    return _Slab(part, names, previous, domain)

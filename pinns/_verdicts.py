@@ -1,0 +1,118 @@
+"""What a training says of itself: warnings with a way out, and why it ended."""
+
+import math
+import warnings
+from typing import Any
+
+from pinns._options import Stop
+
+Row = dict[str, Any]
+_PARTED = 10.0
+
+STOP_REASONS = {
+    "num_steps": "all steps are made",
+    "target": "the relative L2 error reached its target",
+    "fresh_loss": "the loss on fresh points reached its target",
+    "time_limit": "the time is used up",
+    "stagnation": "the loss has not fallen by a hundredth for as many evaluations as patience allows",
+    "diverged": "the loss or a parameter is not finite; the last good parameters are kept",
+    "not_finite_at_start": "the loss is not finite at the start",
+    "interrupted": "interrupted",
+}
+
+
+class FitWarning(UserWarning):
+    """Something that a training noticed and that its loss does not tell."""
+
+
+def warn_few_residuals(num_residuals: int, num_parameters: int) -> None:
+    """Warns if the residuals can be interpolated."""
+    if num_residuals < num_parameters:
+        _warn(
+            f"the loss takes {num_residuals} residuals and the model has {num_parameters} parameters: it can "
+            "make the loss as small as it likes and be wrong between the points. Take more points "
+            "(sampling=Sampling(num_points='auto') or the problem's numbers) or a smaller network, and watch "
+            "fresh_loss."
+        )
+
+
+def not_finite(row: Row) -> str:
+    """Names what is not finite at the start."""
+    conditions = [name for name, value in row["losses"].items() if not math.isfinite(value)]
+    if not conditions:
+        return "a parameter of the model is not finite"
+    names = ", ".join(repr(name) for name in conditions)
+    return (
+        f"the loss of condition {names} is not finite at the start. The untrained network may be outside of "
+        "what the equation allows (a root or logarithm of a negative number, a division by zero): bound its "
+        "output, e.g. by jax.nn.softplus, or guard the residual by jnp.where with a safe argument."
+    )
+
+
+class Watch:
+    """Looks at every row of the history, warns once of each thing, and says when to stop.
+
+    Args:
+      stop: When to end.
+      num_steps: Steps to make.
+    """
+
+    def __init__(self, stop: Stop, num_steps: int):
+        self._stop, self._num_steps = stop, num_steps
+        self._said: set[str] = set()
+
+    def warn(self, row: Row) -> None:
+        """Warns of what this row shows for the first time."""
+        loss, fresh = row["loss"], row.get("fresh_loss")
+        if fresh is not None and row["step"] > 0 and fresh > _PARTED * loss:
+            self._once(
+                "fresh",
+                f"at step {row['step']} the loss is {loss:.1e} on the points that are trained on and "
+                f"{fresh:.1e} on fresh ones: the solution is not as good as the loss. Take more points, draw "
+                "them anew (resample_every) or where the residual is large (sampling=AdaptiveSampling()).",
+            )
+        if row.get("at_bound", 0.0) == 1.0 and row.get("at_floor", 0.0) < 1.0:
+            self._once(
+                "bound",
+                f"at step {row['step']} the learning rate stands at the bound {row['learning_rate']:.1e} of "
+                "its controller, which may hold the training back: raise max_learning_rate, or choose a "
+                "metric (metric='jacobi') if parameters are of different size.",
+            )
+
+    def say(self, message: str) -> None:
+        """Warns of something else."""
+        _warn(message)
+
+    def _once(self, kind: str, message: str) -> None:
+        if kind not in self._said:
+            self._said.add(kind)
+            _warn(message)
+
+    def reason(self, history: list[Row]) -> str | None:
+        """The reason to stop after the last row, or None."""
+        row, stop = history[-1], self._stop
+        if stop.rel_l2 is not None and row["rel_l2"] <= stop.rel_l2:
+            return "target"
+        if stop.fresh_loss is not None and row["fresh_loss"] <= stop.fresh_loss:
+            return "fresh_loss"
+        if row["step"] >= self._num_steps:
+            return "num_steps"
+        if stop.seconds is not None and row["seconds"] >= stop.seconds:
+            return "time_limit"
+        if stop.patience is not None and _evaluations_without_progress(history) >= stop.patience:
+            return "stagnation"
+        return None
+
+
+def _evaluations_without_progress(history: list[Row]) -> int:
+    """Rows since the best loss last fell by a hundredth."""
+    losses = [row.get("fresh_loss", row["loss"]) for row in history]
+    best, since = losses[0], 0
+    for loss in losses[1:]:
+        since = 0 if loss < 0.99 * best else since + 1
+        best = loss if loss < 0.99 * best else best
+    return since
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FitWarning, stacklevel=4)

@@ -1,0 +1,70 @@
+"""Weights of conditions that follow the training."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pinns._options import AdaptiveWeights
+from pinns._points import Loss
+from pinns.problems import Points, Problem
+
+Weights = dict[str, jax.Array]
+
+
+class WeightRule:
+    """How the weights of the conditions change; without ``adaptive`` they stay as they are declared.
+
+    Args:
+      problem: The problem, with the declared weights.
+      adaptive: How they change, or None.
+      loss: ``loss(points, weights)``, a function of the trained parameters.
+    """
+
+    def __init__(self, problem: Problem, adaptive: AdaptiveWeights | None, loss: Loss):
+        self._adaptive, self._loss = adaptive, loss
+        self._declared: dict[str, float] = {}
+        if adaptive is not None:
+            declared = {name: condition.weight for name, condition in problem.conditions().items()}
+            if any(callable(weight) for weight in declared.values()):
+                raise ValueError(
+                    "weights that adapt are one number by condition: a condition has a function for weight."
+                )
+            self._declared = {name: float(weight) for name, weight in declared.items()}  # pyright: ignore
+
+    @property
+    def constant(self) -> bool:
+        """Whether the weights stay as they are declared."""
+        return self._adaptive is None
+
+    def first(self, dtype: jnp.dtype) -> Weights:
+        """The weights before the first step; empty where they stay."""
+        return {name: jnp.asarray(weight, dtype) for name, weight in self._declared.items()}
+
+    def at(self, step: jax.Array, params: Any, points: Points, weights: Weights) -> Weights:
+        """The weights from ``step`` on, given those before it."""
+        if self._adaptive is None:
+            return weights
+        changed = lambda: self._changed(params, points, weights)
+        return jax.lax.cond((step > 0) & (step % self._adaptive.every == 0), changed, lambda: weights)
+
+    def _changed(self, params: Any, points: Points, weights: Weights) -> Weights:
+        adaptive = self._adaptive
+        assert adaptive is not None
+        blocks = self._loss(points, weights).blocks
+        sizes = {}
+        for block in blocks:
+            if adaptive.balance == "gradients":
+                sizes[block.name] = optax.global_norm(jax.grad(block)(params))
+            else:
+                sizes[block.name] = jnp.sqrt(block(params))
+        largest = jnp.max(jnp.stack(list(sizes.values())))
+        raw = {}
+        for name, size in sizes.items():
+            ratio = jnp.clip(largest / jnp.maximum(size, largest / adaptive.largest), 1.0, adaptive.largest)
+            ratio = jnp.where(jnp.isfinite(ratio), ratio, 1.0).astype(weights[name].dtype)
+            target = self._declared[name] * ratio
+            raw[name] = (1 - adaptive.rate) * weights[name] + adaptive.rate * target
+        scale = max(self._declared.values()) / jnp.max(jnp.stack(list(raw.values())))
+        return {name: weight * scale for name, weight in raw.items()}
