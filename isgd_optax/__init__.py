@@ -11,8 +11,8 @@ from isgd_optax._implicit_step import implicit_step
 from isgd_optax._inner_solver import (
     Evaluation,
     InnerSolver,
-    Problem,
     Proposal,
+    ProximalProblem,
 )
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
 from isgd_optax._proximal import ProximalObjective
@@ -31,9 +31,9 @@ __all__ = [
     "LearningRateController",
     "LeastSquares",
     "LinearSolver",
-    "Problem",
     "Proposal",
     "ProximalObjective",
+    "ProximalProblem",
     "Residual",
     "StepOutcome",
     "SwitchState",

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import optax
 
-from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, Proposal
+from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
 from isgd_optax._line_search import is_masked, line_search_evaluation, with_whole_parameters
 
 
@@ -20,7 +20,7 @@ def from_optax(solver: optax.GradientTransformation) -> InnerSolver:
     """
     tx = optax.with_extra_args_support(solver)
 
-    def query(problem: Problem, evaluation: Evaluation, state: optax.OptState) -> Any:
+    def query(problem: ProximalProblem, evaluation: Evaluation, state: optax.OptState) -> Any:
         return problem, evaluation, state
 
     def step(learning_rate: jax.Array, query: Any) -> Proposal:

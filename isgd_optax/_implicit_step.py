@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
 from isgd_optax._from_optax import as_inner_solver
 from isgd_optax._implicit_diff import Solved, differentiable
-from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem
+from isgd_optax._inner_solver import Evaluation, InnerSolver, ProximalProblem
 from isgd_optax._iterate import StoppingRule, minimize
 from isgd_optax._learning_rate import LearningRateController, as_controller
 from isgd_optax._metric import as_metric
@@ -213,7 +213,7 @@ def implicit_step(
         if momentum is not None:
             center = optax.tree.cast_like(optax.tree.add_scale(params, momentum, state.velocity), params)
         metric_state, diagonal = weights.measure(state.metric_state, loss_fn, params, loss_grad)
-        problem = Problem(loss_fn, center, None, diagonal)
+        problem = ProximalProblem(loss_fn, center, None, diagonal)
 
         def solve() -> Solved:
             inner_state = solver.init(params)

@@ -11,7 +11,7 @@ from isgd_optax._norms import is_lost_in_rounding, rounding
 from isgd_optax._proximal import Loss, ProximalObjective
 
 
-class Problem(NamedTuple):
+class ProximalProblem(NamedTuple):
     """What an inner solver is to minimise, with what may not be decided yet left open.
 
     Attributes:
@@ -32,7 +32,7 @@ class Problem(NamedTuple):
         alpha = learning_rate if self.learning_rate is None else self.learning_rate
         return ProximalObjective(self.value_fn, center, alpha, self.metric)
 
-    def decided(self, params: optax.Params, learning_rate: jax.Array) -> "Problem":
+    def decided(self, params: optax.Params, learning_rate: jax.Array) -> "ProximalProblem":
         """The problem with ``params`` and ``learning_rate`` for what is left open."""
         center = params if self.center is None else self.center
         return self._replace(center=center, learning_rate=learning_rate)
@@ -102,7 +102,7 @@ class InnerSolver(NamedTuple):
     Attributes:
       init: ``init(params) -> state``.
       query: ``query(problem, evaluation, state) -> query``: all that does not depend on α, from a
-        :class:`Problem` and an :class:`Evaluation`. It may hold functions.
+        :class:`ProximalProblem` and an :class:`Evaluation`. It may hold functions.
       step: ``step(α, query) -> proposal``, a :class:`Proposal`.
       search: ``search(α, trial, start) -> proposal``, how the solver falls back from an α whose step fails;
         by default it takes α.
@@ -133,7 +133,7 @@ class InnerSolver(NamedTuple):
     """
 
     init: Callable[[optax.Params], Any]
-    query: Callable[[Problem, Evaluation, Any], Any]
+    query: Callable[[ProximalProblem, Evaluation, Any], Any]
     step: Callable[[jax.Array, Any], Proposal]
     search: Search = take_it
     name: str = "an InnerSolver"
@@ -150,7 +150,7 @@ class InnerSolver(NamedTuple):
         )
 
 
-def complete(problem: Problem, start: Evaluation, proposal: Proposal) -> Proposal:
+def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) -> Proposal:
     """``proposal`` with its loss, φ and the decreases of φ filled in."""
     objective = problem.objective(start.params, proposal.learning_rate)
     loss, value, grad = proposal.loss, proposal.value, proposal.grad

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, Proposal, Search, complete
+from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem, Search, complete
 from isgd_optax._norms import is_lost_in_rounding, norm
 from isgd_optax._search import is_descent
 
@@ -81,7 +81,7 @@ class _Carry(NamedTuple):
 
 
 def minimize(
-    problem: Problem,
+    problem: ProximalProblem,
     learning_rate: jax.Array,
     inner: InnerSolver,
     inner_state: Any,
@@ -102,7 +102,9 @@ def minimize(
     """
     knows_only_value = False  # of a solver's proposals: set while they are traced
 
-    def propose(problem: Problem, here: Evaluation, state: Any, alpha: jax.Array, search: Search) -> Proposal:
+    def propose(
+        problem: ProximalProblem, here: Evaluation, state: Any, alpha: jax.Array, search: Search
+    ) -> Proposal:
         query = inner.query(problem, here, state)
 
         def trial(rate: jax.Array) -> Proposal:

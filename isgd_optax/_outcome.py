@@ -3,14 +3,14 @@
 import jax.numpy as jnp
 import optax
 
-from isgd_optax._inner_solver import Evaluation, Problem
+from isgd_optax._inner_solver import Evaluation, ProximalProblem
 from isgd_optax._iterate import Solution
 from isgd_optax._learning_rate import StepOutcome
 from isgd_optax._norms import rounding
 from isgd_optax._stored import StoredEvaluation
 
 
-def outcome_of(problem: Problem, start: Evaluation, solution: Solution) -> StepOutcome:
+def outcome_of(problem: ProximalProblem, start: Evaluation, solution: Solution) -> StepOutcome:
     """What the step tells a controller."""
     iterate = solution.iterate
     # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = D(c − p)/α.
@@ -31,7 +31,7 @@ def outcome_of(problem: Problem, start: Evaluation, solution: Solution) -> StepO
 
 
 def stored_evaluation(
-    problem: Problem, start: Evaluation, solution: Solution, delta: optax.Updates
+    problem: ProximalProblem, start: Evaluation, solution: Solution, delta: optax.Updates
 ) -> StoredEvaluation:
     """L and ∇L at the new parameters."""
     at = solution.iterate.at

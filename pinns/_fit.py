@@ -23,7 +23,7 @@ from pinns._result import FitResult
 from pinns._runner import Runner
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start
-from pinns._verdicts import Watch, not_finite, warn_few_residuals
+from pinns._verdicts import Watch, not_finite, warn_few_residuals, warn_large_coordinates
 from pinns._weights import WeightRule
 from pinns.problems import Problem
 
@@ -139,6 +139,7 @@ def fit(
     watch = Watch(options.stop, num_steps)
     if not history:
         warn_few_residuals(source.num_residuals, source.num_parameters)
+        warn_large_coordinates(problem)
         row = evaluator.row(state, None, 0.0)
         finite = row.pop("finite")
         history.append(row)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,8 @@ class Scaled(Problem):
     problem: Problem
     outputs: tuple[float, ...]
     residuals: tuple[tuple[str, float], ...]
+
+    scales_inputs: ClassVar[bool] = True
 
     @property
     def domain(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -5,9 +5,11 @@ import warnings
 from typing import Any
 
 from pinns._options import Stop
+from pinns.problems import Problem
 
 Row = dict[str, Any]
 _PARTED = 10.0
+_LARGE = 100.0
 
 STOP_REASONS = {
     "num_steps": "all steps are made",
@@ -33,6 +35,17 @@ def warn_few_residuals(num_residuals: int, num_parameters: int) -> None:
             "make the loss as small as it likes and be wrong between the points. Take more points "
             "(sampling=Sampling(num_points='auto') or the problem's numbers) or a smaller network, and watch "
             "fresh_loss."
+        )
+
+
+def warn_large_coordinates(problem: Problem) -> None:
+    """Warns if networks that take the coordinates as they are saturate."""
+    largest = max(abs(corner) for corner in (*problem.domain.lower, *problem.domain.upper))
+    if largest > _LARGE and not problem.scales_inputs:
+        _warn(
+            f"coordinates of the domain reach {largest:g}, at which tanh and its like saturate: train "
+            "scaled(problem, model, key) instead of the problem, or give the network an embedding that maps "
+            "them to [-1, 1]."
         )
 
 

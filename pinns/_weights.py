@@ -56,7 +56,7 @@ class WeightRule:
         sizes = {}
         for block in blocks:
             if adaptive.balance == "gradients":
-                sizes[block.name] = optax.global_norm(jax.grad(block)(params))
+                sizes[block.name] = optax.tree.norm(jax.grad(block)(params))
             else:
                 sizes[block.name] = jnp.sqrt(block(params))
         largest = jnp.max(jnp.stack(list(sizes.values())))

@@ -14,7 +14,7 @@ from isgd_optax._gauss_newton._exact import dual, primal, qr
 from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax._gauss_newton._memory import available_bytes
-from isgd_optax._inner_solver import Evaluation, InnerSolver, Problem, Proposal
+from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
 from isgd_optax._search import backtracking
 
 
@@ -31,7 +31,7 @@ class Linearization(NamedTuple):
       num_gradients: Gradients' worth of work that it has cost.
     """
 
-    problem: Problem
+    problem: ProximalProblem
     params: optax.Params
     jacobian: ResidualJacobian
     solve: _linear_solver.Solve
@@ -132,7 +132,7 @@ def gauss_newton(
     iterative = cg(rtol=cg_rtol, max_steps=cg_max_steps, preconditioner_rank=preconditioner_rank)
     chosen = as_linear_solver(linear_solver, memory_limit=memory_limit, iterative=iterative)
 
-    def query(problem: Problem, evaluation: Evaluation, state: Any) -> Linearization:
+    def query(problem: ProximalProblem, evaluation: Evaluation, state: Any) -> Linearization:
         del state
         loss, params = problem.value_fn, evaluation.params
         if not isinstance(loss, LeastSquares):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -130,6 +130,8 @@ class Problem:
     """
 
     domain: Box
+    scales_inputs: ClassVar[bool] = False
+    """Whether the network gets coordinates of size one, whatever the domain."""
 
     def conditions(self) -> Mapping[str, Condition]:
         """What the solution must satisfy, by name (``"pde"``, ``"boundary"``, ``"initial"``, ...)."""

@@ -1,0 +1,126 @@
+"""What a training says of itself: warnings with a way out, and why it ended."""
+
+import dataclasses
+import warnings
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from isgd_optax import gauss_newton, implicit_step, largest_trusted
+from pinns import Box, Condition, FitWarning, FunctionApproximation, Poisson1D, Problem, Stop
+
+
+def steps(**options):
+    return implicit_step(gauss_newton(), largest_trusted(**options), max_inner_steps=1)
+
+
+def said(train, *args, **options):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = train(*args, **options)
+    return result, [str(w.message) for w in caught if issubclass(w.category, FitWarning)]
+
+
+def test_few_residuals_are_named_before_the_training(train):
+    _, messages = said(train, optax.adam(1e-3), 2)
+    assert any("26 residuals and the model has 97 parameters" in message for message in messages)
+    _, messages = said(train, optax.adam(1e-3), 2, sampling="sobol", problem=Poisson1D(num_points=100))
+    assert not messages
+
+
+def test_a_loss_that_hides_the_error_is_noticed_once(train, make_model):
+    problem = FunctionApproximation(num_points=8)
+    result, messages = said(train, steps(), 80, problem=problem, model=make_model((20, 20)), evaluate_every=10)
+    assert result.final["fresh_loss"] > 10 * result.final["loss"]
+    assert sum("on fresh ones" in message for message in messages) == 1
+    assert set(result.final["fresh_losses"]) == {"data"}
+
+
+def test_fresh_loss_tells_the_error_that_the_loss_does_not(train, make_model):
+    problem = FunctionApproximation(num_points=8)
+    result = train(steps(), 80, problem=problem, model=make_model((20, 20)), evaluate_every=10)
+    points = problem.domain.grid(2001, jnp.float32)
+    exact = problem.exact(points)
+    measured = jnp.mean((result.model(points) - exact) ** 2)
+    assert 0.1 < result.final["fresh_loss"] / measured < 10
+
+
+def test_fresh_points_differ_between_evaluations_and_can_be_left_out(train):
+    result = train(optax.sgd(0.0), 6, evaluate_every=1)
+    fresh = result.curve("fresh_loss")[1]
+    assert len(np.unique(fresh)) == len(fresh)
+    assert len(np.unique(result.curve("loss")[1])) == 1
+    assert "fresh_loss" not in train(optax.sgd(0.0), 2, fresh_loss=False).final
+
+
+def test_a_bound_of_the_learning_rate_is_noticed(train):
+    _, messages = said(train, steps(initial_learning_rate=1e-4, max_learning_rate=1e-3), 10)
+    assert any("stands at the bound 1.0e-03" in message for message in messages)
+
+
+@dataclasses.dataclass(frozen=True)
+class Root(Problem):
+    """u' = √u, which an odd network cannot begin with."""
+
+    domain = Box((-1.0,), (1.0,))
+
+    def conditions(self):
+        return {
+            "equation": Condition(lambda u, x: jnp.sqrt(u(x)) - 1, self.domain, 20),
+            "value": Condition(lambda u, x: u(x) - 1, self.domain.face(0, "lower"), 1),
+        }
+
+
+@pytest.mark.parametrize("optimizer", [optax.adam(1e-3), steps()], ids=["adam", "gauss_newton"])
+def test_what_is_not_finite_at_the_start_is_named_before_compiling(train, optimizer):
+    result, messages = said(train, optimizer, 5, problem=Root())
+    assert result.stop_reason == "not_finite_at_start"
+    assert "not finite at the start" in result.stop_message
+    assert any("condition 'equation' is not finite at the start" in message for message in messages)
+    assert result.num_steps == 0
+    assert len(result.history) == 1
+
+
+def test_large_coordinates_are_noticed(train):
+    @dataclasses.dataclass(frozen=True)
+    class Far(FunctionApproximation):
+        domain = Box((0.0,), (6000.0,))
+
+    _, messages = said(train, optax.sgd(0.0), 1, problem=Far())
+    assert any("coordinates of the domain reach 6000" in message for message in messages)
+
+
+def test_a_training_stops_on_the_fresh_loss(train):
+    result = train(optax.adam(1e-2), 500, evaluate_every=10, stop=Stop(fresh_loss=0.5))
+    assert result.stop_reason == "fresh_loss"
+    assert result.final["fresh_loss"] <= 0.5
+    assert result.num_steps < 500
+
+
+def test_a_training_that_stands_still_stops(train):
+    result = train(optax.sgd(0.0), 500, evaluate_every=1, fresh_loss=False, stop=Stop(patience=4))
+    assert result.stop_reason == "stagnation"
+    assert result.num_steps == 4
+    assert train(optax.adam(1e-2), 20, evaluate_every=1, stop=Stop(patience=10)).stop_reason == "num_steps"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"stop": Stop(fresh_loss=1.0), "fresh_loss": False}, ValueError, "needs fit"),
+        ({"stop": Stop(seconds=1.0), "time_limit": 1.0}, ValueError, "not target and time_limit beside it"),
+        ({"stop": Stop(rel_l2=1.0), "problem": Root()}, ValueError, "needs a problem with an exact solution"),
+        ({"steps_per_epoch": 3}, TypeError, "fit has no option steps_per_epoch"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(train, options, error, message):
+    with pytest.raises(error, match=message):
+        train(optax.adam(1e-3), 2, **options)
+
+
+@pytest.mark.parametrize("name", ["rel_l2", "fresh_loss", "seconds", "patience"])
+def test_a_stop_needs_positive_numbers(name):
+    with pytest.raises(ValueError, match=f"{name} must be positive"):
+        Stop(**{name: 0})
