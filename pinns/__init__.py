@@ -3,15 +3,16 @@
 from pinns._checkpoints import Checkpoints
 from pinns._fit import fit
 from pinns._functional import Functional, functional, num_parameters
+from pinns._jet import Jet
 from pinns._options import AdaptiveSampling, AdaptiveWeights, Sampling, Stop
 from pinns._points import data_key
 from pinns._result import FitResult
 from pinns._scaling import Scaled, scaled
 from pinns._slabs import SlabsResult, fit_in_slabs
+from pinns._taylor import biharmonic, derivatives, gradient, hessian, laplacian, second_derivatives
 from pinns._threads import limited_blas_threads
 from pinns._unknowns import Unknown
 from pinns._verdicts import FitWarning
-from pinns.derivatives import Jet, gradient, laplacian, second_derivatives
 from pinns.metric import Errors, errors
 from pinns.networks import MLP, FourierFeatures, FourierMLP, Linear, ModifiedMLP, PeriodicMLP
 from pinns.plotting import plot_history, plot_solution
@@ -57,12 +58,15 @@ __all__ = [
     "SlabsResult",
     "Stop",
     "Unknown",
+    "biharmonic",
     "data_key",
+    "derivatives",
     "errors",
     "fit",
     "fit_in_slabs",
     "functional",
     "gradient",
+    "hessian",
     "laplacian",
     "limited_blas_threads",
     "num_parameters",

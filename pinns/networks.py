@@ -1,4 +1,4 @@
-"""Networks for PINNs as Flax NNX modules; all of them accept jets, see :mod:`pinns.derivatives`."""
+"""Networks for PINNs as Flax NNX modules; all of them accept jets, see :class:`pinns.Jet`."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from pinns.derivatives import activate, concatenate, linear
+from pinns._jet import activate, concatenate, linear
 
 Activation = Callable[[jax.Array], jax.Array]
 
