@@ -1,20 +1,23 @@
 """Physics-informed neural networks on Flax NNX, trained by any optax optimiser."""
 
 from pinns._checkpoints import Checkpoints
+from pinns._embeddings import Chain, FourierFeatures, Normalize, PeriodicEmbedding
 from pinns._fit import fit
 from pinns._functional import Functional, functional, num_parameters
 from pinns._jet import Jet
+from pinns._layers import Linear
+from pinns._networks import MLP, FourierMLP, PeriodicMLP
 from pinns._options import AdaptiveSampling, AdaptiveWeights, Sampling, Stop
 from pinns._points import data_key
 from pinns._result import FitResult
 from pinns._scaling import Scaled, scaled
 from pinns._slabs import SlabsResult, fit_in_slabs
+from pinns._special_networks import SIREN, ModifiedMLP
 from pinns._taylor import biharmonic, derivatives, gradient, hessian, laplacian, second_derivatives
 from pinns._threads import limited_blas_threads
 from pinns._unknowns import Unknown
 from pinns._verdicts import FitWarning
 from pinns.metric import Errors, errors
-from pinns.networks import MLP, FourierFeatures, FourierMLP, Linear, ModifiedMLP, PeriodicMLP
 from pinns.plotting import plot_history, plot_solution
 from pinns.problems import (
     Condition,
@@ -30,9 +33,11 @@ from pinns.sampling import Box, Faces, unit_points
 
 __all__ = [
     "MLP",
+    "SIREN",
     "AdaptiveSampling",
     "AdaptiveWeights",
     "Box",
+    "Chain",
     "Checkpoints",
     "Condition",
     "Errors",
@@ -47,6 +52,8 @@ __all__ = [
     "Jet",
     "Linear",
     "ModifiedMLP",
+    "Normalize",
+    "PeriodicEmbedding",
     "PeriodicHelmholtz2D",
     "PeriodicMLP",
     "Poisson1D",

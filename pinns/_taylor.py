@@ -224,8 +224,9 @@ def _along(
         return u(Jet.along(x, directions, order, collapsed=collapsed, weights=weights)).coefficients
     value, *along = _nested(u, x, order, directions)
     if collapsed:
-        top = along[-1] if weights is None else jnp.moveaxis(along[-1], 0, -1) * weights
-        along[-1] = jnp.sum(top, axis=0 if weights is None else -1)[None]
+        if weights is not None:
+            along[-1] = jax.vmap(jnp.multiply)(weights, along[-1])
+        along[-1] = jnp.sum(along[-1], axis=0, keepdims=True)
     return value, *along
 
 
