@@ -111,8 +111,8 @@ class PeriodicEmbedding(nnx.Module):
         given = [period for period in periods if period is not None]
         if not given or not all(period > 0 for period in given) or num_harmonics < 1:
             raise ValueError(
-                "periods must be positive, one per axis or None, at least one of them given, and num_harmonics "
-                f"at least 1, got {periods} and {num_harmonics}."
+                "periods must be positive, one per axis or None, at least one of them given, and "
+                f"num_harmonics at least 1, got {periods} and {num_harmonics}."
             )
         self.in_features = len(periods)
         self.plain = tuple(i for i in range(len(periods)) if i not in axes)
