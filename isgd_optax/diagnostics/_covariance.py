@@ -43,6 +43,11 @@ def covariance(
     \operatorname{tr} MM^T`, with :math:`(\operatorname{tr} MM^T)^2 / \operatorname{tr} (MM^T)^2` degrees of
     freedom, both N − P in the classical case. So noise that a network has fitted is counted.
 
+    An equation is a constraint only as far as its weight makes it one. With a small weight the network trades
+    residuals of the equation for fitted noise, and standard errors grow: raise the weight until they no
+    longer change, and use more points of the equation than the network can fit. The first order holds at a
+    minimum, so train until the loss stands still. Errors of the network itself are not in it.
+
     Args:
       loss: A :class:`LeastSquares` of squares, N residuals in all.
       params: A minimum θ̂ of the loss, P numbers in all; float64.
@@ -79,8 +84,8 @@ def covariance(
       >>> round(float(result.standard_error["slope"]), 4)
       0.0447
       >>> low, high = result.intervals(0.95)
-      >>> print(low["slope"].round(3), high["slope"].round(3))
-      0.872 1.048
+      >>> print(f"{low['slope']:.3f} to {high['slope']:.3f}")
+      0.872 to 1.048
 
     References:
       Seber and Wild, Nonlinear Regression, 1989, sections 2.1 and 5.1. White, A heteroskedasticity-consistent
@@ -89,7 +94,12 @@ def covariance(
       Satterthwaite, An approximate distribution of estimates of variance components, 1946.
     """
     lin = linearize(loss, params, "rows")
-    loss.residuals(params)  # refuses losses that are no squares
+    for name, block in zip(loss.names, loss.blocks, strict=True):
+        if block.loss is not None:
+            raise TypeError(
+                f"the block {name!r} has a loss that is no sum of squares, from which no variance of its "
+                "residuals follows. Take squares there, or leave the block out of the loss."
+            )
     blocks = noisy_blocks(loss, params, noisy)
     chosen, columns = _select(params, select)
     eps = max(

@@ -33,7 +33,7 @@ class Noise(NamedTuple):
 
     Attributes:
       std: Its standard deviation before any weight, by the name of the block.
-      scaled: That of the scaled residuals, shape (n,); finite.
+      scaled: That of the scaled residuals, shape (n,); 1 where no residual is left to tell it.
       degrees_of_freedom: Of the estimate; infinite where it was given, 0 where no residual is left.
     """
 
@@ -114,7 +114,7 @@ def estimated_noise(blocks: Sequence[NoisyBlock], residual: jax.Array, hat_basis
         found.name: jnp.where(left & (s > 0), root / jnp.where(s > 0, s, 1), jnp.inf)
         for s, found in zip(scales, blocks, strict=True)
     }
-    return Noise(std, jnp.where(counted, root, 0), freedom)
+    return Noise(std, jnp.where(counted, jnp.where(left, root, 1), 0), freedom)
 
 
 def _each_residual(values: jax.Array, found: NoisyBlock) -> jax.Array:

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc, ndtri
 
-_HALVINGS = 100  # of [0, 1]: more than the mantissa, since a quantile may lie near 0
+_RANGE = 80.0  # of log(t²/ν), on both sides of 0
+_HALVINGS = 60  # of that range: down to rounding
 
 
 class Covariance(NamedTuple):
@@ -81,11 +82,13 @@ def student_quantile(level: float, degrees_of_freedom: jax.Array) -> jax.Array:
     def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         low, high = ends
         middle = (low + high) / 2
-        above = betainc(half, freedom / 2, middle) > level  # P(T² / (ν + T²) ≤ middle)
+        # P(|T| > t) where it is the smaller one, else P(|T| ≤ t): neither is lost near 1.
+        tail = betainc(freedom / 2, half, jax.nn.sigmoid(-middle)) < 1 - level
+        body = betainc(half, freedom / 2, jax.nn.sigmoid(middle)) > level
+        above = jnp.where(middle > 0, tail, body)
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
-    zero = jnp.zeros_like(freedom)
-    share, _ = jax.lax.fori_loop(0, _HALVINGS, halve, (zero, zero + 1))
-    student = jnp.sqrt(freedom * share / jnp.maximum(1 - share, jnp.finfo(dtype).tiny))
-    student = jnp.where(some, student, jnp.inf)
+    ends = jnp.full_like(freedom, -_RANGE), jnp.full_like(freedom, _RANGE)
+    low, _ = jax.lax.fori_loop(0, _HALVINGS, halve, ends)
+    student = jnp.where(some, jnp.sqrt(freedom) * jnp.exp(low / 2), jnp.inf)
     return jnp.where(normal, ndtri(jnp.asarray((1 + level) / 2, dtype)), student)
