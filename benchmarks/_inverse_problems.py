@@ -124,7 +124,7 @@ def decay() -> InverseProblem:
 
 
 def oscillator() -> InverseProblem:
-    """Damped y'' + μy' + ky = 0 on [0, 1], (μ, k) = (4, 400), initial values unknown; 60 values, noise 0.04."""
+    """Damped y'' + μy' + ky = 0 on [0, 1], (μ, k) = (4, 400), free initial values; 60 values, noise 0.04."""
 
     def equation(u: Any, c: jax.Array, x: jax.Array) -> jax.Array:
         first = lambda x: jax.grad(u)(x)[0]
@@ -150,7 +150,7 @@ def oscillator() -> InverseProblem:
 
 
 def kdv() -> InverseProblem:
-    """The equation u_t + A u u_x + B u_xxx + C g = 0 on [0, 1]², (A, B, C) = (1, 0.0025, 1); 100 values, noise of 1 %.
+    """KdV, u_t + A u u_x + B u_xxx + C g = 0 on [0, 1]², (A, B, C) = (1, 0.0025, 1); 100 values, noise 1 %.
 
     Neither initial nor boundary values are given, so that the solutions have no finite list of constants.
     """
