@@ -45,8 +45,10 @@ def covariance(
 
     An equation is a constraint only as far as its weight makes it one. With a small weight the network trades
     residuals of the equation for fitted noise, and standard errors grow: raise the weight until they no
-    longer change, and use more points of the equation than the network can fit. The first order holds at a
-    minimum, so train until the loss stands still. Errors of the network itself are not in it.
+    longer change (100 times that of the data sufficed for an ODE), and use more points of the equation than
+    the network can fit. The first order holds at a minimum: of a training that was stopped before, which has
+    fitted less of the noise, standard errors may be too large or too small. Errors of the network itself are
+    not in them.
 
     Args:
       loss: A :class:`LeastSquares` of squares, N residuals in all.
