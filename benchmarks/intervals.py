@@ -13,8 +13,8 @@ import optax
 from benchmarks._environment import command, environment
 from benchmarks._files import table, write_rows
 from benchmarks._inverse_problems import CASES, InverseProblem
-from benchmarks._keys import data_key
 from isgd_optax import LeastSquares, diagnostics, gauss_newton, implicit_step, largest_trusted
+from pinns import data_key
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Intervals:
     def _rows(self, problem: InverseProblem) -> list[dict[str, Any]]:
         params = problem.init(jax.random.key(self.seed))
         exact = problem.values()
-        noise = jax.random.normal(data_key(self.seed), (self.draws, *exact.shape))
+        noise = jax.random.normal(data_key(jax.random.key(self.seed)), (self.draws, *exact.shape))
         warm = jax.jit(lambda params, weight: _train(problem.loss(exact, weight), params, self.warm_steps))
 
         @jax.jit
