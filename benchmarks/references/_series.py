@@ -69,9 +69,7 @@ def pieces(
     """
     knots = np.linspace(lower, upper, 9)
     while True:
-        points = np.stack(
-            [chebyshev_points(degree + 1, *ends) for ends in itertools.pairwise(knots)]
-        )
+        points = np.stack([chebyshev_points(degree + 1, *ends) for ends in itertools.pairwise(knots)])
         unique, index = np.unique(np.clip(points, lower, upper), return_inverse=True)
         values = generate(unique).values[index.reshape(points.shape)]
         coefficients = _chebyshev(values, 1)

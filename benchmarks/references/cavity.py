@@ -118,7 +118,7 @@ def _fields(psi: np.ndarray, reynolds: float) -> tuple[np.ndarray, np.ndarray, n
         convective = values(u) * values(diff(field, 1, 0)) + values(v) * values(diff(field, 1, 1))
         gradient.append(_coefficients(viscous / reynolds - convective))
     along_x, along_y = gradient
-    # Along the line y = ½, then up and down; near the walls, where slopes stand in for the equation, come last.
+    # Along y = ½, then up and down: near the walls slopes stand in for the equation, so these come last.
     p = np.asarray(chebyshev.chebint(along_y, lbnd=0, scl=0.5, axis=1))
     middle = chebyshev.chebval(0.0, along_x.T)
     p = np.pad(p, ((0, 1), (0, 0)))

@@ -1,20 +1,51 @@
-"""The paper's problems, one short class each, and the base class of your own."""
+"""The paper's problems and those of the field, one short class each, and the base class of your own."""
 
 from pinns.problems._approximation import FunctionApproximation
 from pinns.problems._base import Condition, NetworkResidual, Points, Problem
+from pinns.problems._burgers import Burgers
+from pinns.problems._evolution import AllenCahn, KdV, KuramotoSivashinsky
+from pinns.problems._flow import Kovasznay, LidDrivenCavity
 from pinns.problems._helmholtz import Helmholtz2D, PeriodicHelmholtz2D
+from pinns.problems._inverse_ode import LorenzInverse, OscillatorInverse
+from pinns.problems._inverse_pde import BurgersInverse, HelmholtzInverse, KdVInverse
 from pinns.problems._ode import SingularlyPerturbedODE
+from pinns.problems._plates import Beam, Biharmonic
 from pinns.problems._poisson import Poisson1D, Poisson2D
+from pinns.problems._poisson_field import PoissonMultiscale2D, PoissonND
+from pinns.problems._schroedinger import Schroedinger
+from pinns.problems._stiff import Robertson, VanDerPol
+from pinns.problems._transport import Convection, Reaction, Wave
 
 __all__ = [
+    "AllenCahn",
+    "Beam",
+    "Biharmonic",
+    "Burgers",
+    "BurgersInverse",
     "Condition",
+    "Convection",
     "FunctionApproximation",
     "Helmholtz2D",
+    "HelmholtzInverse",
+    "KdV",
+    "KdVInverse",
+    "Kovasznay",
+    "KuramotoSivashinsky",
+    "LidDrivenCavity",
+    "LorenzInverse",
     "NetworkResidual",
+    "OscillatorInverse",
     "PeriodicHelmholtz2D",
     "Points",
     "Poisson1D",
     "Poisson2D",
+    "PoissonMultiscale2D",
+    "PoissonND",
     "Problem",
+    "Reaction",
+    "Robertson",
+    "Schroedinger",
     "SingularlyPerturbedODE",
+    "VanDerPol",
+    "Wave",
 ]

@@ -1,0 +1,66 @@
+"""What the problems of the field share: residuals of given values and of periods, and their floor."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pinns.problems._base import Problem
+from pinns.problems._nested import derivatives
+
+
+class FieldProblem(Problem):
+    """A problem with the residuals that many conditions share.
+
+    Attributes:
+      output_names: The names of the network's outputs.
+    """
+
+    output_names: tuple[str, ...] = ("u",)
+
+    @property
+    def reference_floor(self) -> float:
+        """The relative L2 error of :meth:`exact` as far as it is known; 0 for a closed form."""
+        return 0.0
+
+    def dirichlet(self, u, x: jax.Array) -> jax.Array:
+        """The values of all outputs minus the exact ones at one point."""
+        exact = self.exact(x)
+        assert exact is not None
+        return u(x) - exact
+
+
+@dataclasses.dataclass(frozen=True)
+class At:
+    """One point as a region.
+
+    Args:
+      point: Its coordinates.
+    """
+
+    point: tuple[float, ...]
+
+    def sample(self, key: jax.Array, num_points: int, method: str, dtype: Any) -> jax.Array:
+        """The point once, whatever number is asked for."""
+        del key, num_points, method
+        return jnp.asarray([self.point], dtype)
+
+
+def periodic(u, x: jax.Array, *, period: float, order: int) -> jax.Array:
+    """U and its derivatives along axis 0 below ``order`` at x minus those one period further.
+
+    Args:
+      u: The network.
+      x: A point of the lower face, shape (d,).
+      period: The period along axis 0.
+      order: How many conditions there are: the order of the equation in space.
+
+    Returns:
+      Shape (order · m,).
+    """
+    shifted = x.at[0].add(period)
+    if order == 1:
+        return u(x) - u(shifted)
+    here, there = (derivatives(u, z, order=order - 1, directions=(0,)) for z in (x, shifted))
+    return jnp.concatenate([jnp.ravel(a - b) for a, b in zip(here, there, strict=True)])

@@ -1,0 +1,161 @@
+"""Stiff ordinary differential equations as boundary value problems of a network."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinns.problems._base import Condition
+from pinns.problems._conditions import FieldProblem
+from pinns.problems._nested import derivatives
+from pinns.problems._tables import load_table
+from pinns.sampling import Box
+
+
+@dataclasses.dataclass(frozen=True)
+class Robertson(FieldProblem):
+    r"""Robertson's chemical reactions for 0 ≤ t ≤ 10⁵ in logarithmic time.
+
+    .. math::
+      \dot y_1 = -0.04 y_1 + 10^4 y_2 y_3, \quad
+      \dot y_2 = 0.04 y_1 - 10^4 y_2 y_3 - 3 \cdot 10^7 y_2^2, \quad
+      \dot y_3 = 3 \cdot 10^7 y_2^2, \qquad y(0) = (1, 0, 0)
+
+    The coordinate is s = log₁₀(t + 10⁻⁵) and the outputs are y₁, z = 10⁴ y₂ and y₃, all of order one. With
+    c = ln 10 · (t + 10⁻⁵) the residuals are those of an equivalent system, scaled so that they are of order
+    one and determine the slow motion:
+
+    .. math::
+      y_1 + 10^{-4} z + y_3 = 1, \qquad
+      \frac{z' - 10^4 c \, (0.04 y_1 - z y_3 - 0.3 z^2)}{1 + 10^4 c} = 0, \qquad
+      y_3' - 0.3 \, c z^2 = 0
+
+    Args:
+      num_points: The points, for each of the three equations.
+      initial_weight: The weight of the initial values.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns.problems import Robertson
+      >>> print(Robertson().exact(jnp.array([5.0])).round(4))
+      [0.0179 0.0007 0.9821]
+
+    References:
+      Robertson, The solution of a set of reaction rate equations, 1966.
+      Hairer and Wanner, Solving ordinary differential equations II, 1996.
+    """
+
+    num_points: int = 400
+    initial_weight: float = 1.0
+    domain = Box((-5.0,), (float(np.log10(1e5 + 1e-5)),))
+    output_names = ("y1", "1e4 y2", "y3")
+
+    @property
+    def reference_floor(self) -> float:
+        """The relative L2 error of the table."""
+        return float(load_table("robertson").floor.max())
+
+    def conditions(self) -> dict[str, Condition]:
+        """The three equations and the initial values."""
+        start = self.domain.face(0, "lower")
+        return {
+            "mass": Condition(self.mass, self.domain, self.num_points),
+            "y2": Condition(self.intermediate, self.domain, self.num_points),
+            "y3": Condition(self.product, self.domain, self.num_points),
+            "initial": Condition(self.initial, start, 1, self.initial_weight),
+        }
+
+    def mass(self, u, x: jax.Array) -> jax.Array:
+        """y₁ + y₂ + y₃ − 1 at one point, a scalar."""
+        y = u(x)
+        return y[0] + 1e-4 * y[1] + y[2] - 1
+
+    def intermediate(self, u, x: jax.Array) -> jax.Array:
+        """The scaled equation of y₂ at one point, a scalar."""
+        y, (slope,) = derivatives(u, x, order=1)
+        rate = 1e4 * self._clock(x)
+        return (slope[1] - rate * (0.04 * y[0] - y[1] * y[2] - 0.3 * y[1] ** 2)) / (1 + rate)
+
+    def product(self, u, x: jax.Array) -> jax.Array:
+        """The equation of y₃ at one point, a scalar."""
+        y, (slope,) = derivatives(u, x, order=1)
+        return slope[2] - 0.3 * self._clock(x) * y[1] ** 2
+
+    def initial(self, u, x: jax.Array) -> jax.Array:
+        """The outputs minus (1, 0, 0)."""
+        return u(x) - jnp.asarray([1.0, 0.0, 0.0], x.dtype)
+
+    def exact(self, x: jax.Array) -> jax.Array:
+        """The outputs at one point, shape (3,), from the table."""
+        return load_table("robertson")(x)
+
+    def _clock(self, x: jax.Array) -> jax.Array:
+        """dt/ds."""
+        return np.log(10.0) * 10.0 ** x[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class VanDerPol(FieldProblem):
+    r"""Van der Pol's oscillator y'' − μ(1 − y²)y' + y = 0 from y = 2 at rest, for t ≤ 20.
+
+    .. math:: r = \frac{y'' + y}{\mu} - (1 - y^2) y'
+
+    Args:
+      mu: The damping μ > 0; the table, hence ``exact``, is for 10 alone.
+      num_points: The points.
+      initial_weight: The weight of the initial value and of the initial slope each.
+
+    Raises:
+      ValueError: A damping that is not positive.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns.problems import VanDerPol
+      >>> print(VanDerPol().exact(jnp.zeros(1)))
+      [2.]
+
+    References:
+      Van der Pol, On "relaxation-oscillations", 1926.
+    """
+
+    mu: float = 10.0
+    num_points: int = 1000
+    initial_weight: float = 1.0
+    domain = Box((0.0,), (20.0,))
+    output_names = ("y",)
+
+    def __post_init__(self) -> None:
+        if not self.mu > 0:
+            raise ValueError(f"mu must be positive, got {self.mu}.")
+
+    @property
+    def reference_floor(self) -> float | None:
+        """The relative L2 error of the table, or None without one."""
+        return float(load_table("van_der_pol").floor[0]) if self.mu == 10 else None
+
+    def conditions(self) -> dict[str, Condition]:
+        """The equation, the initial value and the initial slope."""
+        start = self.domain.face(0, "lower")
+        return {
+            "pde": Condition(self.pde, self.domain, self.num_points),
+            "initial": Condition(self.initial, start, 1, self.initial_weight),
+            "initial_slope": Condition(self.initial_slope, start, 1, self.initial_weight),
+        }
+
+    def pde(self, u, x: jax.Array) -> jax.Array:
+        """(y'' + y)/μ − (1 − y²)y' at one point."""
+        y, (slope,), (second,) = derivatives(u, x, order=2)
+        return (second + y) / self.mu - (1 - y**2) * slope
+
+    def initial(self, u, x: jax.Array) -> jax.Array:
+        """The value minus 2."""
+        return u(x) - 2
+
+    def initial_slope(self, u, x: jax.Array) -> jax.Array:
+        """The slope, which should be 0."""
+        return derivatives(u, x, order=1)[1][0]
+
+    def exact(self, x: jax.Array) -> jax.Array | None:
+        """The solution at one point, shape (1,), or None where there is no table."""
+        return load_table("van_der_pol")(x)[:1] if self.mu == 10 else None
