@@ -89,8 +89,8 @@ def _cavity(reynolds: float, lid: str, degree: int, tolerance: float) -> Recipe:
 
 RECIPES = {
     "burgers": Recipe(burgers, {"step": 0.1}, {"step": 0.05}),
-    "allen_cahn_smooth": _periodic("allen_cahn_smooth", 2048, 5e-4, {"num_x": 2048, "num_t": 81}),
-    "allen_cahn_tinn": _periodic("allen_cahn_tinn", 4096, 1e-3, {"num_x": 4096, "num_t": 129}, 1e-11),
+    "allen_cahn_cosines": _periodic("allen_cahn_cosines", 2048, 5e-4, {"num_x": 2048, "num_t": 81}),
+    "allen_cahn_smooth": _periodic("allen_cahn_smooth", 4096, 1e-3, {"num_x": 4096, "num_t": 129}, 1e-11),
     "allen_cahn_jaxpi": _periodic("allen_cahn_jaxpi", 4096, 1e-3, {"num_x": 4096, "num_t": 129}, 3e-8),
     "kdv": _periodic("kdv", 768, 2.5e-5, {"num_x": 768, "num_t": 121}),
     "kuramoto_sivashinsky": _periodic("kuramoto_sivashinsky", 384, 1e-5, {"num_x": 384, "num_t": 801}, 1e-11),

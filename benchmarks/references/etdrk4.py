@@ -42,8 +42,8 @@ def _bump(x: np.ndarray) -> np.ndarray:
 
 
 EQUATIONS = {
-    "allen_cahn_smooth": _allen_cahn(lambda x: -np.cos(np.pi * x) + np.cos(2 * np.pi * x) / 2),
-    "allen_cahn_tinn": _allen_cahn(lambda x: x**2 * np.cos(3 * np.pi * x) + x**2),
+    "allen_cahn_cosines": _allen_cahn(lambda x: -np.cos(np.pi * x) + np.cos(2 * np.pi * x) / 2),
+    "allen_cahn_smooth": _allen_cahn(lambda x: x**2 * np.cos(3 * np.pi * x) + x**2),
     "allen_cahn_jaxpi": _allen_cahn(lambda x: x**2 * np.cos(np.pi * x)),
     "kdv": Equation(
         lower=-1.0,

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinns._taylor import derivatives
 from pinns.problems._base import Condition
 from pinns.problems._conditions import FieldProblem
-from pinns.problems._nested import derivatives
 from pinns.sampling import Box, Faces
 
 
@@ -34,7 +34,7 @@ class Burgers(FieldProblem):
       w = \exp\left(-\frac{\cos \pi y}{2 \pi \nu} - z^2\right), \quad y = x - \sqrt{4 \nu t} \, z
 
     Args:
-      viscosity: ν > 0; 0.01/π by Raissi et al., others take 0.01.
+      nu: The viscosity ν > 0; 0.01/π by Raissi et al., others take 0.01.
       num_points: The points inside.
       num_boundary_points: The points on the sides x = ±1.
       num_initial_points: The points at t = 0.
@@ -42,7 +42,7 @@ class Burgers(FieldProblem):
       initial_weight: The weight of the initial values.
 
     Raises:
-      ValueError: A viscosity that is not positive.
+      ValueError: A ν that is not positive.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -55,7 +55,7 @@ class Burgers(FieldProblem):
       Basdevant et al., Spectral and finite difference solutions of the Burgers equation, 1986.
     """
 
-    viscosity: float = 0.01 / float(np.pi)
+    nu: float = 0.01 / float(np.pi)
     num_points: int = 4000
     num_boundary_points: int = 200
     num_initial_points: int = 200
@@ -64,8 +64,8 @@ class Burgers(FieldProblem):
     domain = Box((-1.0, 0.0), (1.0, 1.0))
 
     def __post_init__(self) -> None:
-        if not self.viscosity > 0:
-            raise ValueError(f"viscosity must be positive, got {self.viscosity}.")
+        if not self.nu > 0:
+            raise ValueError(f"nu must be positive, got {self.nu}.")
 
     def conditions(self) -> dict[str, Condition]:
         """The equation, the zero sides and the initial values."""
@@ -81,7 +81,7 @@ class Burgers(FieldProblem):
         """u_t + u u_x − ν u_xx at one point."""
         value, (u_x,), (u_xx,) = derivatives(u, x, order=2, directions=(0,))
         _, (u_t,) = derivatives(u, x, order=1, directions=(1,))
-        return u_t + value * u_x - self.viscosity * u_xx
+        return u_t + value * u_x - self.nu * u_xx
 
     def boundary(self, u, x: jax.Array) -> jax.Array:
         """The value, which should be 0."""
@@ -89,4 +89,4 @@ class Burgers(FieldProblem):
 
     def exact(self, x: jax.Array) -> jax.Array:
         """The solution u at one point, shape (1,), right to 1e-12 in float64 at all times in [0, 1]."""
-        return cole_hopf(x, self.viscosity)
+        return cole_hopf(x, self.nu)

@@ -1,13 +1,13 @@
 """What the problems of the field share: residuals of given values and of periods, and their floor."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
+from pinns._taylor import derivatives
 from pinns.problems._base import Problem
-from pinns.problems._nested import derivatives
 
 
 class FieldProblem(Problem):
@@ -17,7 +17,7 @@ class FieldProblem(Problem):
       output_names: The names of the network's outputs.
     """
 
-    output_names: tuple[str, ...] = ("u",)
+    output_names: ClassVar[tuple[str, ...]] = ("u",)
 
     @property
     def reference_floor(self) -> float:

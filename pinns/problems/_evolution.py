@@ -6,9 +6,9 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from pinns._taylor import derivatives
 from pinns.problems._base import Condition
 from pinns.problems._conditions import FieldProblem, periodic
-from pinns.problems._nested import derivatives
 from pinns.problems._tables import load_table
 from pinns.sampling import Box
 
@@ -35,7 +35,7 @@ class PeriodicEvolution(FieldProblem):
         found = {"pde": Condition(self.pde, self.domain, self.num_points)}
         if not self.periodic_network:
             found["boundary"] = Condition(self.boundary, side, self.num_boundary_points, self.boundary_weight)
-        found["initial"] = Condition(self.initial, start, self.num_initial_points, self.initial_weight)
+        found["initial"] = Condition(self.start, start, self.num_initial_points, self.initial_weight)
         return found
 
     def pde(self, u, x: jax.Array) -> jax.Array:
@@ -51,7 +51,7 @@ class PeriodicEvolution(FieldProblem):
         period = self.domain.upper[0] - self.domain.lower[0]
         return periodic(u, x, period=period, order=self.spatial_order)
 
-    def initial(self, u, x: jax.Array) -> jax.Array:
+    def start(self, u, x: jax.Array) -> jax.Array:
         """The value minus the initial one."""
         return u(x) - self.initial_value(x[0])
 
@@ -61,14 +61,14 @@ class AllenCahn(PeriodicEvolution):
     r"""u_t = 10⁻⁴ u_xx + 5u − 5u³ with period 2 on [−1, 1] × [0, 1].
 
     .. math::
-      u_0 = -\cos \pi x + \tfrac12 \cos 2 \pi x, \qquad
-      u_0 = x^2 \cos 3 \pi x + x^2, \qquad u_0 = x^2 \cos \pi x
+      u_0 = x^2 \cos 3 \pi x + x^2, \qquad u_0 = x^2 \cos \pi x, \qquad
+      u_0 = -\cos \pi x + \tfrac12 \cos 2 \pi x
 
-    for the variants ``"smooth"``, ``"tinn"`` (twice differentiable over the period) and ``"jaxpi"``, which
-    has a kink at x = ±1: there the floor of the table and of the published ones is 1e-6 to 2e-5.
+    for ``"smooth"`` (twice differentiable over the period), ``"jaxpi"``, which has a kink at x = ±1, where
+    the floor of the table and of the published ones is 1e-6 to 2e-5, and ``"cosines"``, an entire function.
 
     Args:
-      variant: ``"smooth"``, ``"tinn"`` or ``"jaxpi"``.
+      initial: The initial value u₀, ``"smooth"``, ``"jaxpi"`` or ``"cosines"``.
       num_points: The points inside.
       num_boundary_points: The pairs of points on the two sides.
       num_initial_points: The points at t = 0.
@@ -77,7 +77,7 @@ class AllenCahn(PeriodicEvolution):
       periodic_network: Whether the network has the period itself, so that it is no condition.
 
     Raises:
-      ValueError: Another variant.
+      ValueError: Another ``initial``.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -90,7 +90,7 @@ class AllenCahn(PeriodicEvolution):
       Kassam and Trefethen, Fourth-order time-stepping for stiff PDEs, 2005 (the tables).
     """
 
-    variant: str = "smooth"
+    initial: str = "smooth"
     num_points: int = 4000
     num_boundary_points: int = 100
     num_initial_points: int = 400
@@ -101,13 +101,13 @@ class AllenCahn(PeriodicEvolution):
     spatial_order: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        if self.variant not in ("smooth", "tinn", "jaxpi"):
-            raise ValueError(f"variant must be 'smooth', 'tinn' or 'jaxpi', got {self.variant!r}.")
+        if self.initial not in ("smooth", "jaxpi", "cosines"):
+            raise ValueError(f"initial must be 'smooth', 'jaxpi' or 'cosines', got {self.initial!r}.")
 
     @property
     def reference_floor(self) -> float:
         """The relative L2 error of the table."""
-        return float(load_table(f"allen_cahn_{self.variant}").floor.max())
+        return float(load_table(f"allen_cahn_{self.initial}").floor.max())
 
     def pde(self, u, x: jax.Array) -> jax.Array:
         """u_t − 10⁻⁴ u_xx − 5u + 5u³ at one point."""
@@ -117,15 +117,15 @@ class AllenCahn(PeriodicEvolution):
 
     def initial_value(self, x: jax.Array) -> jax.Array:
         """u₀ in [−1, 1]."""
-        if self.variant == "smooth":
+        if self.initial == "cosines":
             return -jnp.cos(jnp.pi * x) + jnp.cos(2 * jnp.pi * x) / 2
-        if self.variant == "tinn":
+        if self.initial == "smooth":
             return x**2 * jnp.cos(3 * jnp.pi * x) + x**2
         return x**2 * jnp.cos(jnp.pi * x)
 
     def exact(self, x: jax.Array) -> jax.Array:
         """The solution at one point, shape (1,), from the table."""
-        return load_table(f"allen_cahn_{self.variant}")(x)
+        return load_table(f"allen_cahn_{self.initial}")(x)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinns._unknowns import Unknown
 from pinns.problems._base import Condition
 from pinns.problems._conditions import FieldProblem
-from pinns.problems._standins import FixedPoints, Unknown
+from pinns.problems._fixed import FixedPoints
 from pinns.sampling import Box
 
 
@@ -50,7 +51,7 @@ class InverseProblem(FieldProblem):
     def observed(self, weight: float = 1.0) -> Condition:
         """The condition of the data."""
         points, values = _observe(self, bool(jax.config.read("jax_enable_x64")))
-        return Condition(self.data, FixedPoints(points, values), len(points), weight)
+        return Condition(self.data, FixedPoints(points, values), len(points), weight, noisy=True)
 
     def _check(self) -> None:
         if self.num_data < 1 or self.noise < 0:

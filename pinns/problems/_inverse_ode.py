@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinns._taylor import derivatives
+from pinns._unknowns import Unknown
 from pinns.problems._base import Condition
 from pinns.problems._inverse import InverseProblem
-from pinns.problems._nested import derivatives
-from pinns.problems._standins import Unknown
 from pinns.problems._tables import load_table
 from pinns.sampling import Box
 
@@ -78,11 +78,11 @@ class LorenzInverse(_TimeSeries):
     def conditions(self) -> dict[str, Condition]:
         """The equations, all three at each point, and the data."""
         return {
-            "ode": Condition(self.ode, self.domain, self.num_points),
+            "pde": Condition(self.pde, self.domain, self.num_points),
             "data": self.observed(self.data_weight),
         }
 
-    def ode(self, u, x: jax.Array) -> jax.Array:
+    def pde(self, u, x: jax.Array) -> jax.Array:
         """The three equations at one point, shape (3,)."""
         (a, b, c), (slope,) = derivatives(u, x, order=1)
         k = u.unknowns
@@ -98,7 +98,8 @@ class LorenzInverse(_TimeSeries):
 class OscillatorInverse(_TimeSeries):
     r"""y'' + μ y' + k y = 0 on [0, 1] with μ = 4 and k = 400 to be found; y(0) = 1 and y'(0) = 0.
 
-    .. math:: y = e^{-2t} \left(\cos \omega t + \frac{2}{\omega} \sin \omega t\right), \qquad \omega = \sqrt{396}
+    .. math::
+      y = e^{-2t} \left(\cos \omega t + \frac{2}{\omega} \sin \omega t\right), \qquad \omega = \sqrt{396}
 
     The residual is divided by 400. The unknowns start at 1 and 100, two orders of magnitude apart.
 
@@ -130,8 +131,8 @@ class OscillatorInverse(_TimeSeries):
         self._check()
 
     def unknowns(self) -> dict[str, float | Unknown]:
-        """``mu`` from 1, and ``k`` > 0 from 100."""
-        return {"mu": 1.0, "k": Unknown(100.0, positive=True)}
+        """``mu`` > 0 from 1, and ``k`` > 0 from 100."""
+        return {"mu": Unknown(1.0, positive=True), "k": Unknown(100.0, positive=True)}
 
     @property
     def true_unknowns(self) -> dict[str, float]:
@@ -142,13 +143,13 @@ class OscillatorInverse(_TimeSeries):
         """The equation, the initial value and slope, and the data."""
         start = self.domain.face(0, "lower")
         return {
-            "ode": Condition(self.ode, self.domain, self.num_points),
+            "pde": Condition(self.pde, self.domain, self.num_points),
             "initial": Condition(self.initial, start, 1),
             "initial_slope": Condition(self.initial_slope, start, 1),
             "data": self.observed(self.data_weight),
         }
 
-    def ode(self, u, x: jax.Array) -> jax.Array:
+    def pde(self, u, x: jax.Array) -> jax.Array:
         """(y'' + μ y' + k y)/400 at one time."""
         y, (slope,), (second,) = derivatives(u, x, order=2)
         return (second + u.unknowns["mu"] * slope + u.unknowns["k"] * y) / 400

@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinns.derivatives import laplacian
+from pinns._taylor import derivatives, laplacian
+from pinns._unknowns import Unknown
 from pinns.problems._base import Condition
 from pinns.problems._burgers import cole_hopf
 from pinns.problems._inverse import InverseProblem
-from pinns.problems._nested import derivatives
-from pinns.problems._standins import Unknown
 from pinns.sampling import Box
 
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinns._taylor import derivatives
 from pinns.problems._base import Condition
 from pinns.problems._conditions import FieldProblem
-from pinns.problems._nested import derivatives
 from pinns.sampling import Box, Faces
 
 
