@@ -98,7 +98,7 @@ class LorenzInverse(_TimeSeries):
 class OscillatorInverse(_TimeSeries):
     r"""y'' + μ y' + k y = 0 on [0, 1] with μ = 4 and k = 400 to be found; y(0) = 1 and y'(0) = 0.
 
-    .. math:: y = e^{-2t} \left(\cos \omega t + \frac{2}{\omega} \sin \omega t\right), \qquad \omega = \sqrt{396}
+    .. math:: y = e^{-2t} \left(\cos \omega t + \frac2\omega \sin \omega t\right), \qquad \omega = \sqrt{396}
 
     The residual is divided by 400. The unknowns start at 1 and 100, two orders of magnitude apart.
 
