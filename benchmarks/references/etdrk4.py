@@ -170,4 +170,4 @@ def resample(spectrum: np.ndarray, modes: int, num_x: int) -> np.ndarray:
     phases = np.exp(2j * np.pi * np.outer(np.arange(modes // 2 + 1), np.arange(num_x)) / num_x)
     weights = np.full(modes // 2 + 1, 2.0)
     weights[[0, -1]] = 1.0
-    return ((weights * spectrum) @ phases).real / modes
+    return np.real((weights * spectrum) @ phases) / modes
