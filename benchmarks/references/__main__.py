@@ -7,23 +7,21 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
 from benchmarks.references import RECIPES
 
-Name = Literal[tuple(RECIPES)]  # pyright: ignore[reportInvalidTypeForm]: the names are data
-
 
 def generate(
-    name: Annotated[Name, tyro.conf.Positional], out: Path | None = None, coefficients: bool = False
+    name: Annotated[str, tyro.conf.Positional], out: Path | None = None, coefficients: bool = False
 ) -> Path:
     """Compute a reference solution and the figure to which it agrees with a finer computation.
 
     Args:
-      name: Which.
+      name: Which, e.g. kdv; another word lists all.
       out: The file, by default runs/references/NAME.npz.
       coefficients: Make the series that the package pinns keeps instead of the table.
 
@@ -31,6 +29,8 @@ def generate(
       The file, which also holds the floor of every output, the seconds that it took, the versions and this
       command.
     """
+    if name not in RECIPES:
+        raise SystemExit(f"no reference is called {name!r}; there are {', '.join(RECIPES)}.")
     recipe, start = RECIPES[name], time.perf_counter()
     if coefficients:
         arrays, floor = recipe.coefficients()
@@ -43,14 +43,14 @@ def generate(
     path.parent.mkdir(parents=True, exist_ok=True)
     versions = {package: importlib.metadata.version(package) for package in ("numpy", "scipy")}
     arguments = [name, *(["--coefficients"] if coefficients else [])]
-    np.savez_compressed(
-        path,
-        floor=floor,
-        seconds=time.perf_counter() - start,
-        versions=json.dumps({"python": platform.python_version(), **versions}),
-        command=shlex.join(["python", "-m", "benchmarks.references", *arguments]),
+    contents: dict[str, Any] = {
+        "floor": floor,
+        "seconds": time.perf_counter() - start,
+        "versions": json.dumps({"python": platform.python_version(), **versions}),
+        "command": shlex.join(["python", "-m", "benchmarks.references", *arguments]),
         **arrays,
-    )
+    }
+    np.savez_compressed(path, **contents)
     print(f"{path}: floor {', '.join(f'{value:.1e}' for value in floor)}, {path.stat().st_size} bytes")
     return path
 

@@ -92,10 +92,9 @@ def _solve(
     jacobian: Callable[[float, np.ndarray], np.ndarray] | None = None,
 ) -> Table:
     """The solution at ``points``, of which the first is where ``initial`` holds."""
-    options = {"method": "DOP853"} if jacobian is None else {"method": "Radau", "jac": jacobian}
-    solution = solve_ivp(
-        rates, (points[0], points[-1]), initial, t_eval=points, rtol=rtol, atol=1e-3 * rtol, **options
-    )
+    method = "DOP853" if jacobian is None else "Radau"
+    options = {"rtol": rtol, "atol": 1e-3 * rtol} | ({} if jacobian is None else {"jac": jacobian})
+    solution = solve_ivp(rates, (points[0], points[-1]), initial, method, points, **options)  # pyright: ignore[reportArgumentType]
     if not solution.success:
         raise RuntimeError(f"the integration failed: {solution.message}")
     return Table({axis: points}, outputs, solution.y.T)

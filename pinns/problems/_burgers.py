@@ -48,7 +48,7 @@ class Burgers(FieldProblem):
       >>> import jax.numpy as jnp
       >>> from pinns.problems import Burgers
       >>> print(Burgers(0.01).exact(jnp.array([0.5, 0.5])).round(4))
-      [-0.5936]
+      [-0.5887]
 
     References:
       Raissi, Perdikaris and Karniadakis, Physics-informed neural networks, 2019.

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from pinns._taylor import derivatives
 from pinns.problems._base import Problem
+from pinns.problems._tables import load_table
 
 
 class FieldProblem(Problem):
@@ -20,9 +21,20 @@ class FieldProblem(Problem):
     output_names: ClassVar[tuple[str, ...]] = ("u",)
 
     @property
-    def reference_floor(self) -> float:
-        """The relative L2 error of :meth:`exact` as far as it is known; 0 for a closed form."""
-        return 0.0
+    def table(self) -> str | None:
+        """The name of the table from which :meth:`exact` comes, or None."""
+        return None
+
+    @property
+    def reference_floors(self) -> dict[str, float]:
+        """The relative L2 error of :meth:`exact` by output, as far as it is known; 0 for a closed form."""
+        floors = (0.0,) * len(self.output_names) if self.table is None else load_table(self.table).floor
+        return {name: float(floor) for name, floor in zip(self.output_names, floors, strict=False)}
+
+    @property
+    def reference_floor(self) -> float | None:
+        """The largest of :attr:`reference_floors`, below which no error can be told; None without exact solution."""
+        return max(self.reference_floors.values(), default=None)
 
     def dirichlet(self, u, x: jax.Array) -> jax.Array:
         """The values of all outputs minus the exact ones at one point."""

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,9 @@ class InverseProblem(FieldProblem):
     def observed(self, weight: float = 1.0) -> Condition:
         """The condition of the data."""
         points, values = _observe(self, bool(jax.config.read("jax_enable_x64")))
-        return Condition(self.data, FixedPoints(points, values), len(points), weight, noisy=True)
+        residual: Any = self.data
+        region: Any = FixedPoints(points, values)
+        return Condition(residual, region, len(points), weight, noisy=True)
 
     def _check(self) -> None:
         if self.num_data < 1 or self.noise < 0:

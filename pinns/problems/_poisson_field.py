@@ -105,7 +105,7 @@ class PoissonMultiscale2D(_Poisson):
       >>> import jax.numpy as jnp
       >>> from pinns.problems import PoissonMultiscale2D
       >>> print(PoissonMultiscale2D().exact(jnp.array([0.125, 0.125])).round(3))
-      [0.]
+      [0.5]
 
     References:
       Moseley, Markham and Nissen-Meyer, Finite basis physics-informed neural networks, 2023 (such scales).
