@@ -33,7 +33,7 @@ class FieldProblem(Problem):
 
     @property
     def reference_floor(self) -> float | None:
-        """The largest of :attr:`reference_floors`, below which no error can be told; None without exact solution."""
+        """The largest of :attr:`reference_floors`, the end of what can be told; None without a solution."""
         return max(self.reference_floors.values(), default=None)
 
     def dirichlet(self, u, x: jax.Array) -> jax.Array:

@@ -180,7 +180,7 @@ class LidDrivenCavity(_NavierStokes):
 
     @property
     def reference_floors(self) -> dict[str, float]:
-        """The relative L2 error of the table by output, nothing without one; the pressure's is the largest."""
+        """The relative L2 error of the table by output, that of p the largest; nothing without a table."""
         return {} if self.table is None else super().reference_floors
 
     def conditions(self) -> dict[str, Condition]:
