@@ -3,6 +3,7 @@
 from pinns._checkpoints import Checkpoints
 from pinns._embeddings import Chain, FourierFeatures, Normalize, PeriodicEmbedding
 from pinns._fit import fit
+from pinns._fixed_points import FixedPoints
 from pinns._functional import Functional, functional, num_parameters
 from pinns._jet import Jet
 from pinns._layers import Linear
@@ -71,6 +72,7 @@ __all__ = [
     "Faces",
     "FitResult",
     "FitWarning",
+    "FixedPoints",
     "FourierFeatures",
     "FourierMLP",
     "FunctionApproximation",

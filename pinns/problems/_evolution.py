@@ -8,12 +8,12 @@ import jax.numpy as jnp
 
 from pinns._taylor import derivatives
 from pinns.problems._base import Condition
-from pinns.problems._conditions import FieldProblem, periodic
 from pinns.problems._tables import load_table
+from pinns.problems._tabulated import Tabulated, periodic
 from pinns.sampling import Box
 
 
-class PeriodicEvolution(FieldProblem):
+class PeriodicEvolution(Tabulated):
     """An equation with a period along axis 0, given initial values and time along axis 1.
 
     Attributes:

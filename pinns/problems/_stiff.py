@@ -8,13 +8,13 @@ import numpy as np
 
 from pinns._taylor import derivatives
 from pinns.problems._base import Condition
-from pinns.problems._conditions import FieldProblem
 from pinns.problems._tables import load_table
+from pinns.problems._tabulated import Tabulated
 from pinns.sampling import Box
 
 
 @dataclasses.dataclass(frozen=True)
-class Robertson(FieldProblem):
+class Robertson(Tabulated):
     r"""Robertson's chemical reactions for 0 ≤ t ≤ 10⁵ in logarithmic time.
 
     .. math::
@@ -96,7 +96,7 @@ class Robertson(FieldProblem):
 
 
 @dataclasses.dataclass(frozen=True)
-class VanDerPol(FieldProblem):
+class VanDerPol(Tabulated):
     r"""Van der Pol's oscillator y'' − μ(1 − y²)y' + y = 0 from y = 2 at rest, for t ≤ 20.
 
     .. math:: r = \frac{y'' + y}{\mu} - (1 - y^2) y'
@@ -133,11 +133,6 @@ class VanDerPol(FieldProblem):
     def table(self) -> str | None:
         """The name of the table of :meth:`exact`, or None where there is none."""
         return "van_der_pol" if self.mu == 10 else None
-
-    @property
-    def reference_floors(self) -> dict[str, float]:
-        """The relative L2 error of the table, nothing without one."""
-        return {} if self.table is None else super().reference_floors
 
     def conditions(self) -> dict[str, Condition]:
         """The equation, the initial value and the initial slope."""

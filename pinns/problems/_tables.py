@@ -96,6 +96,14 @@ class PiecewiseTable:
         basis = chebyshev(2 * (x[0] - lower) / (upper - lower) - 1, self.coefficients.shape[1])
         return basis @ jnp.asarray(self.coefficients, x.dtype)[interval]
 
+    def on_host(self, x: np.ndarray) -> np.ndarray:
+        """The values at points of shape (N,) by NumPy, whatever JAX's precision; shape (N, m)."""
+        interval = np.searchsorted(self.knots[1:-1], x, side="right")
+        lower, upper = self.knots[interval], self.knots[interval + 1]
+        degree = self.coefficients.shape[1] - 1
+        basis = np.polynomial.chebyshev.chebvander(2 * (x - lower) / (upper - lower) - 1, degree)
+        return np.einsum("xi,xim->xm", basis, self.coefficients[interval])
+
 
 @functools.cache
 def load_table(name: str) -> Any:

@@ -57,7 +57,7 @@ COARSE = {
 def on_grid(problem, axes):
     """The problem's exact solution on the grid of a table."""
     grid = jnp.stack(jnp.meshgrid(*map(jnp.asarray, axes), indexing="ij"), axis=-1)
-    values = jax.jit(jax.vmap(problem.exact))(grid.reshape(-1, len(axes)))
+    values = jax.jit(jax.vmap(problem.exact))(grid.reshape(-1, len(axes)))  # of a cavity the velocity
     return np.asarray(values).reshape(*map(len, axes), -1)
 
 

@@ -1,7 +1,6 @@
-"""What the problems of the field share: residuals of given values and of periods, and their floor."""
+"""What problems share whose solution is a table of the package: its floor, and the condition of a period."""
 
-import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +10,11 @@ from pinns.problems._base import Problem
 from pinns.problems._tables import load_table
 
 
-class FieldProblem(Problem):
-    """A problem with the residuals that many conditions share.
+class Tabulated(Problem):
+    """A problem whose solution is known from a table.
 
     Attributes:
-      output_names: The names of the network's outputs.
+      output_names: The names of the outputs.
     """
 
     output_names: ClassVar[tuple[str, ...]] = ("u",)
@@ -27,36 +26,16 @@ class FieldProblem(Problem):
 
     @property
     def reference_floors(self) -> dict[str, float]:
-        """The relative L2 error of :meth:`exact` by output, as far as it is known; 0 for a closed form."""
-        floors = (0.0,) * len(self.output_names) if self.table is None else load_table(self.table).floor
+        """The relative L2 error of :meth:`exact` by output, as far as known; nothing without a table."""
+        if self.table is None:
+            return {}
+        floors = load_table(self.table).floor
         return {name: float(floor) for name, floor in zip(self.output_names, floors, strict=False)}
 
     @property
     def reference_floor(self) -> float | None:
         """The largest of :attr:`reference_floors`, the end of what can be told; None without a solution."""
         return max(self.reference_floors.values(), default=None)
-
-    def dirichlet(self, u, x: jax.Array) -> jax.Array:
-        """The values of all outputs minus the exact ones at one point."""
-        exact = self.exact(x)
-        assert exact is not None
-        return u(x) - exact
-
-
-@dataclasses.dataclass(frozen=True)
-class At:
-    """One point as a region.
-
-    Args:
-      point: Its coordinates.
-    """
-
-    point: tuple[float, ...]
-
-    def sample(self, key: jax.Array, num_points: int, method: str, dtype: Any) -> jax.Array:
-        """The point once, whatever number is asked for."""
-        del key, num_points, method
-        return jnp.asarray([self.point], dtype)
 
 
 def periodic(u, x: jax.Array, *, period: float, order: int) -> jax.Array:
