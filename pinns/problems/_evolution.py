@@ -83,7 +83,7 @@ class AllenCahn(PeriodicEvolution):
       >>> import jax.numpy as jnp
       >>> from pinns.problems import AllenCahn
       >>> print(AllenCahn().exact(jnp.array([0.0, 1.0])).round(4))
-      [-0.9999]
+      [0.0585]
 
     References:
       Raissi, Perdikaris and Karniadakis, Physics-informed neural networks, 2019 (``"jaxpi"``).

@@ -66,7 +66,7 @@ def test_solutions_in_float32_are_finite_and_have_their_shape(name):
 
 def test_robertson_ends_at_the_published_values(x64):
     y = pinns.Robertson().exact(jnp.array([np.log10(1e5 + 1e-5)]))
-    np.testing.assert_allclose(y, [0.0178659211, 7.27475147e-4, 0.982134006], rtol=2e-9)
+    np.testing.assert_allclose(y, [0.0178659211, 7.27475147e-4, 0.982134006], rtol=5e-9)
 
 
 def test_kink_of_allen_cahn_is_told_by_its_floor():
