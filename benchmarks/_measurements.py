@@ -6,6 +6,7 @@ import tyro
 
 from benchmarks.derivatives import Derivatives
 from benchmarks.fit_rate import FitRate
+from benchmarks.intervals import Intervals
 from benchmarks.kernel import Kernel
 from benchmarks.overhead import Overhead
 from benchmarks.paper.algorithm1 import Algorithm1
@@ -39,7 +40,7 @@ REPORTED = (
     Overhead,
     Peers,
 )
-KINDS = (*REPORTED, Derivatives, FitRate, Kernel)
+KINDS = (*REPORTED, Derivatives, FitRate, Intervals, Kernel)
 
 Measurement = (
     Annotated[StiffQuadratic, tyro.conf.subcommand("stiff_quadratic")]
@@ -57,6 +58,7 @@ Measurement = (
     | Annotated[Derivatives, tyro.conf.subcommand("derivatives")]
     | Annotated[FitRate, tyro.conf.subcommand("fit_rate")]
     | Annotated[Contraction, tyro.conf.subcommand("contraction")]
+    | Annotated[Intervals, tyro.conf.subcommand("intervals")]
     | Annotated[Kernel, tyro.conf.subcommand("kernel")]
     | Annotated[Peers, tyro.conf.subcommand("peers")]
 )

@@ -4,10 +4,12 @@ import dataclasses
 import functools
 from typing import Any
 
+import jax
 import numpy as np
 import optax
 
 from isgd_optax import LeastSquares
+from pinns._uncertainty import error_estimate, estimates, intervals
 from pinns._verdicts import STOP_REASONS
 from pinns.problems import Problem
 
@@ -73,6 +75,40 @@ class FitResult:
     def stop_message(self) -> str:
         """Why the training ended, in words."""
         return STOP_REASONS[self.stop_reason]
+
+    @functools.cached_property
+    def unknowns(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Value and standard error of every unknown coefficient.
+
+        The errors are those that the noise of conditions declared ``noisy`` causes, or, where none is, of
+        all residuals, see :func:`isgd_optax.diagnostics.covariance`; infinite for a coefficient that the
+        residuals do not determine, NaN in float32, which is not enough.
+        """
+        return estimates(self.problem, self.loss, self.params)
+
+    def intervals(self, level: float = 0.95) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Lower and upper ends of an interval for every unknown coefficient.
+
+        Args:
+          level: The probability that an interval covers the true value.
+
+        Raises:
+          ValueError: Parameters of less than float64, or a level that is not between 0 and 1.
+        """
+        return intervals(self.problem, self.loss, self.params, level)
+
+    def error_estimate(self, key: jax.Array | None = None) -> float:
+        """An estimate of the relative L2 error, which needs no exact solution.
+
+        It is the change of the solution that a Gauss–Newton step on new points asks for, twice as many
+        residuals as parameters, see :func:`isgd_optax.diagnostics.error_estimate`. What the network cannot
+        represent, or the conditions do not determine, escapes it. It takes a singular value decomposition of
+        the Jacobian there.
+
+        Args:
+          key: A JAX random key for the new points; None takes one that no training uses.
+        """
+        return error_estimate(self.problem, self.model, self.params, key)
 
     @functools.cached_property
     def solution(self) -> Any:

@@ -37,7 +37,7 @@ class Condition:
       TypeError: A weight that is not one number.
     """
 
-    residual: Callable[[Callable[..., Any], jax.Array], jax.Array]
+    residual: Callable[[Any, Any], jax.Array]
     region: Region
     num_points: int
     weight: float | Callable[[Any], ArrayLike] = 1.0

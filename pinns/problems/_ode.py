@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from pinns.derivatives import laplacian
+from pinns._taylor import laplacian
 from pinns.problems._base import Condition, Problem
 from pinns.sampling import Box
 

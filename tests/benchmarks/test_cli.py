@@ -35,7 +35,7 @@ def test_list_names_every_experiment(cli, capsys):
     _, _, *lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
     listed = [line.split()[0] for line in lines]
     assert set(listed) == {*EXPERIMENTS, "regression", *(kind.name for kind in _measurements.KINDS)}
-    assert len(set(listed)) == len(listed) == 23
+    assert len(set(listed)) == len(listed) == 24
 
 
 @pytest.mark.parametrize("name", NAMES)

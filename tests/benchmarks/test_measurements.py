@@ -9,6 +9,7 @@ import pytest
 from benchmarks import _peer_run, _peers
 from benchmarks.derivatives import Derivatives
 from benchmarks.fit_rate import FitRate
+from benchmarks.intervals import Intervals
 from benchmarks.kernel import Kernel
 from benchmarks.overhead import Overhead
 from benchmarks.paper.contraction import Contraction
@@ -65,6 +66,18 @@ def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key, names
     values = [v for v in positive(recorded[key]) if v is not None]
     assert values
     assert np.isfinite(values).all()
+    assert {"command", "device", "versions"} <= set(recorded)
+
+
+@pytest.mark.usefixtures("x64_restored", "quick_compilation")
+def test_intervals_count_draws_that_cover_the_truth(tmp_path):
+    Intervals(cases=("decay",), weights=(100.0,), draws=3, steps=10, warm_steps=150, out=tmp_path).run()
+    recorded = json.loads((tmp_path / "intervals.json").read_text())
+    (row,) = recorded["rows"]
+    assert row["unknown"] == "k"
+    assert row["undetermined"] == 0
+    assert 1 <= row["covered_noise_given"] <= 3
+    assert row["standard_error_noise_given"] == pytest.approx(row["bound"], rel=0.05)
     assert {"command", "device", "versions"} <= set(recorded)
 
 

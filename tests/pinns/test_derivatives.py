@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 from pinns import MLP, FourierMLP, ModifiedMLP, gradient, laplacian, second_derivatives
-from pinns.derivatives import Jet
+from pinns._jet import Jet
 
 ACTIVATIONS = {
     "tanh": jnp.tanh,

@@ -202,9 +202,7 @@ class Decay(Problem):
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize("name", ["nnx", "equinox", "plain"])
 def test_unknowns_are_found_and_kept_in_the_history(name, positive):
-    result = fit(
-        Decay(positive), MODELS[name](), gauss_newton_steps(), num_steps=40, key=KEY, progress=False
-    )
+    result = fit(Decay(positive), MODELS[name](), gauss_newton_steps(), num_steps=40, key=KEY, progress=False)
     assert result.final["unknowns"]["k"] == pytest.approx(3.0, rel=1e-2)
     assert result.final["unknowns"]["c"] == pytest.approx(1.5, rel=1e-2)
     steps, course = result.curve("unknowns.k")

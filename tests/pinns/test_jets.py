@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from pinns import MLP, FourierMLP, ModifiedMLP, gradient, laplacian, second_derivatives
-from pinns.derivatives import Jet, activate
+from pinns._jet import Jet, activate
 
 
 def networks(dtype, dim=2):

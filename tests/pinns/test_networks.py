@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from pinns import MLP, FourierFeatures, FourierMLP, Linear, ModifiedMLP, num_parameters
+from pinns import (
+    MLP,
+    SIREN,
+    Chain,
+    FourierFeatures,
+    FourierMLP,
+    Linear,
+    ModifiedMLP,
+    Normalize,
+    PeriodicEmbedding,
+    num_parameters,
+    second_derivatives,
+)
 
 KINDS = ["mlp", "fourier", "modified"]
 
@@ -135,7 +147,7 @@ def test_fourier_frequencies_are_not_trained():
     params = nnx.state(model, nnx.Param)
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(params)]
     assert not any("frequencies" in path for path in paths)
-    assert num_parameters(model) == num_parameters(model.mlp) == (8 * 9 + 9) + (9 * 9 + 9) + (9 * 3 + 3)
+    assert num_parameters(model) == (8 * 9 + 9) + (9 * 9 + 9) + (9 * 3 + 3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -161,3 +173,66 @@ def test_float64_without_64_bit_mode_is_refused(kind):
 def test_bad_sizes_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build(nnx.Rngs(0))
+
+
+def test_a_network_may_be_periodic_in_some_coordinates_alone():
+    embedding = PeriodicEmbedding((2.0, None), num_harmonics=3)
+    model = MLP(2, [8, 8], 1, embedding=embedding, rngs=nnx.Rngs(0))
+    assert embedding.out_features == 7
+    t = jnp.array([0.3])
+    at = lambda x: model(jnp.concatenate([jnp.array([x]), t]))
+    np.testing.assert_allclose(at(-1.0), at(1.0), atol=1e-5)
+    assert abs(at(0.0) - at(1.0))[0] > 1e-3
+    assert abs(model(jnp.array([0.0, 0.0])) - model(jnp.array([0.0, 2.0])))[0] > 1e-3
+    slope = jax.jvp(lambda x: model(jnp.stack([x, t[0]])), (jnp.asarray(-1.0),), (jnp.asarray(1.0),))[1]
+    other = jax.jvp(lambda x: model(jnp.stack([x, t[0]])), (jnp.asarray(1.0),), (jnp.asarray(1.0),))[1]
+    np.testing.assert_allclose(slope, other, atol=1e-4)
+
+
+def test_features_of_a_periodic_embedding_are_the_formula():
+    x = np.array([0.3, -0.7])
+    z = 2 * np.pi * x[0] / 3.0
+    expected = [np.cos(z), np.cos(2 * z), np.sin(z), np.sin(2 * z), x[1]]
+    got = PeriodicEmbedding((3.0, None), num_harmonics=2)(jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_a_chain_of_embeddings_scales_first():
+    chain = Chain(Normalize((0.0,), (6000.0,)), PeriodicEmbedding((2.0,)))
+    model = MLP(1, [8], 1, embedding=chain, rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(model(jnp.array([0.0])), model(jnp.array([6000.0])), atol=1e-5)
+    assert num_parameters(model) == 2 * 8 + 8 + 8 + 1
+    _, first, second = second_derivatives(model, jnp.array([1500.0]))
+    _, first_of_one, second_of_one = second_derivatives(
+        MLP(1, [8], 1, embedding=PeriodicEmbedding((2.0,)), rngs=nnx.Rngs(0)), jnp.array([-0.5])
+    )
+    np.testing.assert_allclose(first * 3000, first_of_one, rtol=1e-3)
+    np.testing.assert_allclose(second * 3000**2, second_of_one, rtol=1e-3)
+
+
+def test_inputs_of_the_sines_of_a_siren_keep_their_size():
+    model = SIREN(1, [256] * 4, 1, omega0=5.0, rngs=nnx.Rngs(0))
+    x = jnp.linspace(-1, 1, 500)[:, None]
+    for layer in model.layers[1:-1]:
+        x = jnp.sin(model.layers[0](x)) if layer is model.layers[1] else x
+        z = layer(x)
+        assert 0.7 < float(jnp.std(z)) < 1.3  # the paper's N(0, 1)
+        x = jnp.sin(z)
+    assert float(jnp.max(jnp.abs(model.layers[0].kernel[...]))) <= 5.0
+    assert float(jnp.max(jnp.abs(model.layers[-1].kernel[...]))) <= (6 / 256) ** 0.5 / 5
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: PeriodicEmbedding((None, None)), "at least one of them given"),
+        (lambda: PeriodicEmbedding((2.0,), num_harmonics=0), "num_harmonics at least 1"),
+        (lambda: Normalize((0.0,), (0.0,)), "lower < upper"),
+        (lambda: Chain(Normalize((0.0,), (1.0,)), PeriodicEmbedding((1.0, 1.0))), "as many features"),
+        (lambda: MLP(1, [3], 1, embedding=PeriodicEmbedding((1.0, None)), rngs=nnx.Rngs(0)), "takes 2 coord"),
+        (lambda: SIREN(1, [3], 1, omega0=0.0, rngs=nnx.Rngs(0)), "omega0 must be positive"),
+    ],
+)
+def test_unfit_embeddings_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -123,7 +123,7 @@ def test_weights_grow_where_gradients_are_small(train):
     balanced = train(
         optax.adam(1e-3), 60, problem=problem, weights=AdaptiveWeights(every=2, rate=0.5), evaluate_every=20
     )
-    # The gradient of the equation is the larger one here: the weight of the boundary rises above the declared.
+    # The gradient of the equation is the larger one: the weight of the boundary rises above the declared.
     weights = balanced.final["weights"]
     assert weights["boundary"] / weights["pde"] > 1.5e-3
     assert max(weights.values()) == pytest.approx(1.0)

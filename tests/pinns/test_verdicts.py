@@ -32,7 +32,9 @@ def test_few_residuals_are_named_before_the_training(train):
 
 def test_a_loss_that_hides_the_error_is_noticed_once(train, make_model):
     problem = FunctionApproximation(num_points=8)
-    result, messages = said(train, steps(), 80, problem=problem, model=make_model((20, 20)), evaluate_every=10)
+    result, messages = said(
+        train, steps(), 80, problem=problem, model=make_model((20, 20)), evaluate_every=10
+    )
     assert result.final["fresh_loss"] > 10 * result.final["loss"]
     assert sum("on fresh ones" in message for message in messages) == 1
     assert set(result.final["fresh_losses"]) == {"data"}

@@ -1,0 +1,166 @@
+"""Covariance, standard errors and intervals of chosen parameters, from the Gauss–Newton matrix."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from isgd_optax._gauss_newton._losses import LeastSquares
+from isgd_optax.diagnostics._gram import linearize
+from isgd_optax.diagnostics._noise import NoiseStd, estimated_noise, given_noise, noisy_blocks
+from isgd_optax.diagnostics._profile import profile
+from isgd_optax.diagnostics._uncertainty import Covariance
+
+
+def covariance(
+    loss: LeastSquares,
+    params: optax.Params,
+    *,
+    select: Callable[[Any], Any] | None = None,
+    noisy: Sequence[str] | None = None,
+    noise_std: NoiseStd | None = None,
+    rcond: float | None = None,
+) -> Covariance:
+    r"""The covariance of chosen parameters at a minimum of a least-squares loss, to first order in the noise.
+
+    With the scaled residuals r, ‖r‖² = L, their Jacobian J and noise of covariance :math:`\Sigma` in some of
+    them, a minimum moves by :math:`d\theta = -J^+ \varepsilon`. With J = (G, F), F the columns of the chosen
+    parameters and G those of all others, and Q the projection onto what G does not reach,
+
+    .. math:: \operatorname{Cov} = A \Sigma A^T, \qquad A = (Q F)^+
+
+    which for noise in all residuals, of variance τ², is the classical :math:`\tau^2 (J^T J)^{-1}`. Where only
+    the data are noisy and an equation is not, name the data in ``noisy``: this is the sandwich.
+
+    The noise is taken from the residuals unless ``noise_std`` says it. The loss is then taken at its word:
+    all scaled noisy residuals have one variance, so that a residual of weight w has the variance τ²N/w. With
+    :math:`M = I - \text{hat}` among the noisy residuals :math:`\hat\tau^2 = \lVert r \rVert^2 /
+    \operatorname{tr} MM^T`, with :math:`(\operatorname{tr} MM^T)^2 / \operatorname{tr} (MM^T)^2` degrees of
+    freedom, both N − P in the classical case. So noise that a network has fitted is counted.
+
+    An equation is a constraint only as far as its weight makes it one. With a small weight the network trades
+    residuals of the equation for fitted noise, and standard errors grow: raise the weight until they no
+    longer change (100 times that of the data sufficed for an ODE), and use more points of the equation than
+    the network can fit. The first order holds at a minimum: of a training that was stopped before, which has
+    fitted less of the noise, standard errors may be too large or too small. Errors of the network itself are
+    not in them.
+
+    Args:
+      loss: A :class:`LeastSquares` of squares, N residuals in all.
+      params: A minimum θ̂ of the loss, P numbers in all; float64.
+      select: A function that picks the chosen parameters, ``select(params)``; by default all of them.
+      noisy: Names of the blocks that have noise; by default all blocks.
+      noise_std: The standard deviation of the noise in the residuals of ``noisy``, before any weight: a
+        number, or a number or one for each point by the name of the block; None to estimate it.
+      rcond: Singular values of G below this share of the largest are taken for zero; by default 10 max(N, P)
+        roundings of the parameters' dtype.
+
+    Returns:
+      A :class:`Covariance`. Standard errors are infinite of parameters that the residuals do not determine,
+      and of all where the noise is to be estimated and no residual is left to do it.
+
+    Raises:
+      TypeError: ``loss`` is no :class:`LeastSquares`, or one of its blocks has a loss that is no square.
+      ValueError: ``select`` does more than pick parameters or picks none; names in ``noisy`` or
+        ``noise_std`` that no block has; a ``noise_std`` of another shape.
+
+    Warns:
+      UserWarning: The parameters are float32 or narrower, and others than the chosen ones are free: what a
+        network can only just reach is then lost in rounding.
+
+    Examples:
+      A line through four measurements:
+
+      >>> import jax.numpy as jnp
+      >>> from isgd_optax import LeastSquares, Residual, diagnostics
+      >>> points = {"x": jnp.array([0.0, 1.0, 2.0, 3.0]), "y": jnp.array([0.1, 0.9, 2.1, 2.9])}
+      >>> line = lambda p, point: p["slope"] * point["x"] + p["offset"] - point["y"]
+      >>> loss = LeastSquares(Residual(line, points, name="data"))
+      >>> fitted = {"offset": jnp.asarray(0.06), "slope": jnp.asarray(0.96)}
+      >>> result = diagnostics.covariance(loss, fitted, noise_std=0.1)
+      >>> round(float(result.standard_error["slope"]), 4)
+      0.0447
+      >>> low, high = result.intervals(0.95)
+      >>> print(f"{low['slope']:.3f} to {high['slope']:.3f}")
+      0.872 to 1.048
+
+    References:
+      Seber and Wild, Nonlinear Regression, 1989, sections 2.1 and 5.1. White, A heteroskedasticity-consistent
+      covariance matrix estimator and a direct test for heteroskedasticity, Econometrica 48, 1980. Frisch and
+      Waugh, Partial time regressions as compared with individual trends, Econometrica 1, 1933.
+      Satterthwaite, An approximate distribution of estimates of variance components, 1946.
+    """
+    lin = linearize(loss, params, "rows")
+    for name, block in zip(loss.names, loss.blocks, strict=True):
+        if block.loss is not None:
+            raise TypeError(
+                f"the block {name!r} has a loss that is no sum of squares, from which no variance of its "
+                "residuals follows. Take squares there, or leave the block out of the loss."
+            )
+    blocks = noisy_blocks(loss, params, noisy)
+    chosen, columns = _select(params, select)
+    eps = max(
+        float(jnp.finfo(dtype).eps) for dtype in (lin.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
+    )
+    if eps > 1e-10 and columns.size < lin.num_params:
+        warnings.warn(
+            "covariance needs float64: in less, what a network can only just reach is lost in rounding, and "
+            "standard errors are wrong. Set jax_enable_x64 and cast parameters and points to float64.",
+            stacklevel=2,
+        )
+    if rcond is None:
+        rcond = 10 * max(lin.num_residuals, lin.num_params) * eps
+    found = profile(lin.rows(), columns, rcond)
+    if noise_std is None:
+        noise = estimated_noise(blocks, lin.residual, found.hat_basis)
+    else:
+        noise = given_noise(blocks, noise_std, lin.dtype)
+    response = found.response[:, np.concatenate([block.index for block in blocks])] * noise.scaled[None]
+    finite = jnp.matmul(response, response.T, precision="highest")
+    signs = jnp.where(noise.degrees_of_freedom > 0, found.unbounded, jnp.sign(finite))
+    matrix = jnp.where(signs > 0, jnp.inf, jnp.where(signs < 0, -jnp.inf, finite))
+    error = _like(chosen, jnp.sqrt(jnp.diagonal(matrix)))
+    return Covariance(chosen, error, matrix, noise.std, noise.degrees_of_freedom)
+
+
+def _select(params: optax.Params, select: Callable[[Any], Any] | None) -> tuple[Any, np.ndarray]:
+    """The chosen parameters and their positions in ``ravel_pytree(params)``.
+
+    ``select`` is also given the positions themselves, as parameters. Two sets of them show whether it only
+    picks: what is computed from parameters does not follow when all positions are moved.
+    """
+    select = select or (lambda tree: tree)
+    leaves, structure = jax.tree.flatten(params)
+    sizes = [math.prod(jnp.shape(leaf)) for leaf in leaves]
+    ends = np.cumsum([0, *sizes])
+
+    def positions(shift: int) -> np.ndarray:
+        trees = [
+            np.arange(end - size, end).reshape(jnp.shape(leaf)) + shift
+            for leaf, size, end in zip(leaves, sizes, ends[1:], strict=True)
+        ]
+        picked = jax.tree.leaves(select(jax.tree.unflatten(structure, trees)))
+        return np.concatenate([np.zeros(0, int), *(np.asarray(leaf).reshape(-1) for leaf in picked)])
+
+    found = positions(0)
+    if found.size == 0:
+        raise ValueError("select picked no parameters: return the part of the parameters that is wanted.")
+    if not np.array_equal(found + ends[-1], positions(ends[-1])) or len(set(found)) != found.size:
+        raise ValueError(
+            "select must pick parameters, each once, and compute nothing from them: lambda p: p['unknowns']."
+        )
+    return select(params), found
+
+
+def _like(tree: Any, flat: jax.Array) -> Any:
+    """``flat`` in the shapes of the leaves of ``tree``."""
+    leaves, structure = jax.tree.flatten(tree)
+    ends = np.cumsum([math.prod(jnp.shape(leaf)) for leaf in leaves])
+    parts = jnp.split(flat, ends[:-1])
+    shaped = [part.reshape(jnp.shape(leaf)) for part, leaf in zip(parts, leaves, strict=True)]
+    return jax.tree.unflatten(structure, shaped)

@@ -1,0 +1,65 @@
+"""Linear algebra of the covariance of chosen parameters: what all other parameters do is projected away."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+DETERMINED = 1e3  # of rcond: what G fails to reach by rounding and truncation is a multiple of rcond
+
+
+class Profile(NamedTuple):
+    """How chosen parameters follow the residuals at a minimum.
+
+    Attributes:
+      response: A = (QF)⁺, shape (q, N): the parameters move by −A ε.
+      hat_basis: Orthonormal columns whose products are the hat matrix, JJ⁺, and zero columns; shape (N, k).
+      unbounded: Signs of an infinite covariance where parameters are not determined, else 0; shape (q, q).
+    """
+
+    response: jax.Array
+    hat_basis: jax.Array
+    unbounded: jax.Array
+
+
+def profile(rows: jax.Array, columns: np.ndarray, rcond: float) -> Profile:
+    """The response of the parameters of some columns of J, the others being free.
+
+    The others are eliminated first and the columns then taken relative to their own norms: so neither the
+    unit of a parameter nor the weight of a block decides what is called undetermined.
+
+    Args:
+      rows: J, shape (N, P).
+      columns: The chosen columns, shape (q,).
+      rcond: Singular values of the other columns below this share of the largest are zero.
+
+    Returns:
+      A :class:`Profile`.
+    """
+    others = np.setdiff1d(np.arange(rows.shape[1]), columns)
+    chosen = rows[:, columns]
+    norms = jnp.linalg.norm(chosen, axis=0)
+    norms = jnp.where(norms > 0, norms, 1)
+    rest, basis, tolerance = chosen / norms[None], rows[:, :0], rcond
+    if others.size:
+        basis, values, _ = jnp.linalg.svd(rows[:, others], full_matrices=False)
+        basis = jnp.where(values[None] > rcond * values[0], basis, 0)
+        for _ in range(2):  # once more: the first remainder is orthogonal only up to what it was cut from
+            rest = rest - _matmul(basis, _matmul(basis.T, rest))
+        tolerance = DETERMINED * rcond
+    left, values, right = jnp.linalg.svd(rest, full_matrices=False)
+    kept = values > tolerance
+    left = jnp.where(kept[None], left, 0)
+    inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
+    response = _matmul(right.T * inverse[None], left.T) / norms[:, None]
+    seen = jnp.where(kept[:, None], right, 0)
+    null = jnp.eye(len(columns), dtype=rows.dtype) - _matmul(seen.T, seen)
+    threshold = rcond**0.5
+    open_ends = jnp.diagonal(null) > threshold
+    pairs = open_ends[:, None] & open_ends[None, :] & (jnp.abs(null) > threshold)
+    return Profile(response, jnp.concatenate([basis, left], axis=1), jnp.where(pairs, jnp.sign(null), 0))
+
+
+def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.matmul(a, b, precision="highest")

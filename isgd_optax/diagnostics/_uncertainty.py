@@ -1,0 +1,94 @@
+"""Estimates with their covariance and intervals."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import betainc, ndtri
+
+_RANGE = 80.0  # of log(t²/ν), on both sides of 0
+_HALVINGS = 60  # of that range: down to rounding
+
+
+class Covariance(NamedTuple):
+    """Chosen parameters with the uncertainty that noise gives them.
+
+    Attributes:
+      estimate: The chosen parameters.
+      standard_error: Of each, a pytree like ``estimate``; infinite where the residuals do not determine it.
+      covariance: Shape (q, q), in the order of the leaves of ``estimate``; infinite, with its sign, among
+        parameters that are not determined.
+      noise_std: The standard deviation of the noise before any weight by the name of its block, a number or
+        one for each point; infinite where no residual is left to estimate it.
+      degrees_of_freedom: Of the estimate of the noise; infinite where the noise was given.
+    """
+
+    estimate: Any
+    standard_error: Any
+    covariance: jax.Array
+    noise_std: dict[str, jax.Array]
+    degrees_of_freedom: jax.Array
+
+    def intervals(self, level: float = 0.95) -> tuple[Any, Any]:
+        """Both ends of each parameter's interval, two pytrees like ``estimate``.
+
+        They are estimate ∓ t · standard error with the quantile t of Student's distribution.
+
+        Args:
+          level: The probability that an interval covers the true value, between 0 and 1.
+
+        Returns:
+          The lower and the upper ends.
+
+        Raises:
+          ValueError: A level that is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level}.")
+        quantile = student_quantile(level, self.degrees_of_freedom)
+        # An infinite error times any quantile is infinite, also where the quantile is.
+        half = jax.tree.map(
+            lambda e: jnp.where(e > 0, quantile * jnp.where(e > 0, e, 1), 0), self.standard_error
+        )
+        return (
+            jax.tree.map(lambda x, h: x - h, self.estimate, half),
+            jax.tree.map(lambda x, h: x + h, self.estimate, half),
+        )
+
+    def undetermined(self) -> tuple[str, ...]:
+        """The names of the parameters with an infinite standard error, as paths into ``estimate``.
+
+        Not under ``jax.jit``. An array of which only some elements are undetermined has their indices.
+        """
+        names = []
+        for path, error in jax.tree_util.tree_leaves_with_path(self.standard_error):
+            infinite, name = np.isinf(np.asarray(error)), jax.tree_util.keystr(path)
+            if infinite.all():
+                names.append(name)
+            else:
+                names += [f"{name}[{', '.join(map(str, at))}]" for at in np.argwhere(infinite)]
+        return tuple(names)
+
+
+def student_quantile(level: float, degrees_of_freedom: jax.Array) -> jax.Array:
+    """The t with P(|T| ≤ t) = ``level``; the normal one's for infinite degrees, infinite for none."""
+    dtype = degrees_of_freedom.dtype
+    normal = jnp.isinf(degrees_of_freedom)
+    some = degrees_of_freedom > 0
+    freedom = jnp.where(some & ~normal, degrees_of_freedom, 1)
+    half = jnp.asarray(0.5, dtype)
+
+    def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = ends
+        middle = (low + high) / 2
+        # P(|T| > t) where it is the smaller one, else P(|T| ≤ t): neither is lost near 1.
+        tail = betainc(freedom / 2, half, jax.nn.sigmoid(-middle)) < 1 - level
+        body = betainc(half, freedom / 2, jax.nn.sigmoid(middle)) > level
+        above = jnp.where(middle > 0, tail, body)
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    ends = jnp.full_like(freedom, -_RANGE), jnp.full_like(freedom, _RANGE)
+    low, _ = jax.lax.fori_loop(0, _HALVINGS, halve, ends)
+    student = jnp.where(some, jnp.sqrt(freedom) * jnp.exp(low / 2), jnp.inf)
+    return jnp.where(normal, ndtri(jnp.asarray((1 + level) / 2, dtype)), student)

@@ -1,0 +1,217 @@
+"""What a network makes of its coordinates before its first layer; nothing of it is trained."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from pinns._jet import Jet, activate, concatenate, linear
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+class FixedVariable(nnx.Variable):
+    """An array of a network that is not trained."""
+
+
+class Embedding(Protocol):
+    """A map of coordinates that a network of this package takes as ``embedding``, for arrays and jets."""
+
+    in_features: int
+    out_features: int
+
+    def __call__(self, x: Any) -> Any:
+        """The features of ``x``, shape (..., in_features) to (..., out_features)."""
+        ...
+
+
+class FourierFeatures(nnx.Module):
+    """Random Fourier features γ(x) = [cos(2πBx), sin(2πBx)] with B ~ N(0, scale²), not trained.
+
+    Args:
+      in_features: dimension d of a point.
+      num_features: rows of B; the output has twice as many features.
+      scale: standard deviation of B, in periods per unit length.
+      rngs: ``nnx.Rngs(seed)``.
+      dtype: of B.
+
+    Shape:
+      (..., d) to (..., 2·num_features).
+
+    Raises:
+      ValueError: ``num_features`` < 1 or ``scale`` ≤ 0.
+
+    Examples:
+      >>> from flax import nnx
+      >>> import jax.numpy as jnp
+      >>> from pinns import FourierFeatures
+      >>> FourierFeatures(1, 8, scale=5.0, rngs=nnx.Rngs(0))(jnp.zeros(1)).shape
+      (16,)
+
+    References:
+      Wang, Wang and Perdikaris, On the eigenvector bias of Fourier feature networks, 2021.
+    """
+
+    supports_jets = True
+
+    def __init__(
+        self, in_features: int, num_features: int, *, scale: float, rngs: nnx.Rngs, dtype: Any = jnp.float32
+    ):
+        check_dtype(dtype)
+        if num_features < 1 or not scale > 0:
+            raise ValueError(f"num_features and scale must be positive, got {num_features} and {scale}.")
+        self.in_features, self.out_features = in_features, 2 * num_features
+        b = scale * jax.random.normal(rngs.params(), (in_features, num_features), dtype)
+        self.frequencies = FixedVariable(2 * jnp.pi * b)
+
+    def __call__(self, x: Any) -> Any:
+        """The features of ``x``, an array or a jet."""
+        z = linear(x, self.frequencies[...], None, _HIGHEST)
+        return concatenate([activate(jnp.cos, z), activate(jnp.sin, z)])
+
+
+class PeriodicEmbedding(nnx.Module):
+    r"""Features that are periodic along chosen axes, for periodic boundary conditions.
+
+    .. math::
+      x_i \mapsto (\cos(2\pi k x_i / T_i), \sin(2\pi k x_i / T_i))_{k = 1 \dots K}
+      \quad\text{where a period is given, else}\quad x_i
+
+    Args:
+      periods: The period T of each axis, None for an axis along which nothing is periodic, e.g. time.
+      num_harmonics: The number K of harmonics.
+      dtype: The dtype of the frequencies.
+
+    Shape:
+      (..., d) to (..., 2·K·(periodic axes) + other axes).
+
+    Raises:
+      ValueError: No period at all, one that is not positive, or no harmonic.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import PeriodicEmbedding
+      >>> PeriodicEmbedding((2.0, None))(jnp.zeros(2)).shape
+      (3,)
+
+    References:
+      Dong and Ni, A method for representing periodic functions and enforcing exactly periodic boundary
+      conditions with deep neural networks, 2021.
+    """
+
+    supports_jets = True
+
+    def __init__(self, periods: Sequence[float | None], *, num_harmonics: int = 1, dtype: Any = jnp.float32):
+        check_dtype(dtype)
+        axes = [i for i, period in enumerate(periods) if period is not None]
+        given = [period for period in periods if period is not None]
+        if not given or not all(period > 0 for period in given) or num_harmonics < 1:
+            raise ValueError(
+                "periods must be positive, one per axis or None, at least one of them given, and "
+                f"num_harmonics at least 1, got {periods} and {num_harmonics}."
+            )
+        self.in_features = len(periods)
+        self.plain = tuple(i for i in range(len(periods)) if i not in axes)
+        self.out_features = 2 * len(axes) * num_harmonics + len(self.plain)
+        harmonics = jnp.repeat(jnp.arange(1, num_harmonics + 1, dtype=dtype), len(axes))
+        frequencies = jnp.tile(2 * jnp.pi / jnp.asarray(given, dtype), num_harmonics) * harmonics
+        rows = np.tile(axes, num_harmonics)
+        matrix = jnp.zeros((len(periods), len(rows)), dtype).at[rows, np.arange(len(rows))].set(frequencies)
+        self.frequencies = FixedVariable(matrix)
+
+    def __call__(self, x: Any) -> Any:
+        """The features of ``x``, an array or a jet."""
+        z = linear(x, self.frequencies[...], None, _HIGHEST)
+        features = [activate(jnp.cos, z), activate(jnp.sin, z)]
+        if self.plain:
+            columns = np.asarray(self.plain)
+            take = lambda part: part[..., columns]
+            features.append(x.each(take) if isinstance(x, Jet) else take(x))
+        return concatenate(features)
+
+
+class Normalize(nnx.Module):
+    """The map of the box [lower, upper] to [−1, 1]ᵈ, for domains that are far from size one.
+
+    Args:
+      lower: The lower corner of the box, d numbers.
+      upper: The upper corner.
+      dtype: The dtype of the map.
+
+    Shape:
+      (..., d) to (..., d).
+
+    Raises:
+      ValueError: Corners of different lengths, or not lower < upper.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import Normalize
+      >>> print(Normalize((0.0,), (6000.0,))(jnp.array([6000.0])))
+      [1.]
+    """
+
+    supports_jets = True
+
+    def __init__(self, lower: Sequence[float], upper: Sequence[float], *, dtype: Any = jnp.float32):
+        check_dtype(dtype)
+        if len(lower) != len(upper) or not all(a < b for a, b in zip(lower, upper, strict=True)):
+            raise ValueError(f"Normalize needs lower < upper on every axis, got {lower} and {upper}.")
+        self.in_features = self.out_features = len(lower)
+        low, up = np.asarray(lower, float), np.asarray(upper, float)
+        self.middle = FixedVariable(jnp.asarray((low + up) / 2, dtype))
+        self.factor = FixedVariable(jnp.asarray(2 / (up - low), dtype))
+
+    def __call__(self, x: Any) -> Any:
+        """The scaled coordinates, of an array or a jet."""
+        if isinstance(x, Jet):
+            return (x - self.middle[...]) * self.factor[...]
+        broad = (None,) * (x.ndim - 1)
+        return (x - self.middle[...][broad]) * self.factor[...][broad]
+
+
+class Chain(nnx.Module):
+    """Several embeddings, one after the other, e.g. ``Chain(Normalize(...), FourierFeatures(...))``.
+
+    Args:
+      *embeddings: Each takes what the one before it gives.
+
+    Raises:
+      ValueError: No embedding, or numbers of features that do not fit.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import Chain, Normalize, PeriodicEmbedding
+      >>> Chain(Normalize((0.0,), (4.0,)), PeriodicEmbedding((2.0,))).out_features
+      2
+    """
+
+    supports_jets = True
+
+    def __init__(self, *embeddings: Any):
+        fits = [a.out_features == b.in_features for a, b in itertools.pairwise(embeddings)]
+        if not embeddings or not all(fits):
+            raise ValueError(
+                "a chain needs embeddings each of which takes as many features as the one before it gives, "
+                f"got {[(e.in_features, e.out_features) for e in embeddings]}."
+            )
+        self.in_features, self.out_features = embeddings[0].in_features, embeddings[-1].out_features
+        self.embeddings = nnx.List(embeddings)
+
+    def __call__(self, x: Any) -> Any:
+        """The features of ``x``, an array or a jet."""
+        for embedding in self.embeddings:
+            x = embedding(x)
+        return x
+
+
+def check_dtype(dtype: Any) -> None:
+    """Raises ValueError for float64 without 64-bit mode."""
+    if jnp.dtype(dtype) == jnp.dtype("float64") and not jax.config.read("jax_enable_x64"):
+        raise ValueError(
+            "dtype float64 needs 64-bit mode: call jax.config.update('jax_enable_x64', True) first."
+        )

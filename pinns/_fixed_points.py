@@ -1,0 +1,72 @@
+"""Given points, with or without values: measurements, nodes of a quadrature."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+from numpy.typing import ArrayLike
+
+from pinns._identity import ByContent, digest
+
+
+class FixedPoints:
+    """A region of given points, all of which the loss takes, however many are asked for.
+
+    Args:
+      points: The points, shape (N, d); or (N, ...) for a residual that looks at several points at once, e.g.
+        (1, n, d) for an integral over n nodes.
+      values: Values that belong to them, shape (N, m) or (N,), e.g. measurements. A residual is then given
+        a dictionary: ``x["x"]``, shape (d,), and ``x["value"]``, shape (m,).
+
+    Raises:
+      ValueError: No points, points that are not finite, or values of another number.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp
+      >>> from pinns import FixedPoints
+      >>> data = FixedPoints([[0.0], [0.5]], [[1.0], [0.6]])
+      >>> print(data.sample(jax.random.key(0), 2, "uniform", jnp.float32)["value"][:, 0])
+      [1.  0.6]
+      >>> data == FixedPoints([[0.0], [0.5]], [[1.0], [0.6]])
+      True
+    """
+
+    def __init__(self, points: ArrayLike, values: ArrayLike | None = None):
+        self.points = np.array(points, dtype=float)
+        self.values = None if values is None else np.array(values, dtype=float)
+        if self.points.ndim < 2 or not self.points.size or not np.all(np.isfinite(self.points)):
+            raise ValueError(
+                f"FixedPoints needs finite points of shape (N, d), got an array of shape {self.points.shape}."
+            )
+        if self.values is not None:
+            if self.values.ndim == 1:
+                self.values = self.values[:, None]
+            if len(self.values) != len(self.points) or not np.all(np.isfinite(self.values)):
+                raise ValueError(
+                    f"FixedPoints needs one finite value for each of its {len(self.points)} points, "
+                    f"got shape {self.values.shape}."
+                )
+        self._content = ByContent([self.points, self.values])
+
+    @property
+    def num_points(self) -> int:
+        """The number N of points."""
+        return len(self.points)
+
+    def sample(self, key: jax.Array, num_points: int, method: Any, dtype: DTypeLike) -> Any:
+        """All points, with their values if there are any; ``key``, number and method do not matter."""
+        del key, num_points, method
+        points = jnp.asarray(self.points, dtype)
+        return points if self.values is None else {"x": points, "value": jnp.asarray(self.values, dtype)}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FixedPoints) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    def __repr__(self) -> str:
+        shapes = [array.shape for array in (self.points, self.values) if array is not None]
+        return f"FixedPoints({', '.join(map(str, shapes))}, {digest([self.points, self.values])})"

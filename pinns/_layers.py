@@ -1,0 +1,67 @@
+"""The layers of this package's networks, for arrays and jets."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from flax import nnx
+
+from pinns._embeddings import Embedding
+from pinns._jet import linear
+
+Activation = Callable[[jax.Array], jax.Array]
+Initializer = Callable[..., jax.Array]
+
+
+class Linear(nnx.Linear):
+    """``nnx.Linear`` with Glorot-normal kernel and zero bias, for arrays and jets."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        dtype: Any,
+        rngs: nnx.Rngs,
+        kernel_init: Initializer | None = None,
+    ):
+        if in_features < 1 or out_features < 1:
+            raise ValueError(
+                f"a layer needs at least one input and one output, got {in_features} and {out_features}."
+            )
+        super().__init__(
+            in_features,
+            out_features,
+            param_dtype=dtype,
+            kernel_init=kernel_init or nnx.initializers.glorot_normal(),
+            precision=jax.lax.Precision.HIGHEST,  # TF32 ruins residuals
+            rngs=rngs,
+        )
+
+    def __call__(self, x: Any) -> Any:
+        """``x @ kernel + bias``."""
+        assert self.bias is not None
+        return linear(x, self.kernel[...], self.bias[...], self.precision)
+
+
+def num_features(in_features: int, embedding: Embedding | None) -> int:
+    """The number of inputs of the first layer."""
+    if embedding is None:
+        return in_features
+    if embedding.in_features != in_features:
+        raise ValueError(
+            f"the embedding takes {embedding.in_features} coordinates, the network {in_features}."
+        )
+    return embedding.out_features
+
+
+def make_layers(
+    sizes: Sequence[int], *, dtype: Any, rngs: nnx.Rngs, kernel_inits: Sequence[Initializer] | None = None
+) -> nnx.List:
+    """One layer for each pair of neighbouring sizes."""
+    inits = kernel_inits or [None] * (len(sizes) - 1)
+    return nnx.List(
+        Linear(m, n, dtype=dtype, rngs=rngs, kernel_init=init)
+        for (m, n), init in zip(itertools.pairwise(sizes), inits, strict=True)
+    )

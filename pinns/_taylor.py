@@ -1,0 +1,247 @@
+"""Derivatives of a network at a point, of any order and along any directions, in one forward propagation."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinns._jet import Jet
+
+Function = Callable[[Any], Any]
+Directions = Sequence[int] | jax.Array | np.ndarray | None
+
+
+def derivatives(
+    u: Function, x: jax.Array, *, order: int, directions: Directions = None
+) -> tuple[jax.Array, ...]:
+    r"""Value and directional derivatives of ``u`` at one point, up to any order.
+
+    .. math:: D^k u(x)[v, \dots, v] = \frac{d^k}{dt^k} u(x + t v) \Big|_{t=0}
+
+    Mixed derivatives follow by polarisation, see :func:`hessian`. A network that declares ``supports_jets``
+    is passed through once, with 1 + order · D streams; any other function by nested forward derivatives,
+    whose cost doubles with every order.
+
+    Args:
+      u: A network, or any function of one point.
+      x: The point, shape (d,).
+      order: The highest order K, at least 1.
+      directions: The directions v: None for the d axes, numbers of some axes, or an array of shape (D, d).
+
+    Returns:
+      K + 1 arrays: u(x), shape (m,) (or what ``u`` returns), and for k = 1 … K the k-th derivatives along
+      every direction, shape (D, m).
+
+    Raises:
+      ValueError: An order below 1, or directions of another shape.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import derivatives
+      >>> u = lambda x: x[0] ** 4 * x[1]
+      >>> *_, fourth = derivatives(u, jnp.array([1.0, 2.0]), order=4, directions=(0,))
+      >>> print(fourth)
+      [48.]
+
+    References:
+      Bettencourt, Johnson and Duvenaud, Taylor-mode automatic differentiation for higher-order derivatives
+      in JAX, 2019.
+    """
+    if order < 1:
+        raise ValueError(f"order must be at least 1, got {order}.")
+    return _along(u, x, order, _directions(directions, x))
+
+
+def gradient(u: Function, x: jax.Array, *, axes: Sequence[int] | None = None) -> tuple[jax.Array, jax.Array]:
+    """Value and first derivatives of ``u`` at one point.
+
+    Args:
+      u: A network, or any function of one point.
+      x: The point, shape (d,).
+      axes: Numbers of the coordinates along which derivatives are wanted; None for all.
+
+    Returns:
+      u(x), shape (m,) (or what ``u`` returns), and ∂u/∂xᵢ, shape (d, m).
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import gradient
+      >>> value, first = gradient(lambda x: x[:1] * x[1:], jnp.array([2.0, 3.0]))
+      >>> print(value, first[0], first[1])
+      [6.] [3.] [2.]
+    """
+    value, first = _along(u, x, 1, _directions(axes, x))
+    return value, first
+
+
+def second_derivatives(
+    u: Function, x: jax.Array, *, axes: Sequence[int] | None = None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Value, first and pure second derivatives of ``u`` at one point.
+
+    Args:
+      u: A network, or any function of one point.
+      x: The point, shape (d,).
+      axes: Numbers of the coordinates along which derivatives are wanted; None for all.
+
+    Returns:
+      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), and ∂²u/∂xᵢ² of shape (d, m).
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import second_derivatives
+      >>> _, _, second = second_derivatives(lambda x: x[0] ** 2 * x[1], jnp.array([2.0, 3.0]))
+      >>> print(second)
+      [6. 0.]
+    """
+    value, first, second = _along(u, x, 2, _directions(axes, x))
+    return value, first, second
+
+
+def laplacian(
+    u: Function, x: jax.Array, *, axes: Sequence[int] | None = None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    r"""Value, first derivatives and Laplacian of ``u`` at one point.
+
+    .. math:: \Delta u = \sum_i \frac{\partial^2 u}{\partial x_i^2}
+
+    Args:
+      u: A network, or any function of one point. A network that declares ``supports_jets`` is passed
+        through once with d + 2 streams; any other function by nested forward derivatives.
+      x: The point, shape (d,).
+      axes: Numbers of the coordinates over which the sum goes, e.g. those of space; None for all.
+
+    Returns:
+      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), and Δu of shape (m,).
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import laplacian
+      >>> _, _, lap = laplacian(lambda x: jnp.sum(x**2), jnp.array([2.0, 3.0]))
+      >>> print(lap)
+      4.0
+    """
+    value, first, summed = _along(u, x, 2, _directions(axes, x), collapsed=True)
+    return value, first, summed[0]
+
+
+def hessian(u: Function, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    r"""Value, gradient and all second derivatives of ``u`` at one point.
+
+    .. math:: \partial_i \partial_j u = \tfrac12 \big( D^2[e_i + e_j] - D^2[e_i] - D^2[e_j] \big)
+
+    Args:
+      u: A network, or any function of one point.
+      x: The point, shape (d,).
+
+    Returns:
+      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), and ∂²u/∂xᵢ∂xⱼ of shape (d, d, m).
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import hessian
+      >>> _, _, second = hessian(lambda x: x[0] ** 2 * x[1], jnp.array([2.0, 3.0]))
+      >>> print(second[0, 1], second[0, 0])
+      4.0 6.0
+    """
+    dim = x.shape[0]
+    rows, columns = np.triu_indices(dim, 1)
+    axes = np.eye(dim)
+    directions = np.concatenate([axes, axes[rows] + axes[columns]])
+    value, first, along = _along(u, x, 2, _directions(directions, x))
+    pure = along[:dim]
+    mixed = (along[dim:] - pure[rows] - pure[columns]) / 2
+    second = jnp.zeros((dim, *pure.shape), pure.dtype)
+    second = second.at[np.arange(dim), np.arange(dim)].set(pure)
+    return value, first[:dim], second.at[rows, columns].set(mixed).at[columns, rows].set(mixed)
+
+
+def biharmonic(u: Function, x: jax.Array) -> jax.Array:
+    r"""Δ²u at one point, by fourth derivatives along axes and diagonals.
+
+    .. math::
+      \Delta^2 u = \sum_i \Big(1 - \frac{d - 1}{3}\Big) D^4[e_i]
+        + \frac16 \sum_{i < j} \big( D^4[e_i + e_j] + D^4[e_i - e_j] \big)
+
+    Args:
+      u: A network, or any function of one point. Through a network that declares ``supports_jets`` the sum
+        of the fourth derivatives is propagated, not each of them.
+      x: The point, shape (d,). In float32 fourth derivatives keep few digits.
+
+    Returns:
+      Δ²u of shape (m,).
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import biharmonic
+      >>> print(biharmonic(lambda x: x[0] ** 2 * x[1] ** 2, jnp.array([2.0, 3.0])).round(4))
+      8.0
+
+    References:
+      Griewank, Utke and Walther, Evaluating higher derivative tensors by forward propagation of univariate
+      Taylor series, 2000.
+    """
+    dim = x.shape[0]
+    rows, columns = np.triu_indices(dim, 1)
+    axes = np.eye(dim)
+    directions = np.concatenate([axes, axes[rows] + axes[columns], axes[rows] - axes[columns]])
+    weights = np.concatenate([np.full(dim, 1 - (dim - 1) / 3), np.full(2 * len(rows), 1 / 6)])
+    weights = jnp.asarray(weights, x.dtype)
+    return _along(u, x, 4, _directions(directions, x), collapsed=True, weights=weights)[-1][0]
+
+
+def _directions(directions: Directions, x: jax.Array) -> jax.Array:
+    """Directions as an array of shape (D, d)."""
+    (dim,) = x.shape
+    if directions is None:
+        return jnp.eye(dim, dtype=x.dtype)
+    array = np.asarray(directions) if isinstance(directions, Sequence) else directions
+    if array.ndim == 1 and array.size and jnp.issubdtype(array.dtype, jnp.integer):
+        numbers = np.asarray(array)
+        if not np.all((-dim <= numbers) & (numbers < dim)):
+            raise ValueError(f"axes must be numbers below {dim}, got {directions}.")
+        return jnp.eye(dim, dtype=x.dtype)[numbers]
+    if array.ndim != 2 or array.shape[1] != dim or not array.size:
+        raise ValueError(
+            f"directions must be numbers of axes or an array of shape (D, {dim}), got shape {array.shape}."
+        )
+    return jnp.asarray(array, x.dtype)
+
+
+def _along(
+    u: Function,
+    x: jax.Array,
+    order: int,
+    directions: jax.Array,
+    *,
+    collapsed: bool = False,
+    weights: jax.Array | None = None,
+) -> tuple[jax.Array, ...]:
+    """Value and derivatives; those of the highest order summed over the directions if ``collapsed``."""
+    if getattr(u, "supports_jets", False):
+        return u(Jet.along(x, directions, order, collapsed=collapsed, weights=weights)).coefficients
+    value, *along = _nested(u, x, order, directions)
+    if collapsed:
+        if weights is not None:
+            along[-1] = jax.vmap(jnp.multiply)(weights, along[-1])
+        along[-1] = jnp.sum(along[-1], axis=0, keepdims=True)
+    return value, *along
+
+
+def _nested(u: Function, x: jax.Array, order: int, directions: jax.Array) -> tuple[jax.Array, ...]:
+    """The same for any function, by forward derivatives of forward derivatives along each direction."""
+
+    def up_to(k: int, v: jax.Array) -> Callable[[jax.Array], tuple[jax.Array, ...]]:
+        if k == 0:
+            return lambda z: (jnp.asarray(u(z)),)
+
+        def values(z: jax.Array) -> tuple[jax.Array, ...]:
+            lower, slopes = jax.jvp(up_to(k - 1, v), (z,), (v,))
+            return (*lower, slopes[-1])
+
+        return values
+
+    value, *along = jax.vmap(lambda v: up_to(order, v)(x))(directions)
+    return value[0], *along

@@ -1,0 +1,72 @@
+"""How sure a training is: standard errors of unknowns, and an estimate of the solution's error."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from isgd_optax import LeastSquares, diagnostics
+from pinns._functional import params_dtype
+from pinns._options import Sampling
+from pinns._points import PointSource
+from pinns._unknowns import declared
+from pinns.metric import predict, test_points
+from pinns.problems import Problem
+
+_ESTIMATE = 3_000_017  # the stream of points of an estimate
+Ends = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def _covariance(problem: Problem, loss: LeastSquares, params: Any) -> diagnostics.Covariance:
+    noisy = [name for name, condition in problem.conditions().items() if condition.noisy]
+    select = lambda tree: tree["unknowns"]
+    return diagnostics.covariance(loss, params, select=select, noisy=noisy or None)
+
+
+def estimates(problem: Problem, loss: LeastSquares, params: optax.Params) -> Ends:
+    """Values and standard errors of the unknowns, by the delta method where a logarithm is trained."""
+    unknowns = declared(problem.unknowns())
+    if not unknowns:
+        return {}
+    trained: dict[str, jax.Array] = params["unknowns"]  # pyright: ignore[reportIndexIssue, reportAssignmentType, reportArgumentType, reportCallIssue]
+    if params_dtype(params) == jnp.float64:
+        errors = _covariance(problem, loss, params).standard_error
+    else:
+        errors = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), trained)
+    return {
+        name: (
+            np.asarray(unknown.value(trained[name])),
+            np.asarray(errors[name] * unknown.slope(trained[name])),
+        )
+        for name, unknown in unknowns.items()
+    }
+
+
+def intervals(problem: Problem, loss: LeastSquares, params: optax.Params, level: float) -> Ends:
+    """Intervals of the unknowns: ends of those of what is trained."""
+    unknowns = declared(problem.unknowns())
+    if params_dtype(params) != jnp.float64:
+        raise ValueError("intervals need parameters of float64: set jax_enable_x64 and train in float64.")
+    low, high = _covariance(problem, loss, params).intervals(level) if unknowns else ({}, {})
+    return {
+        name: (np.asarray(unknown.value(low[name])), np.asarray(unknown.value(high[name])))
+        for name, unknown in unknowns.items()
+    }
+
+
+def error_estimate(problem: Problem, model: Any, params: optax.Params, key: jax.Array | None) -> float:
+    """The relative change of the solution that fresh points ask for."""
+    function, _ = problem.functional(model)
+    dtype = params_dtype(params)
+    loss = lambda points, weights=None: problem.loss(function, points, weights)
+    key = jax.random.key(_ESTIMATE) if key is None else key
+    source = PointSource(problem, Sampling(method="sobol", num_points="auto"), loss, params, key, dtype)
+    grid = test_points(problem, dtype)
+
+    def predicted(params: optax.Params) -> jax.Array:
+        u = function(params)
+        return predict(lambda x: problem.predict(u, x), grid)
+
+    return float(diagnostics.error_estimate(loss(source.draw(key)), params, predicted).relative)

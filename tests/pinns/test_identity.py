@@ -1,0 +1,103 @@
+"""What an object is: for runs on disk, and for comparing problems that hold arrays."""
+
+import dataclasses
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from isgd_optax import gauss_newton, implicit_step, isgd_adam, largest_trusted
+from pinns import AdaptiveSampling, Box, Condition, Problem
+from pinns._identity import ByContent, digest, fingerprint
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted(Problem):
+    values: np.ndarray
+    domain = Box((0.0,), (1.0,))
+
+    def conditions(self):
+        return {"data": Condition(self.data, self.domain, 20)}
+
+    def data(self, u, x):
+        return u(x) - jnp.interp(x, jnp.linspace(0, 1, len(self.values)), jnp.asarray(self.values, x.dtype))
+
+
+def test_a_problem_may_hold_arrays_and_they_belong_to_a_run(train, tmp_path):
+    one, other = Fitted(np.array([0.0, 1.0, 0.0])), Fitted(np.array([0.0, 1.0, 0.5]))
+    options = {"checkpoint_dir": tmp_path, "checkpoint_seconds": 0.0}
+    first = train(optax.adam(1e-2), 4, problem=one, **options)
+    assert first.final["loss"] < first.history[0]["loss"]
+    train(optax.adam(1e-2), 8, problem=Fitted(np.array([0.0, 1.0, 0.0])), **options)
+    with pytest.raises(ValueError, match="holds another run: problem differ"):
+        train(optax.adam(1e-2), 12, problem=other, **options)
+
+
+OPTIMIZERS = {
+    "adam": lambda: optax.adam(1e-2),
+    "adam, other rate": lambda: optax.adam(2e-2),
+    "adam, other momentum": lambda: optax.adam(1e-2, b1=0.8),
+    "schedule": lambda: optax.adam(optax.cosine_decay_schedule(1e-2, 100)),
+    "schedule, longer": lambda: optax.adam(optax.cosine_decay_schedule(1e-2, 200)),
+    "isgd": lambda: isgd_adam(0.5, num_implicit_steps=3, num_inner_steps=4),
+    "isgd, other alpha": lambda: isgd_adam(0.6, num_implicit_steps=3, num_inner_steps=4),
+    "gauss_newton": lambda: implicit_step(gauss_newton(), largest_trusted()),
+    "gauss_newton, qr": lambda: implicit_step(gauss_newton(linear_solver="qr"), largest_trusted()),
+    "gauss_newton, bound": lambda: implicit_step(gauss_newton(), largest_trusted(max_learning_rate=1e3)),
+}
+
+
+def test_optimizers_are_told_apart_by_their_settings():
+    digests = {name: digest(list(make())) for name, make in OPTIMIZERS.items()}
+    assert digests == {name: digest(list(make())) for name, make in OPTIMIZERS.items()}
+    assert len(set(digests.values())) == len(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", ["adam, other rate", "gauss_newton", "isgd"])
+def test_another_optimizer_is_refused_and_the_folder_unharmed(name, train, tmp_path, assert_equal):
+    options = {"checkpoint_dir": tmp_path, "checkpoint_seconds": 0.0}
+    first = train(optax.adam(1e-2), 4, **options)
+    with pytest.raises(ValueError, match="holds another run: optimizer_settings differ"):
+        train(OPTIMIZERS[name](), 8, **options)
+    assert_equal(train(optax.adam(1e-2), 4, **options).params, first.params)
+
+
+def test_a_second_optimizer_goes_on_from_the_first_ones_model(train, tmp_path):
+    first = train(optax.adam(1e-2), 20, checkpoint_dir=tmp_path / "adam")
+    second = train(OPTIMIZERS["gauss_newton"](), 5, model=first.model, checkpoint_dir=tmp_path / "gn")
+    assert second.history[0]["loss"] == pytest.approx(first.final["loss"], rel=1e-6)
+
+
+def test_fingerprints_are_the_same_in_another_process():
+    code = (
+        "import optax, numpy as np; from pinns import AdaptiveSampling, Poisson1D\n"
+        "from pinns._identity import digest\n"
+        "print(digest([list(optax.adam(1e-2)), AdaptiveSampling(), Poisson1D(), np.arange(3.0)]))"
+    )
+    run = lambda: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    from pinns import Poisson1D
+
+    here = digest([list(optax.adam(1e-2)), AdaptiveSampling(), Poisson1D(), np.arange(3.0)])
+    assert run().stdout.strip() == here
+
+
+def test_closures_that_hold_themselves_end():
+    def outer():
+        def inner(n):
+            return n if n == 0 else inner(n - 1)
+
+        return inner
+
+    assert fingerprint(outer()) == fingerprint(outer())
+
+
+def test_objects_are_compared_by_content():
+    same, other = (ByContent(Fitted(np.array(v))) for v in ([1.0, 2.0], [1.0, 3.0]))
+    assert same == ByContent(Fitted(np.array([1.0, 2.0])))
+    assert hash(same) == hash(ByContent(Fitted(np.array([1.0, 2.0]))))
+    assert same != other
+    assert ByContent(jax.random.key(0)) != ByContent(jax.random.key(1))

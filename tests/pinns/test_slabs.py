@@ -1,0 +1,122 @@
+"""Long times in slabs: continuation of values and slopes, resume, the whole solution."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from isgd_optax import gauss_newton, implicit_step, largest_trusted
+from pinns import (
+    MLP,
+    Box,
+    Condition,
+    Poisson1D,
+    Problem,
+    SingularlyPerturbedODE,
+    fit_in_slabs,
+    gradient,
+    laplacian,
+)
+
+KEY = jax.random.key(0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pendulum(Problem):
+    """y'' + 4y = 0, y(0) = 1, y'(0) = 0 over several periods: value and slope as separate conditions."""
+
+    end: float = 6.0
+    domain = Box((0.0,), (6.0,))
+
+    def conditions(self):
+        start = self.domain.face(0, "lower")
+        return {
+            "pde": Condition(self.pde, self.domain, 60),
+            "value": Condition(self.value, start, 1),
+            "slope": Condition(self.slope, start, 1),
+        }
+
+    def pde(self, u, x):
+        value, _, second = laplacian(u, x)
+        return second + 4 * value
+
+    def value(self, u, x):
+        return u(x) - 1
+
+    def slope(self, u, x):
+        return gradient(u, x)[1][0]
+
+    def exact(self, x):
+        return jnp.cos(2 * x)
+
+
+def run(num_steps=40, slabs=3, **options):
+    optimizer = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
+    model = MLP(1, [12, 12], 1, rngs=nnx.Rngs(0))
+    options = {"sampling": "sobol", "progress": False} | options
+    return fit_in_slabs(Pendulum(), model, optimizer, num_steps=num_steps, key=KEY, slabs=slabs, **options)
+
+
+def test_values_and_slopes_are_handed_on():
+    result = run()
+    assert result.finished
+    assert result.edges == (0.0, 2.0, 4.0, 6.0)
+    assert float(result.errors().rel_l2) < 2e-2
+    for i, edge in enumerate(result.edges[1:-1]):
+        before, after = (r.solution for r in result.results[i : i + 2])
+        x = jnp.array([edge])
+        for a, b in zip(gradient(before, x), gradient(after, x), strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-2)
+    # Another slab begins where the last one ended, not with the data of the problem.
+    np.testing.assert_allclose(result.results[1].solution(jnp.array([2.0])), np.cos(4.0), atol=2e-2)
+
+
+def test_the_solution_is_that_of_the_slab_in_which_a_point_lies():
+    result = run(num_steps=2)
+    for x, slab in [(0.5, 0), (1.99, 0), (2.01, 1), (5.0, 2)]:
+        point = jnp.array([x])
+        np.testing.assert_allclose(result(point), result.results[slab].solution(point), rtol=1e-6)
+
+
+def test_slabs_resume_where_they_were(tmp_path):
+    whole = run(num_steps=6)
+    run(num_steps=6, checkpoint_dir=tmp_path, checkpoint_seconds=0.0, slabs=3)
+    again = run(num_steps=6, checkpoint_dir=tmp_path, checkpoint_seconds=0.0, slabs=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["slab-0000", "slab-0001", "slab-0002"]
+    for a, b in zip(whole.results, again.results, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, a.params, b.params)
+
+
+def test_a_slab_that_fails_ends_the_run():
+    options = {"num_steps": 5, "key": KEY, "slabs": 3, "progress": False, "evaluate_every": 1}
+    result = fit_in_slabs(Pendulum(), MLP(1, [8], 1, rngs=nnx.Rngs(0)), optax.sgd(1e20), **options)
+    assert len(result.results) == 1
+    assert not result.finished
+    with pytest.raises(ValueError, match="a training of all slabs"):
+        result.errors()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"slabs": 0}, "slabs must be at least 1"),
+        ({"slabs": [4.0, 2.0]}, "must increase between"),
+        ({"slabs": [7.0]}, "must increase between"),
+        ({"slabs": 2, "initial": ["start"]}, "names of the initial conditions"),
+    ],
+)
+def test_unfit_slabs_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        run(num_steps=1, **options)
+
+
+def test_initial_conditions_are_those_where_time_begins():
+    model = MLP(1, [8], 1, rngs=nnx.Rngs(0))
+    options = {"num_steps": 1, "key": KEY, "slabs": 2, "progress": False}
+    for problem in (SingularlyPerturbedODE(), Poisson1D()):  # conditions at both ends at once
+        with pytest.raises(ValueError, match="give initial="):
+            fit_in_slabs(problem, model, optax.sgd(0.0), **options)

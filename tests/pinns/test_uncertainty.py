@@ -1,0 +1,97 @@
+"""Standard errors and intervals of unknowns, and the estimate of the error."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from isgd_optax import gauss_newton, implicit_step, largest_trusted
+from pinns import MLP, Box, Condition, Poisson1D, Problem, Unknown, fit, laplacian
+
+KEY = jax.random.key(0)
+NOISE = 0.02
+TIMES = np.linspace(0.0, 1.0, 40)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurements:
+    """Times and measured values of y' = −3y, y(0) = 2."""
+
+    seed: int
+
+    def sample(self, key, num_points, method, dtype):
+        noise = NOISE * np.random.default_rng(self.seed).normal(size=TIMES.shape)
+        return jnp.asarray(np.stack([TIMES, 2 * np.exp(-3 * TIMES) + noise], axis=1), dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Decay(Problem):
+    positive: bool = True
+    seed: int = 0
+    domain = Box((0.0,), (1.0,))
+
+    def unknowns(self):
+        return {"k": Unknown(1.0, positive=self.positive)}
+
+    def conditions(self):
+        return {
+            "pde": Condition(self.pde, self.domain, 100, weight=100.0),
+            "data": Condition(self.data, Measurements(self.seed), len(TIMES), noisy=True),
+        }
+
+    def pde(self, u, x):
+        value, first, _ = laplacian(u, x)
+        return first[0] + u.unknowns["k"] * value
+
+    def data(self, u, point):
+        return u(point[:1]) - point[1:]
+
+
+def solve(problem, dtype=jnp.float64, num_steps=60):
+    optimizer = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
+    model = MLP(1, [10, 10], 1, dtype=dtype, rngs=nnx.Rngs(0))
+    return fit(problem, model, optimizer, num_steps=num_steps, key=KEY, sampling="sobol", progress=False)
+
+
+def cramer_rao():
+    """Standard error of k in y = a e^{−kt}, a and k unknown."""
+    decay = np.exp(-3 * TIMES)
+    jacobian = np.stack([decay, -2 * TIMES * decay], axis=1)
+    return NOISE * np.sqrt(np.linalg.inv(jacobian.T @ jacobian)[1, 1])
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("positive", [False, True])
+def test_errors_of_unknowns_are_near_the_bound_of_statistics(positive):
+    result = solve(Decay(positive))
+    value, error = result.unknowns["k"]
+    assert abs(value - 3.0) < 4 * cramer_rao()
+    assert 0.6 < error / cramer_rao() < 1.6  # the noise is estimated from 40 values
+    low, high = result.intervals()["k"]
+    assert low < value < high
+    assert (high - low) / (2 * error) == pytest.approx(2.02, abs=0.1)  # Student's with some 38 degrees
+    assert low > 0
+
+
+def test_float32_has_no_errors_and_says_so():
+    result = solve(Decay(), dtype=jnp.float32, num_steps=3)
+    assert np.isnan(result.unknowns["k"][1])
+    with pytest.raises(ValueError, match="intervals need parameters of float64"):
+        result.intervals()
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_problem_without_unknowns_has_none():
+    result = solve(Poisson1D("smooth", num_points=20), num_steps=2)
+    assert result.unknowns == {}
+    assert result.intervals() == {}
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("num_steps", [8, 15, 40])
+def test_the_error_is_estimated_without_an_exact_solution(num_steps):
+    result = solve(Poisson1D("smooth", num_points=40), num_steps=num_steps)
+    assert 0.1 < result.error_estimate() / result.final["rel_l2"] < 10
