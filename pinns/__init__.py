@@ -3,7 +3,7 @@
 from pinns._checkpoints import Checkpoints
 from pinns._embeddings import Chain, FourierFeatures, Normalize, PeriodicEmbedding
 from pinns._fit import fit
-from pinns._fixed_points import FixedPoints
+from pinns._regions import FixedPoints
 from pinns._functional import Functional, functional, num_parameters
 from pinns._jet import Jet
 from pinns._layers import Linear
@@ -18,7 +18,7 @@ from pinns._taylor import biharmonic, derivatives, gradient, hessian, laplacian,
 from pinns._threads import limited_blas_threads
 from pinns._unknowns import Unknown
 from pinns._verdicts import FitWarning
-from pinns.metric import Errors, errors
+from pinns._evaluation import Errors, errors
 from pinns.plotting import plot_history, plot_solution
 from pinns.problems import (
     Beam,
@@ -45,7 +45,7 @@ from pinns.problems import (
     SingularlyPerturbedODE,
     Wave,
 )
-from pinns.sampling import Box, Faces, unit_points
+from pinns._regions import Box, Faces, unit_points
 
 __all__ = [
     "MLP",

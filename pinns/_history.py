@@ -12,7 +12,7 @@ from pinns._functional import Functional
 from pinns._points import Loss, PointSource, fresh_key
 from pinns._train_step import StepRecord, TrainState
 from pinns._unknowns import declared
-from pinns.metric import errors, exact_values, predict, test_points
+from pinns._evaluation import errors, exact_values, predict, evaluation_points
 from pinns.problems import Points, Problem
 
 Row = dict[str, Any]
@@ -46,7 +46,7 @@ class Evaluator:
     ):
         self._fresh = fresh
         self.compile_seconds = 0.0
-        points = test_points(problem, source.dtype)
+        points = evaluation_points(problem, source.dtype)
         exact = exact_values(problem, points)
         self.has_exact = exact is not None
         names = tuple(declared(problem.unknowns()))

@@ -1,52 +1,65 @@
-"""Given points: measurements, nodes of a quadrature rule, any set that stays."""
+"""Given points, with or without values: measurements, nodes of a quadrature."""
 
-import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
+from numpy.typing import ArrayLike
 
 from pinns._identity import ByContent, digest
 from pinns._samplers import Sampler
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class FixedPoints:
-    r"""Given points, always all of them, whatever number or method is asked for.
-
-    With values measured there a residual gets both, as ``p["x"]`` and ``p["value"]``. A point may be an
-    array of any shape: of shape (Q, d) it holds Q nodes, over which a residual sums an integral.
-    ``batch_size`` of a training splits them as it splits drawn points.
+    """A region of given points, all of which the loss takes, however many are asked for.
 
     Args:
-      points: The points, shape (N, ...).
-      values: What was measured there, shape (N, ...), or None.
+      points: The points, shape (N, d); or (N, ...) for a residual that looks at several points at once, e.g.
+        (1, n, d) for an integral over n nodes.
+      values: Values that belong to them, shape (N, m) or (N,), e.g. measurements. A residual is then given
+        a dictionary: ``x["x"]``, shape (d,), and ``x["value"]``, shape (m,).
+
+    ``batch_size`` of a training splits them as it splits drawn points; give its condition
+    ``num_points=region.num_points``.
 
     Raises:
-      ValueError: No points, numbers that are not finite, or another number of values.
+      ValueError: No points, points that are not finite, or values of another number.
 
     Examples:
-      Measurements, and the trapezoidal rule for one integral:
+      >>> import jax, jax.numpy as jnp
+      >>> from pinns import FixedPoints
+      >>> data = FixedPoints([[0.0], [0.5]], [[1.0], [0.6]])
+      >>> print(data.sample(jax.random.key(0), 2, "uniform", jnp.float32)["value"][:, 0])
+      [1.  0.6]
+      >>> data == FixedPoints([[0.0], [0.5]], [[1.0], [0.6]])
+      True
 
-      >>> import numpy as np
-      >>> from pinns import Condition, FixedPoints
-      >>> data = FixedPoints(np.array([[0.1], [0.7]]), np.array([[1.0], [3.0]]))
-      >>> Condition(lambda u, p: u(p["x"]) - p["value"], data, data.num_points).num_points
-      2
-      >>> FixedPoints(np.linspace(0, 1, 401).reshape(1, 401, 1)).num_points
+      The trapezoidal rule, 401 nodes that belong to one residual:
+
+      >>> FixedPoints(jnp.linspace(0, 1, 401).reshape(1, 401, 1)).num_points
       1
     """
 
-    points: Any
-    values: Any = None
-
     def __init__(self, points: ArrayLike, values: ArrayLike | None = None):
-        object.__setattr__(self, "points", _own("points", points))
-        object.__setattr__(self, "values", None if values is None else _own("values", values))
-        if self.values is not None and len(self.values) != len(self.points):
-            raise ValueError(f"{len(self.points)} points need as many values, got {len(self.values)}.")
+        self.points = np.array(points, dtype=float)
+        self.values = None if values is None else np.array(values, dtype=float)
+        if self.points.ndim < 2 or not self.points.size or not np.all(np.isfinite(self.points)):
+            raise ValueError(
+                f"FixedPoints needs finite points of shape (N, d), got an array of shape {self.points.shape}."
+            )
+        if self.values is not None:
+            if self.values.ndim < 2:
+                self.values = self.values.reshape(-1, 1)
+            if len(self.values) != len(self.points) or not np.all(np.isfinite(self.values)):
+                raise ValueError(
+                    f"FixedPoints needs one finite value for each of its {len(self.points)} points, "
+                    f"got shape {self.values.shape}."
+                )
+            self.values.setflags(write=False)
+        self.points.setflags(write=False)  # equal objects stay equal
+        self._content = ByContent([self.points, self.values])
 
     @property
     def num_points(self) -> int:
@@ -54,30 +67,17 @@ class FixedPoints:
         return len(self.points)
 
     def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> Any:
-        """All points, shape (N, ...), or ``{"x": points, "value": values}``."""
+        """All points, with their values if there are any; ``key``, number and method do not matter."""
         del key, num_points, method
         points = jnp.asarray(self.points, dtype)
         return points if self.values is None else {"x": points, "value": jnp.asarray(self.values, dtype)}
 
-    def __hash__(self) -> int:
-        return hash(ByContent(self))
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FixedPoints) and ByContent(self) == ByContent(other)
+        return isinstance(other, FixedPoints) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
 
     def __repr__(self) -> str:
-        shapes = [str(array.shape) for array in (self.points, self.values) if array is not None]
-        return f"FixedPoints({', '.join(shapes)}, {digest([self.points, self.values])[:8]})"
-
-
-def _own(name: str, given: ArrayLike) -> np.ndarray:
-    """A copy that cannot change."""
-    array = np.array(given)
-    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-        raise ValueError(f"{name} must be real numbers, got {array.dtype}.")
-    if array.ndim == 0 or not array.size:
-        raise ValueError(f"{name} must have shape (N, ...) with N ≥ 1, got {array.shape}.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite; leave out what was not measured.")
-    array.setflags(write=False)
-    return array
+        shapes = [array.shape for array in (self.points, self.values) if array is not None]
+        return f"FixedPoints({', '.join(map(str, shapes))}, {digest([self.points, self.values])})"

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from pinns.problems._base import Condition, Problem
-from pinns.sampling import Box
+from pinns._regions import Box
 
 
 @dataclasses.dataclass(frozen=True)

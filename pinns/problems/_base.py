@@ -13,7 +13,7 @@ from isgd_optax import FieldsAsLeaves, LeastSquares, Residual
 from pinns._functional import Functional, functional
 from pinns._identity import ByContent
 from pinns._unknowns import Unknown
-from pinns.sampling import Box, Region
+from pinns._regions import Domain, Region
 
 Points = dict[str, jax.Array]
 
@@ -129,7 +129,7 @@ class Problem:
       ['boundary', 'initial', 'pde']
     """
 
-    domain: Box
+    domain: Domain
     scales_inputs: ClassVar[bool] = False
     """Whether the network gets coordinates of size one, whatever the domain."""
 

@@ -6,11 +6,11 @@ import math
 import jax
 import jax.numpy as jnp
 
-from pinns._fixed_points import FixedPoints
+from pinns._regions import FixedPoints
 from pinns._taylor import second_derivatives
 from pinns.problems._base import Condition, Problem
 from pinns.problems._known import Known
-from pinns.sampling import Box, Faces
+from pinns._regions import Box, Faces
 
 
 def momentum(u, x: jax.Array, reynolds: float) -> jax.Array:

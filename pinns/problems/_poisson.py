@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from pinns._taylor import laplacian
 from pinns.problems._base import Condition, Problem
-from pinns.sampling import Box
+from pinns._regions import Box
 
 
 @dataclasses.dataclass(frozen=True)

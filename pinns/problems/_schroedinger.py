@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from pinns._taylor import derivatives
 from pinns.problems._base import Condition
 from pinns.problems._known import Known
-from pinns.sampling import Box, Faces
+from pinns._regions import Box, Faces
 
 
 @dataclasses.dataclass(frozen=True)

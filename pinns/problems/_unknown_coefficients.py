@@ -11,7 +11,7 @@ from pinns._unknowns import Unknown
 from pinns.problems._base import Condition
 from pinns.problems._burgers import measurements
 from pinns.problems._known import Known, one
-from pinns.sampling import Box
+from pinns._regions import Box
 
 
 @dataclasses.dataclass(frozen=True)
