@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from pinns.problems import Problem
@@ -72,7 +73,9 @@ def errors_by_output(prediction: jax.Array, exact: jax.Array, names: Sequence[st
     """
     _check_shapes(prediction, exact)
     if exact.ndim != 2 or exact.shape[1] != len(names):
-        raise ValueError(f"values of the outputs {tuple(names)} must have as many columns, got {exact.shape}.")
+        raise ValueError(
+            f"values of the outputs {tuple(names)} must have as many columns, got {exact.shape}."
+        )
     relative = jnp.linalg.norm(prediction - exact, axis=0) / jnp.linalg.norm(exact, axis=0)
     return dict(zip(names, relative, strict=True))
 
@@ -128,7 +131,7 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     if problem.exact(points[0]) is None:
         return None
     values = predict(problem.exact, points).reshape(points.shape[0], -1)
-    if not isinstance(values, jax.core.Tracer):
+    if not isinstance(values, Tracer):
         finite = np.isfinite(np.asarray(values)).all(axis=1)
         if not finite.all():
             where = np.asarray(points)[~finite][0]

@@ -1,6 +1,5 @@
 """A function given by a table, as a reference solution often is."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +9,12 @@ import numpy as np
 from jax.typing import ArrayLike
 from scipy.interpolate import make_interp_spline
 
-from pinns._identity import ByContent
+from pinns._identity import ByContent, digest
 
 _ROUNDING = 1e-5
 """How far outside a point still counts as one of the table's end, in widths of the table."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Interpolated:
     r"""A function through the values of a table on a regular grid.
 
@@ -52,9 +50,6 @@ class Interpolated:
       de Boor, A Practical Guide to Splines, 2001.
     """
 
-    axes: tuple[np.ndarray, ...]
-    values: np.ndarray
-
     def __init__(self, axes: Sequence[ArrayLike], values: ArrayLike):
         arrays = tuple(np.array(axis, dtype=float) for axis in axes)
         table = np.array(values, dtype=float)
@@ -80,20 +75,15 @@ class Interpolated:
             coefficients = np.moveaxis(spline.c, 0, i)
         for array in (*arrays, table, coefficients):
             array.setflags(write=False)
-        for name, value in (
-            ("axes", arrays),
-            ("values", table),
-            ("_knots", tuple(knots)),
-            ("_coefficients", coefficients),
-            ("_degree", degree),
-        ):
-            object.__setattr__(self, name, value)
+        self.axes, self.values = arrays, table
+        self._degree, self._knots, self._coefficients = degree, knots, coefficients
+        self._content = ByContent([arrays, table])
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The function at one point of shape (d,), shape (m,); NaN outside of the table."""
         if x.shape != (len(self.axes),):
             raise ValueError(f"one point has shape {(len(self.axes),)}, got {x.shape}.")
-        degree: int = self._degree
+        degree = self._degree
         window: Any = jnp.asarray(self._coefficients, x.dtype)
         firsts, weights = [], []
         for axis, knots, coordinate in zip(self.axes, self._knots, x, strict=True):
@@ -102,23 +92,19 @@ class Interpolated:
             first, basis = _basis(jnp.asarray(knots, x.dtype), degree, coordinate)
             firsts.append(first)
             weights.append(jnp.where(near, basis, jnp.nan))
-        window = jax.lax.dynamic_slice(
-            window, (*firsts, 0), (degree + 1,) * len(weights) + window.shape[-1:]
-        )
+        window = jax.lax.dynamic_slice(window, (*firsts, 0), (degree + 1,) * len(weights) + window.shape[-1:])
         for basis in weights:
             window = jnp.tensordot(basis, window, axes=1)
         return window
 
-    def __hash__(self) -> int:
-        return hash(ByContent([self.axes, self.values]))
-
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Interpolated):
-            return NotImplemented
-        return ByContent([self.axes, self.values]) == ByContent([other.axes, other.values])
+        return isinstance(other, Interpolated) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
 
     def __repr__(self) -> str:
-        return f"Interpolated({self.values.shape})"
+        return f"Interpolated({self.values.shape}, {digest([self.axes, self.values])})"
 
 
 def _basis(knots: jax.Array, degree: int, x: jax.Array) -> tuple[jax.Array, jax.Array]:

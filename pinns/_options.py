@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self, TypedDict
 
-from pinns.problems import Problem
 from pinns._samplers import as_sampler
+from pinns.problems import Problem
 
 BatchSize = int | Mapping[str, int]
 

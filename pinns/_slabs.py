@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from pinns._evaluation import Errors, errors, evaluation_points, exact_values, predict
 from pinns._fit import fit
 from pinns._functional import Functional
-from pinns._result import FitResult
-from pinns._evaluation import Errors, errors, exact_values, predict, evaluation_points
-from pinns.problems import Condition, Problem
 from pinns._regions import Box
+from pinns._result import FitResult
+from pinns.problems import Condition, Problem
 
 
 @dataclasses.dataclass(frozen=True)

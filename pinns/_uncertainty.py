@@ -8,11 +8,11 @@ import numpy as np
 import optax
 
 from isgd_optax import LeastSquares, diagnostics
+from pinns._evaluation import evaluation_points, predict
 from pinns._functional import params_dtype
 from pinns._options import Sampling
 from pinns._points import PointSource
 from pinns._unknowns import declared
-from pinns._evaluation import predict, evaluation_points
 from pinns.problems import Problem
 
 _ESTIMATE = 3_000_017  # the stream of points of an estimate

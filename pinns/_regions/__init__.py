@@ -2,7 +2,7 @@
 
 from pinns._regions._ball import Ball, Sphere
 from pinns._regions._box import Box, Faces
-from pinns._regions._difference import BoundaryPart, Difference, Parts
+from pinns._regions._difference import Difference
 from pinns._regions._fixed_points import FixedPoints
 from pinns._regions._polygon import Edges, Polygon
 from pinns._regions._region import Boundary, Domain, Region

@@ -47,9 +47,7 @@ class Ball(Domain):
         """Whether one point of shape (d,) lies in the ball or on its sphere."""
         return ((x - np.array(self.center)) ** 2).sum() <= self.radius**2
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points inside, uniform by volume, shape (num_points, d).
 
         A grid is one of radii and angles; beyond three dimensions a point takes d + 1 coordinates of
@@ -104,9 +102,7 @@ class Sphere:
         offset = x - jnp.asarray(self.center, x.dtype)
         return offset / jnp.linalg.norm(offset)
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points of the sphere, uniform by area, shape (num_points, d)."""
         dim = len(self.center)
         center = jnp.asarray(self.center, dtype)[None]

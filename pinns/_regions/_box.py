@@ -45,9 +45,7 @@ class Box(Domain):
         """Whether one point of shape (d,) lies in the box or on its faces."""
         return ((x >= np.array(self.lower)) & (x <= np.array(self.upper))).all()
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points inside, shape (num_points, d)."""
         return self.scale(unit_points(key, num_points, self.dim, method, dtype))
 
@@ -110,16 +108,14 @@ class Faces:
         return float(np.sum(self._areas))
 
     def normal(self, x: jax.Array) -> jax.Array:
-        """The outward unit normal of the face on which one point lies, shape (d,); at an edge, of the first."""
+        """The outward unit normal of the face of one point, shape (d,); at an edge, of the first."""
         axes, signs, corners = (np.array(column) for column in zip(*self._planes, strict=True))
         lengths = np.subtract(self.box.upper, self.box.lower)[axes]
         distances = jnp.abs(x[axes] - jnp.asarray(corners, x.dtype)) / jnp.asarray(lengths, x.dtype)
         normals = np.eye(self.box.dim)[axes] * signs[:, None]
         return jnp.asarray(normals, x.dtype)[jnp.argmin(distances)]
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points on the faces, shape (num_points, d)."""
         dim = self.box.dim
         if dim == 1:

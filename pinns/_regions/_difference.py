@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from pinns._regions._region import Boundary, Domain, contains_each
-from pinns._regions._rejection import measured_share, sample_part
+from pinns._regions._region import Boundary, Domain
+from pinns._regions._rejection import accepted, measured_share, sample_part
 from pinns._samplers import Sampler
 
 _LEAST = 1e-3
@@ -74,16 +74,18 @@ class Difference(Domain):
         """Whether one point of shape (d,) lies in the domain and neither in the hole nor on its boundary."""
         return self.domain.contains(x) & self.accepts(x)
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points inside, uniform by volume, shape (num_points, d)."""
         return sample_part(self.domain, self, self.share, self.dim, key, num_points, method, dtype)
 
     @property
     def outer(self) -> "BoundaryPart":
-        """The domain's boundary, without what lies in the hole."""
-        return BoundaryPart(self, self.domain.boundary(), -1)
+        """The domain's boundary, without what lies in the hole.
+
+        Raises:
+          ValueError: There is none.
+        """
+        return _some(BoundaryPart(self, self.domain.boundary(), -1))
 
     @property
     def inner(self) -> "BoundaryPart":
@@ -92,12 +94,12 @@ class Difference(Domain):
         Raises:
           ValueError: There is none.
         """
-        return BoundaryPart(self, self.hole.boundary(), 1)
+        return _some(BoundaryPart(self, self.hole.boundary(), 1))
 
     def boundary(self) -> "Parts":
-        """Both boundaries together. Normals have ``outer`` and ``inner``, one by one."""
+        """Both boundaries together."""
         sides = ((self.domain.boundary(), -1), (self.hole.boundary(), 1))
-        parts = (_part(self, boundary, side) for boundary, side in sides)
+        parts = (BoundaryPart(self, boundary, side) for boundary, side in sides)
         return Parts(tuple(part for part in parts if part.share >= _LEAST))
 
 
@@ -108,19 +110,12 @@ class BoundaryPart:
     Args:
       difference: The difference.
       whole: The boundary of its domain or of its hole.
-      side: Where the difference lies of that boundary: 1 where its normal points to, or −1.
-
-    Raises:
-      ValueError: Less than a thousandth of the boundary is part of it.
+      side: On which side of that boundary the difference lies: 1 where its normal points to, or −1.
     """
 
     difference: Difference
     whole: Any
     side: int
-
-    def __post_init__(self) -> None:
-        if self.share < _LEAST:
-            raise ValueError(f"{self.whole} does not bound what is left of {self.difference.domain}.")
 
     @property
     def share(self) -> float:
@@ -135,23 +130,28 @@ class BoundaryPart:
     def accepts(self, x: jax.Array) -> jax.Array:
         """Whether the difference lies beside one point of the whole boundary, shape (d,)."""
         # Looked at beside the boundary: on it rounding decides, and two boundaries may share a piece.
-        if isinstance(self.whole, Boundary):
-            widths = np.subtract(self.difference.upper, self.difference.lower)
-            x = x + self.side * _SHIFT * float(np.max(widths)) * self.whole.normal(x)
-        return self.difference.contains(x)
+        return self.difference.contains(self._beside(x, 1))
+
+    def separates(self, x: jax.Array) -> jax.Array:
+        """Whether the difference lies on its side alone of one point: then the point belongs to the part."""
+        return self.accepts(x) & ~self.difference.contains(self._beside(x, -1))
+
+    def _beside(self, x: jax.Array, sign: int) -> jax.Array:
+        if not isinstance(self.whole, Boundary):
+            return x
+        widths = np.subtract(self.difference.upper, self.difference.lower)
+        return x + sign * self.side * _SHIFT * float(np.max(widths)) * self.whole.normal(x)
 
     def normal(self, x: jax.Array) -> jax.Array:
         """The unit normal at one point of it, out of the difference, shape (d,)."""
         return -self.side * self.whole.normal(x)
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points of it, shape (num_points, d); in one dimension each of its points once."""
         dim = self.difference.dim
         if dim == 1:
             points = self.whole.sample(key, num_points, method, dtype)
-            return points[contains_each(_Accepted(self), points)]
+            return points[accepted(self, points)]
         return sample_part(self.whole, self, self.share, dim - 1, key, num_points, method, dtype)
 
 
@@ -170,9 +170,14 @@ class Parts:
         """The sum of their areas."""
         return sum(part.measure for part in self.parts)
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def normal(self, x: jax.Array) -> jax.Array:
+        """The unit normal at one point of them, out of the difference, shape (d,)."""
+        *others, normal = (part.normal(x) for part in self.parts)
+        for part, other in zip(self.parts, others, strict=False):
+            normal = jnp.where(part.separates(x), other, normal)
+        return normal
+
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points of all of them, shape (num_points, d).
 
         Raises:
@@ -191,3 +196,9 @@ class Parts:
             for k, part, number in zip(keys, self.parts, numbers, strict=True)
         ]
         return jnp.concatenate(drawn)
+
+
+def _some(part: BoundaryPart) -> BoundaryPart:
+    if part.share < _LEAST:
+        raise ValueError(f"{part.whole} does not bound what is left of {part.difference.domain}.")
+    return part

@@ -33,8 +33,8 @@ class Polygon(Domain):
       >>> shape = Polygon(((0.0, 0.0), (2.0, 0.0), (2.0, 1.0), (1.0, 1.0), (1.0, 2.0), (0.0, 2.0)))
       >>> shape.area
       3.0
-      >>> print(shape.contains(jnp.array([1.5, 1.5])), shape.boundary().normal(jnp.array([1.0, 1.5])))
-      False [1. 0.]
+      >>> print(shape.contains(jnp.array([1.5, 1.5])), shape.boundary().normal(jnp.array([1.5, 1.0])))
+      False [0. 1.]
       >>> shape.sample(jax.random.key(0), 100, "sobol", jnp.float32).shape
       (100, 2)
 
@@ -50,9 +50,13 @@ class Polygon(Domain):
     def __post_init__(self) -> None:
         corners = np.array(self.vertices, dtype=float)
         if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
-            raise ValueError(f"a polygon needs three vertices or more, each two numbers, got {self.vertices}.")
+            raise ValueError(
+                f"a polygon needs three vertices or more, each two numbers, got {self.vertices}."
+            )
         if not is_simple(corners):
-            raise ValueError(f"the edges of a polygon must not cross or touch each other, got {self.vertices}.")
+            raise ValueError(
+                f"the edges of a polygon must not cross or touch each other, got {self.vertices}."
+            )
         object.__setattr__(self, "vertices", tuple(tuple(corner) for corner in corners.tolist()))
         object.__setattr__(self, "lower", tuple(corners.min(axis=0).tolist()))
         object.__setattr__(self, "upper", tuple(corners.max(axis=0).tolist()))
@@ -75,9 +79,7 @@ class Polygon(Domain):
         width = float(np.max(np.subtract(self.upper, self.lower)))
         return inside | (distances(x, starts, ends).min() <= _ON_EDGE * width)
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points inside, uniform by area, shape (num_points, 2)."""
         corners = np.array(self.vertices)[np.array(self.triangles)]
         unit = unit_points(key, num_points, 2, method, dtype)
@@ -139,9 +141,7 @@ class Edges:
         nearest = distances(x, jnp.asarray(starts, x.dtype), jnp.asarray(ends, x.dtype)).argmin()
         return jnp.asarray(normals, x.dtype)[nearest]
 
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points on the edges, shape (num_points, 2)."""
         unit = unit_points(key, num_points, 1, method, dtype)[:, 0]
         which, position = choose(unit, self._lengths)
@@ -163,6 +163,6 @@ class Edges:
 def distances(x: jax.Array, starts: jax.Array, ends: jax.Array) -> jax.Array:
     """Distances of one point of shape (2,) to E segments, shape (E,)."""
     along = ends - starts
-    position = ((x - starts) * along).sum(axis=1) / (along**2).sum(axis=1)
+    position = ((x[None] - starts) * along).sum(axis=1) / (along**2).sum(axis=1)
     nearest = starts + jnp.clip(position, 0, 1)[:, None] * along
-    return jnp.linalg.norm(x - nearest, axis=1)
+    return jnp.linalg.norm(x[None] - nearest, axis=1)

@@ -36,7 +36,7 @@ class Region(Protocol):
     """
 
     def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> Any:
-        """``num_points`` points of it, shape (num_points, d), or a pytree of arrays with that leading axis."""
+        """``num_points`` points, shape (num_points, d), or a pytree of arrays with that leading axis."""
         ...
 
 
@@ -73,9 +73,7 @@ class Domain(abc.ABC):
         """Whether one point of shape (d,) lies inside, a boolean that can be traced."""
 
     @abc.abstractmethod
-    def sample(
-        self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike
-    ) -> jax.Array:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points inside, shape (num_points, d)."""
 
     @abc.abstractmethod

@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
@@ -28,9 +27,14 @@ class Part(Protocol):
 @functools.lru_cache(maxsize=256)
 def measured_share(region: Region, part: Part) -> float:
     """The fraction of a region's points that belong to a part, up to about 1e-3."""
-    with jax.ensure_compile_time_eval():
+
+    @jax.jit
+    def share() -> jax.Array:
         points = region.sample(jax.random.key(0), _PROBES, "sobol", jnp.float32)
-        return float(np.mean(_accepted(part, points)))
+        return jnp.mean(jax.vmap(part.accepts)(points), dtype=jnp.float32)
+
+    with jax.ensure_compile_time_eval():
+        return float(share())
 
 
 def sample_part(
@@ -69,9 +73,9 @@ def sample_part(
     accepts = jax.vmap(part.accepts)
 
     def put(points: jax.Array, number: jax.Array, drawn: jax.Array) -> tuple[jax.Array, jax.Array]:
-        accepted = accepts(drawn)
-        place = jnp.where(accepted, number + jnp.cumsum(accepted) - 1, num_points)
-        return points.at[place].set(drawn, mode="drop"), number + accepted.sum()
+        belongs = accepts(drawn)
+        place = jnp.where(belongs, number + jnp.cumsum(belongs) - 1, num_points)
+        return points.at[place].set(drawn, mode="drop"), number + belongs.sum()
 
     def more(carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
         points, number, round_ = carry
@@ -89,17 +93,21 @@ def sample_part(
 def _even(
     region: Region, part: Part, share: float, parameters: int, num_points: int, dtype: DTypeLike
 ) -> jax.Array:
-    """The points of the coarsest grid of the region of which enough belong, left out evenly to their number."""
+    """Points of the coarsest grid of the region of which enough belong, some of them left out evenly."""
     side = max(1, math.floor((num_points / share) ** (1 / parameters)))
     with jax.ensure_compile_time_eval():
+        key = jax.random.key(0)  # the grid of every key
         while True:
-            points = region.sample(jax.random.key(0), side**parameters, "grid", dtype)
-            inside = np.asarray(points)[_accepted(part, points)]
+            number = side**parameters
+            points = jax.jit(lambda number=number: region.sample(key, number, "grid", dtype))()
+            inside = np.asarray(points)[accepted(part, points)]
             if len(inside) >= num_points:
                 index = np.linspace(0, len(inside) - 1, num_points).round().astype(int)
                 return jnp.asarray(inside[index])
             side += 1
 
 
-def _accepted(part: Part, points: Any) -> np.ndarray:
-    return np.asarray(jax.jit(jax.vmap(part.accepts))(jnp.asarray(points)))
+def accepted(part: Part, points: Any) -> np.ndarray:
+    """Whether each of many points belongs; evaluated at once, also while something is traced."""
+    with jax.ensure_compile_time_eval():
+        return np.asarray(jax.jit(jax.vmap(part.accepts))(jnp.asarray(points)))

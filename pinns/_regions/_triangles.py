@@ -62,7 +62,9 @@ def _meet(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarra
     (a, b), (c, d) = one, other
     turns = [np.sign(_turn(*points)) for points in ((a, b, c), (a, b, d), (c, d, a), (c, d, b))]
     if turns == [0, 0, 0, 0]:  # on one line: they meet if their boxes do
-        return bool(np.all(np.maximum(a, b) >= np.minimum(c, d)) and np.all(np.maximum(c, d) >= np.minimum(a, b)))
+        return bool(
+            np.all(np.maximum(a, b) >= np.minimum(c, d)) and np.all(np.maximum(c, d) >= np.minimum(a, b))
+        )
     return turns[0] * turns[1] <= 0 and turns[2] * turns[3] <= 0
 
 

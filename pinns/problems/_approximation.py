@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from pinns.problems._base import Condition, Problem
 from pinns._regions import Box
+from pinns.problems._base import Condition, Problem
 
 
 @dataclasses.dataclass(frozen=True)

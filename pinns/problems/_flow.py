@@ -6,11 +6,10 @@ import math
 import jax
 import jax.numpy as jnp
 
-from pinns._regions import FixedPoints
+from pinns._regions import Box, Faces, FixedPoints
 from pinns._taylor import second_derivatives
 from pinns.problems._base import Condition, Problem
 from pinns.problems._known import Known
-from pinns._regions import Box, Faces
 
 
 def momentum(u, x: jax.Array, reynolds: float) -> jax.Array:

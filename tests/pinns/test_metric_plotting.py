@@ -4,10 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-
-from pinns import Box, Condition, Helmholtz2D, Problem, errors, plot_history, plot_solution
 from pinns.metric import exact_values, predict
 from pinns.metric import test_points as points_of
+
+from pinns import Box, Condition, Helmholtz2D, Problem, errors, plot_history, plot_solution
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

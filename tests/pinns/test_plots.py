@@ -4,9 +4,9 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from pinns.sampling import Box
 
 from pinns import MLP, Helmholtz2D, Problem, SingularlyPerturbedODE, errors, plot_history, plot_solution
-from pinns.sampling import Box
 
 
 def test_errors_are_relative_l2_and_maximum():
