@@ -67,6 +67,19 @@ def sample_part(
     """
     if isinstance(as_sampler(method), Grid):
         return _even(region, part, share, parameters, num_points, dtype)
+    return _first_accepted(region, part, share, key, num_points, method, dtype)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4, 5, 6))
+def _first_accepted(
+    region: Region,
+    part: Part,
+    share: float,
+    key: jax.Array,
+    num_points: int,
+    method: str | Sampler,
+    dtype: DTypeLike,
+) -> jax.Array:
     expected = num_points / share
     # Four deviations more than expected: a second round is rare.
     enough = num_points if share == 1 else math.ceil(expected + 4 * math.sqrt(expected * (1 - share) + 4))
