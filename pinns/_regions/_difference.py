@@ -150,8 +150,11 @@ class BoundaryPart:
         """Points of it, shape (num_points, d); in one dimension each of its points once."""
         dim = self.difference.dim
         if dim == 1:
-            points = self.whole.sample(key, num_points, method, dtype)
-            return points[accepted(self, points)]
+            with (
+                jax.ensure_compile_time_eval()
+            ):  # the same points for every key, also while something is traced
+                points = self.whole.sample(jax.random.key(0), num_points, method, dtype)
+                return points[accepted(self, points)]
         return sample_part(self.whole, self, self.share, dim - 1, key, num_points, method, dtype)
 
 

@@ -268,7 +268,7 @@ def test_triangles_of_a_star_fill_it(seed):
     rng = np.random.default_rng(seed)
     angles = np.sort(rng.uniform(0, 2 * np.pi, 17))
     radii = rng.uniform(0.2, 1.0, 17)
-    corners = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1) + [50.0, -20.0]
+    corners = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1) + np.array([50.0, -20.0])
     star = Polygon(tuple(map(tuple, corners.tolist())))
     assert len(star.triangles) == 15
     parts = corners[np.array(star.triangles)]
