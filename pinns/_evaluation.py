@@ -86,7 +86,10 @@ def output_names(problem: Problem, num_outputs: int) -> tuple[str, ...]:
     Raises:
       ValueError: The problem names another number of outputs.
     """
-    names = tuple(getattr(problem, "output_names", None) or map(str, range(num_outputs)))
+    inner: Any = problem
+    while not hasattr(inner, "output_names") and isinstance(getattr(inner, "problem", None), Problem):
+        inner = inner.problem  # scaled, or a slab of it: the outputs are the same
+    names = tuple(getattr(inner, "output_names", None) or map(str, range(num_outputs)))
     if len(names) != num_outputs:
         raise ValueError(f"output_names are {names}, but there are {num_outputs} outputs.")
     return names

@@ -92,7 +92,9 @@ class Interpolated:
             first, basis = _basis(jnp.asarray(knots, x.dtype), degree, coordinate)
             firsts.append(first)
             weights.append(jnp.where(near, basis, jnp.nan))
-        window = jax.lax.dynamic_slice(window, (*firsts, jnp.zeros_like(firsts[0])), (degree + 1,) * len(weights) + window.shape[-1:])
+        window = jax.lax.dynamic_slice(
+            window, (*firsts, jnp.zeros_like(firsts[0])), (degree + 1,) * len(weights) + window.shape[-1:]
+        )
         for basis in weights:
             window = jnp.tensordot(basis, window, axes=1)
         return window

@@ -84,6 +84,8 @@ def draw_maps(solutions: Solutions, extent: Sequence[float], labels: Sequence[st
         layout="constrained",
         squeeze=False,
     )
+    widths = np.array([extent[1] - extent[0], extent[3] - extent[2]])
+    aspect = "equal" if widths.max() <= 4 * widths.min() else "auto"  # a long time would be a thin strip
     for row, (name, output) in zip(axes, rows, strict=True):
         prediction = solutions.predictions[name][:, output]
         panels = {name: prediction}
@@ -95,7 +97,8 @@ def draw_maps(solutions: Solutions, extent: Sequence[float], labels: Sequence[st
         for column, (axis, (title, values)) in enumerate(zip(row, panels.items(), strict=True)):
             side = round(len(values) ** 0.5)
             look: dict[str, Any] = {"cmap": "magma"} if column == 2 else {"cmap": "RdBu_r", **limits}
-            image = axis.imshow(values.reshape(side, side), origin="lower", extent=tuple(extent), **look)
+            grid = values.reshape(side, side)
+            image = axis.imshow(grid, origin="lower", extent=tuple(extent), aspect=aspect, **look)
             axis.set(title=solutions.title(title, output), xlabel=labels[0], ylabel=labels[1])
             figure.colorbar(image, ax=axis, shrink=0.85)
     if at:

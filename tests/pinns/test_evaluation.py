@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from isgd_optax import gauss_newton, implicit_step, largest_trusted
 from pinns import (
@@ -20,6 +21,7 @@ from pinns import (
     Interpolated,
     Polygon,
     Problem,
+    Scaled,
     errors,
     errors_by_output,
     evaluation_points,
@@ -162,8 +164,6 @@ class Named(Two):
 
 @pytest.mark.parametrize(("problem", "names"), [(Two(), ("0", "1")), (Named(), ("u", "v"))])
 def test_every_output_has_its_error(problem, names, train):
-    from flax import nnx
-
     result = train(optax.adam(1e-3), 2, problem=problem, model=MLP(1, [6], 2, rngs=nnx.Rngs(0)))
     points = evaluation_points(problem, jnp.float32)
     exact, values = jax.vmap(problem.exact)(points), jax.vmap(result.solution)(points)
@@ -194,6 +194,7 @@ def test_what_the_problem_predicts_is_compared(train, make_model):
 
 def test_names_and_outputs_must_agree():
     assert output_names(Two(), 3) == ("0", "1", "2")
+    assert output_names(Scaled(Named(), (1.0,), ()), 2) == ("u", "v")
     with pytest.raises(ValueError, match="3 outputs"):
         output_names(Named(), 3)
     with pytest.raises(ValueError, match="as many columns"):
@@ -236,10 +237,12 @@ def test_a_table_is_twice_differentiable_and_exact_for_cubics(dim, x64):
     u = table(dim, 7, cubic)
     points = jax.random.uniform(KEY, (50, dim), jnp.float64)
     for map_ in (lambda f: f, jax.jacrev, jax.hessian):
-        np.testing.assert_allclose(jax.vmap(map_(u))(points), jax.vmap(map_(cubic))(points), atol=1e-9)
+        found, expected = (jax.jit(jax.vmap(map_(f)))(points) for f in (u, cubic))
+        np.testing.assert_allclose(found, expected, atol=1e-9)
     knot = jnp.asarray([axis[3] for axis in u.axes])
     rough = table(dim, 7, lambda x: jnp.abs(x - 0.4).sum(keepdims=True))
-    beside = [jax.hessian(rough)(knot + shift) for shift in (-1e-9, 1e-9)]
+    second = jax.jit(jax.hessian(rough))
+    beside = [second(knot + shift) for shift in (-1e-9, 1e-9)]
     np.testing.assert_allclose(*beside, atol=1e-5)
 
 
@@ -248,7 +251,7 @@ def test_values_at_nodes_and_ends(dtype):
     values = np.random.default_rng(0).normal(size=(5, 4))
     u = Interpolated(axes, values)
     mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    found = jax.vmap(jax.vmap(u))(jnp.asarray(mesh, dtype))
+    found = jax.jit(jax.vmap(jax.vmap(u)))(jnp.asarray(mesh, dtype))
     assert found.shape == (5, 4, 1)
     assert found.dtype == dtype
     np.testing.assert_allclose(found[..., 0], values, atol=1e-5)
