@@ -20,7 +20,7 @@ import optax
 from jax.experimental import io_callback
 
 import pinns
-from pinns.metric import errors, exact_values, test_points
+from pinns import errors, evaluation_points, exact_values
 
 
 class Curve(NamedTuple):
@@ -58,7 +58,7 @@ class _Looks:
 
     def curve(self, problem: pinns.Problem, predict: Any, loss: Any, compile_seconds: float) -> Curve:
         """With ``predict(params, points)`` and ``loss(params)``."""
-        points = test_points(problem, jnp.float64)
+        points = evaluation_points(problem, jnp.float64)
         exact = exact_values(problem, points)
         assert exact is not None
         evaluate = jax.jit(lambda params: (errors(predict(params, points), exact).rel_l2, loss(params)))

@@ -15,7 +15,7 @@ from benchmarks._environment import command, environment
 from benchmarks._experiments import Experiment
 from benchmarks._files import write_json, write_jsonl
 from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
-from pinns.metric import exact_values, predict, test_points
+from pinns import evaluation_points, exact_values, predict
 
 
 def train(experiment: Experiment) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _alpha(optimizer: str, budget: Budget) -> float | None:
 
 def _save_prediction(problem: pinns.Problem, model: nnx.Module, path: Path) -> None:
     params = nnx.state(model, nnx.Param)
-    points = test_points(problem, jax.tree.leaves(params)[0].dtype)
+    points = evaluation_points(problem, jax.tree.leaves(params)[0].dtype)
     arrays = {
         "points": points,
         "prediction": predict(model, points),

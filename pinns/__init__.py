@@ -1,16 +1,41 @@
 """Physics-informed neural networks on Flax NNX, trained by any optax optimiser."""
 
+from pinns import samplers
 from pinns._checkpoints import Checkpoints
 from pinns._embeddings import Chain, FourierFeatures, Normalize, PeriodicEmbedding
+from pinns._evaluation import (
+    Errors,
+    errors,
+    errors_by_output,
+    evaluation_points,
+    exact_values,
+    output_names,
+    predict,
+)
 from pinns._fit import fit
-from pinns._fixed_points import FixedPoints
 from pinns._functional import Functional, functional, num_parameters
+from pinns._interpolated import Interpolated
 from pinns._jet import Jet
 from pinns._layers import Linear
 from pinns._networks import MLP, FourierMLP, PeriodicMLP
 from pinns._options import AdaptiveSampling, AdaptiveWeights, Sampling, Stop
+from pinns._plots import plot_history, plot_solution
 from pinns._points import data_key
+from pinns._regions import (
+    Ball,
+    Boundary,
+    Box,
+    Difference,
+    Domain,
+    Edges,
+    Faces,
+    FixedPoints,
+    Polygon,
+    Region,
+    Sphere,
+)
 from pinns._result import FitResult
+from pinns._samplers import Sampler, unit_points
 from pinns._scaling import Scaled, scaled
 from pinns._slabs import SlabsResult, fit_in_slabs
 from pinns._special_networks import SIREN, ModifiedMLP
@@ -18,8 +43,6 @@ from pinns._taylor import biharmonic, derivatives, gradient, hessian, laplacian,
 from pinns._threads import limited_blas_threads
 from pinns._unknowns import Unknown
 from pinns._verdicts import FitWarning
-from pinns.metric import Errors, errors
-from pinns.plotting import plot_history, plot_solution
 from pinns.problems import (
     AllenCahn,
     Beam,
@@ -51,7 +74,6 @@ from pinns.problems import (
     VanDerPol,
     Wave,
 )
-from pinns.sampling import Box, Faces, unit_points
 
 __all__ = [
     "MLP",
@@ -59,8 +81,10 @@ __all__ = [
     "AdaptiveSampling",
     "AdaptiveWeights",
     "AllenCahn",
+    "Ball",
     "Beam",
     "Biharmonic",
+    "Boundary",
     "Box",
     "Burgers",
     "BurgersInverse",
@@ -68,6 +92,9 @@ __all__ = [
     "Checkpoints",
     "Condition",
     "Convection",
+    "Difference",
+    "Domain",
+    "Edges",
     "Errors",
     "Faces",
     "FitResult",
@@ -79,6 +106,7 @@ __all__ = [
     "Functional",
     "Helmholtz2D",
     "HelmholtzInverse",
+    "Interpolated",
     "Jet",
     "KdV",
     "KdVInverse",
@@ -97,14 +125,18 @@ __all__ = [
     "Poisson2D",
     "PoissonMultiscale2D",
     "PoissonND",
+    "Polygon",
     "Problem",
     "Reaction",
+    "Region",
     "Robertson",
+    "Sampler",
     "Sampling",
     "Scaled",
     "Schroedinger",
     "SingularlyPerturbedODE",
     "SlabsResult",
+    "Sphere",
     "Stop",
     "Unknown",
     "VanDerPol",
@@ -113,6 +145,9 @@ __all__ = [
     "data_key",
     "derivatives",
     "errors",
+    "errors_by_output",
+    "evaluation_points",
+    "exact_values",
     "fit",
     "fit_in_slabs",
     "functional",
@@ -121,8 +156,11 @@ __all__ = [
     "laplacian",
     "limited_blas_threads",
     "num_parameters",
+    "output_names",
     "plot_history",
     "plot_solution",
+    "predict",
+    "samplers",
     "scaled",
     "second_derivatives",
     "unit_points",

@@ -8,11 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from pinns._evaluation import (
+    errors,
+    errors_by_output,
+    evaluation_points,
+    exact_values,
+    output_names,
+    predict,
+)
 from pinns._functional import Functional
 from pinns._points import Loss, PointSource, fresh_key
 from pinns._train_step import StepRecord, TrainState
 from pinns._unknowns import declared
-from pinns.metric import errors, exact_values, predict, test_points
 from pinns.problems import Points, Problem
 
 Row = dict[str, Any]
@@ -46,9 +53,10 @@ class Evaluator:
     ):
         self._fresh = fresh
         self.compile_seconds = 0.0
-        points = test_points(problem, source.dtype)
+        points = evaluation_points(problem, source.dtype)
         exact = exact_values(problem, points)
         self.has_exact = exact is not None
+        outputs = () if exact is None else output_names(problem, exact.shape[1])
         names = tuple(declared(problem.unknowns()))
 
         @jax.jit
@@ -61,7 +69,10 @@ class Evaluator:
             u = function(params)
             row: Row = {}
             if exact is not None:
-                row |= errors(predict(lambda x: problem.predict(u, x), points), exact)._asdict()
+                prediction = predict(lambda x: problem.predict(u, x), points)
+                row |= errors(prediction, exact)._asdict()
+                if len(outputs) > 1:
+                    row["rel_l2_by_output"] = errors_by_output(prediction, exact, outputs)
             if names:
                 row["unknowns"] = u.unknowns
             sizes = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]

@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self, TypedDict
 
+from pinns._samplers import as_sampler
 from pinns.problems import Problem
-from pinns.sampling import METHODS
 
 BatchSize = int | Mapping[str, int]
 
@@ -16,8 +16,8 @@ class Sampling:
     """Which points a training step sees.
 
     Args:
-      method: How points are drawn: ``"uniform"`` (the paper's), ``"sobol"`` or ``"grid"``, see
-        :func:`pinns.unit_points`.
+      method: How points are drawn: ``"uniform"`` (the paper's), ``"sobol"`` or ``"grid"``, or a function of
+        your own, see :func:`pinns.unit_points`.
       batch_size: Points per step of every condition that has more, or numbers by condition. Points are
         shuffled each epoch; an incomplete last batch is left out.
       resample_every: Steps after which points are drawn anew; None keeps the first ones.
@@ -44,8 +44,7 @@ class Sampling:
             raise ValueError(f"num_points must be 'auto' or numbers by condition, got {self.num_points!r}.")
         if isinstance(self.num_points, Mapping):
             check_positive(**self.num_points)
-        if isinstance(self.method, str) and self.method not in METHODS:
-            raise ValueError(f"method must be one of {METHODS}, got {self.method!r}.")
+        as_sampler(self.method)
         check_positive(resample_every=self.resample_every)
         if isinstance(self.batch_size, int):
             check_positive(batch_size=self.batch_size)

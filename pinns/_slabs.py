@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from pinns._evaluation import Errors, errors, evaluation_points, exact_values, predict
 from pinns._fit import fit
 from pinns._functional import Functional
+from pinns._regions import Box
 from pinns._result import FitResult
-from pinns.metric import Errors, errors, exact_values, predict, test_points
 from pinns.problems import Condition, Problem
-from pinns.sampling import Box
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ class SlabsResult:
           ValueError: There is no exact solution, or not every slab was reached.
         """
         dtype = jnp.result_type(*jax.tree.leaves(self.results[0].params))
-        points = test_points(self.problem, dtype)
+        points = evaluation_points(self.problem, dtype)
         exact = exact_values(self.problem, points)
         if exact is None or not self.finished:
             raise ValueError("errors need an exact solution and a training of all slabs.")

@@ -8,11 +8,11 @@ import numpy as np
 import optax
 
 from isgd_optax import LeastSquares, diagnostics
+from pinns._evaluation import evaluation_points, predict
 from pinns._functional import params_dtype
 from pinns._options import Sampling
 from pinns._points import PointSource
 from pinns._unknowns import declared
-from pinns.metric import predict, test_points
 from pinns.problems import Problem
 
 _ESTIMATE = 3_000_017  # the stream of points of an estimate
@@ -63,7 +63,7 @@ def error_estimate(problem: Problem, model: Any, params: optax.Params, key: jax.
     loss = lambda points, weights=None: problem.loss(function, points, weights)
     key = jax.random.key(_ESTIMATE) if key is None else key
     source = PointSource(problem, Sampling(method="sobol", num_points="auto"), loss, params, key, dtype)
-    grid = test_points(problem, dtype)
+    grid = evaluation_points(problem, dtype)
 
     def predicted(params: optax.Params) -> jax.Array:
         u = function(params)

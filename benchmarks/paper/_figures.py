@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.paper import _study
 from benchmarks.paper._study import select
-from pinns.metric import predict
+from pinns import predict
 from pinns.problems import Problem
 
 COLORS = {

@@ -24,7 +24,7 @@ from benchmarks.paper._claims import Claim, number
 from benchmarks.paper._figures import COLORS
 from benchmarks.paper._robustness_claims import ALPHAS, IMPLICIT, medians, robustness_claims
 from benchmarks.paper._study import LABELS
-from pinns.metric import errors, exact_values, predict, test_points
+from pinns import errors, evaluation_points, exact_values, predict
 
 PROBLEMS: dict[str, Callable[..., Experiment]] = {
     "ODE, ε = 2": lambda **chosen: Ode(epsilon=2.0, **chosen),
@@ -148,7 +148,7 @@ class Robustness:
             pinns.data_key(jax.random.key(seed)), method=plan.sampling, dtype=jnp.dtype(dtype)
         )
         loss = problem.loss(model, points)
-        where = test_points(problem, jnp.dtype(dtype))
+        where = evaluation_points(problem, jnp.dtype(dtype))
         exact = exact_values(problem, where)
         assert exact is not None
 

@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from pinns._regions import Box
 from pinns.problems._base import Condition, Problem
-from pinns.sampling import Box
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from jax.typing import ArrayLike
 from isgd_optax import FieldsAsLeaves, LeastSquares, Residual
 from pinns._functional import Functional, functional
 from pinns._identity import ByContent
+from pinns._regions import Region
 from pinns._unknowns import Unknown
-from pinns.sampling import Box, Region
 
 Points = dict[str, jax.Array]
 
@@ -129,7 +129,8 @@ class Problem:
       ['boundary', 'initial', 'pde']
     """
 
-    domain: Box
+    domain: Any
+    """Where the solution lives: a :class:`pinns.Box` or any other :class:`pinns.Domain`."""
     scales_inputs: ClassVar[bool] = False
     """Whether the network gets coordinates of size one, whatever the domain."""
 

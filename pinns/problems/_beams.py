@@ -5,10 +5,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from pinns._regions import Box
 from pinns._taylor import biharmonic, derivatives, gradient
 from pinns.problems._base import Condition
 from pinns.problems._known import Known, one
-from pinns.sampling import Box
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinns._fixed_points import FixedPoints
+from pinns._regions import Box, Faces, FixedPoints
 from pinns._taylor import derivatives
 from pinns._unknowns import Unknown
 from pinns.problems._base import Condition
 from pinns.problems._known import Known, one
-from pinns.sampling import Box, Faces
 
 _NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(200)
 

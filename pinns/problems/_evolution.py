@@ -6,11 +6,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from pinns._regions import Box
 from pinns._taylor import derivatives
 from pinns.problems._base import Condition
 from pinns.problems._tables import load_table
 from pinns.problems._tabulated import Tabulated, periodic
-from pinns.sampling import Box
 
 
 class PeriodicEvolution(Tabulated):

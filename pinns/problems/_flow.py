@@ -6,13 +6,12 @@ import math
 import jax
 import jax.numpy as jnp
 
-from pinns._fixed_points import FixedPoints
+from pinns._regions import Box, Faces, FixedPoints
 from pinns._taylor import second_derivatives
 from pinns.problems._base import Condition
 from pinns.problems._known import Known
 from pinns.problems._tables import load_table
 from pinns.problems._tabulated import Tabulated
-from pinns.sampling import Box, Faces
 
 
 def momentum(u, x: jax.Array, reynolds: float) -> jax.Array:

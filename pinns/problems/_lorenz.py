@@ -6,13 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinns._fixed_points import FixedPoints
+from pinns._regions import Box, FixedPoints
 from pinns._taylor import derivatives
 from pinns._unknowns import Unknown
 from pinns.problems._base import Condition
 from pinns.problems._tables import load_table
 from pinns.problems._tabulated import Tabulated
-from pinns.sampling import Box
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from pinns._regions import Box
 from pinns._taylor import laplacian
 from pinns.problems._base import Condition, Problem
-from pinns.sampling import Box
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,10 @@ import math
 import jax
 import jax.numpy as jnp
 
+from pinns._regions import Box, Faces
 from pinns._taylor import derivatives
 from pinns.problems._base import Condition
 from pinns.problems._known import Known
-from pinns.sampling import Box, Faces
 
 
 @dataclasses.dataclass(frozen=True)

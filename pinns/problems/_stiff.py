@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinns._regions import Box
 from pinns._taylor import derivatives
 from pinns.problems._base import Condition
 from pinns.problems._tables import load_table
 from pinns.problems._tabulated import Tabulated
-from pinns.sampling import Box
 
 
 @dataclasses.dataclass(frozen=True)

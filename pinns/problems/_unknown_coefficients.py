@@ -6,12 +6,12 @@ import math
 import jax
 import jax.numpy as jnp
 
+from pinns._regions import Box
 from pinns._taylor import derivatives, gradient, laplacian, second_derivatives
 from pinns._unknowns import Unknown
 from pinns.problems._base import Condition
 from pinns.problems._burgers import measurements
 from pinns.problems._known import Known, one
-from pinns.sampling import Box
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from numpy.typing import ArrayLike
 
 from pinns._identity import ByContent, digest
+from pinns._samplers import Sampler
 
 
 class FixedPoints:
@@ -19,6 +20,9 @@ class FixedPoints:
         (1, n, d) for an integral over n nodes.
       values: Values that belong to them, shape (N, m) or (N,), e.g. measurements. A residual is then given
         a dictionary: ``x["x"]``, shape (d,), and ``x["value"]``, shape (m,).
+
+    ``batch_size`` of a training splits them as it splits drawn points; give its condition
+    ``num_points=region.num_points``.
 
     Raises:
       ValueError: No points, points that are not finite, or values of another number.
@@ -31,6 +35,11 @@ class FixedPoints:
       [1.  0.6]
       >>> data == FixedPoints([[0.0], [0.5]], [[1.0], [0.6]])
       True
+
+      The trapezoidal rule, 401 nodes that belong to one residual:
+
+      >>> FixedPoints(jnp.linspace(0, 1, 401).reshape(1, 401, 1)).num_points
+      1
     """
 
     def __init__(self, points: ArrayLike, values: ArrayLike | None = None):
@@ -41,13 +50,15 @@ class FixedPoints:
                 f"FixedPoints needs finite points of shape (N, d), got an array of shape {self.points.shape}."
             )
         if self.values is not None:
-            if self.values.ndim == 1:
-                self.values = self.values[:, None]
+            if self.values.ndim < 2:
+                self.values = self.values.reshape(-1, 1)
             if len(self.values) != len(self.points) or not np.all(np.isfinite(self.values)):
                 raise ValueError(
                     f"FixedPoints needs one finite value for each of its {len(self.points)} points, "
                     f"got shape {self.values.shape}."
                 )
+            self.values.setflags(write=False)
+        self.points.setflags(write=False)  # equal objects stay equal
         self._content = ByContent([self.points, self.values])
 
     @property
@@ -55,7 +66,7 @@ class FixedPoints:
         """The number N of points."""
         return len(self.points)
 
-    def sample(self, key: jax.Array, num_points: int, method: Any, dtype: DTypeLike) -> Any:
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> Any:
         """All points, with their values if there are any; ``key``, number and method do not matter."""
         del key, num_points, method
         points = jnp.asarray(self.points, dtype)

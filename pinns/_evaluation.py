@@ -1,0 +1,153 @@
+"""Errors of a network against the exact solution."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import DTypeLike
+
+from pinns.problems import Problem
+
+_PER_AXIS = {1: 1001, 2: 101}
+_BEYOND = 10_000
+
+
+class Errors(NamedTuple):
+    """Errors over a set of points, in the units of the solution.
+
+    Attributes:
+      rel_l2: ‖u_θ − u‖₂ / ‖u‖₂, dimensionless.
+      max_error: max |u_θ − u|.
+    """
+
+    rel_l2: jax.Array
+    max_error: jax.Array
+
+
+def errors(prediction: jax.Array, exact: jax.Array) -> Errors:
+    """Relative L2 and largest absolute error.
+
+    Args:
+      prediction: The values u_θ at N points, any shape.
+      exact: The values u there, the same shape.
+
+    Raises:
+      ValueError: The shapes differ.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import errors
+      >>> print(*errors(jnp.array([3.0, 5.0]), jnp.array([3.0, 4.0])))
+      0.2 1.0
+    """
+    _check_shapes(prediction, exact)
+    difference = jnp.ravel(prediction - exact)
+    return Errors(
+        jnp.linalg.norm(difference) / jnp.linalg.norm(jnp.ravel(exact)), jnp.max(jnp.abs(difference))
+    )
+
+
+def errors_by_output(prediction: jax.Array, exact: jax.Array, names: Sequence[str]) -> dict[str, jax.Array]:
+    """Relative L2 error of every output: one error of all hides those of small outputs.
+
+    Args:
+      prediction: The values u_θ at N points, shape (N, m).
+      exact: The values u there, shape (N, m).
+      names: The m names, see :func:`output_names`.
+
+    Returns:
+      The errors by name; infinite for an output that is zero everywhere.
+
+    Raises:
+      ValueError: The shapes differ, or are not those of m outputs.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import errors_by_output
+      >>> by_name = errors_by_output(jnp.array([[9.0, 1.0]]), jnp.array([[10.0, 2.0]]), ("u", "v"))
+      >>> {name: round(float(error), 3) for name, error in by_name.items()}
+      {'u': 0.1, 'v': 0.5}
+    """
+    _check_shapes(prediction, exact)
+    if exact.ndim != 2 or exact.shape[1] != len(names):
+        raise ValueError(
+            f"values of the outputs {tuple(names)} must have as many columns, got {exact.shape}."
+        )
+    relative = jnp.linalg.norm(prediction - exact, axis=0) / jnp.linalg.norm(exact, axis=0)
+    return dict(zip(names, relative, strict=True))
+
+
+def output_names(problem: Problem, num_outputs: int) -> tuple[str, ...]:
+    """Names of a problem's outputs: its ``output_names``, if it has them, else "0", "1", ....
+
+    Raises:
+      ValueError: The problem names another number of outputs.
+    """
+    inner: Any = problem
+    while not hasattr(inner, "output_names") and isinstance(getattr(inner, "problem", None), Problem):
+        inner = inner.problem  # scaled, or a slab of it: the outputs are the same
+    names = tuple(getattr(inner, "output_names", None) or map(str, range(num_outputs)))
+    if len(names) != num_outputs:
+        raise ValueError(f"output_names are {names}, but there are {num_outputs} outputs.")
+    return names
+
+
+def evaluation_points(problem: Problem, dtype: DTypeLike) -> jax.Array:
+    """The points at which errors are measured, all of them in the domain, its boundary included.
+
+    They are always the same: those of a regular grid that lie inside, of 1,001 points in 1-D and 101² in
+    2-D; beyond, 10,000 Sobol points.
+
+    Args:
+      problem: The problem.
+      dtype: The type of the points.
+
+    Returns:
+      The points, shape (N, d).
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from pinns import Helmholtz2D, evaluation_points
+      >>> evaluation_points(Helmholtz2D(), jnp.float32).shape
+      (10201, 2)
+    """
+    domain = problem.domain
+    if domain.dim in _PER_AXIS:
+        return domain.grid(_PER_AXIS[domain.dim], dtype)
+    return domain.sample(jax.random.key(0), _BEYOND, "sobol", dtype)
+
+
+def predict(u: Callable[..., Any], points: jax.Array) -> jax.Array:
+    """``u`` at every point: shape (N, m) for a network of m outputs and points of shape (N, d)."""
+    return jax.vmap(u)(points)
+
+
+def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
+    """The exact solution at every point, shape (N, m), or None if the problem does not know it.
+
+    Raises:
+      ValueError: It is not finite at a point.
+    """
+    if problem.exact(points[0]) is None:
+        return None
+    values = predict(problem.exact, points).reshape(points.shape[0], -1)
+    if not isinstance(values, Tracer):
+        finite = np.isfinite(np.asarray(values)).all(axis=1)
+        if not finite.all():
+            where = np.asarray(points)[~finite][0]
+            raise ValueError(
+                f"the exact solution of {type(problem).__name__} is not finite at {np.sum(~finite)} of "
+                f"{len(points)} points, e.g. {where}: leave them out of the domain (pinns.Difference), or "
+                "define exact there."
+            )
+    return values
+
+
+def _check_shapes(prediction: jax.Array, exact: jax.Array) -> None:
+    if prediction.shape != exact.shape:
+        raise ValueError(
+            f"prediction and exact must have one shape, got {prediction.shape} and {exact.shape}."
+        )

@@ -1,0 +1,106 @@
+"""Panels of predictions, exact solutions and errors."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class Solutions:
+    """What is drawn, at P points; NaN outside of the domain.
+
+    Attributes:
+      exact: The exact solution, shape (P, m), or None.
+      predictions: Those of the networks by name, shape (P, m).
+      names: The names of the m outputs.
+    """
+
+    exact: np.ndarray | None
+    predictions: Mapping[str, np.ndarray]
+    names: Sequence[str]
+
+    def title(self, text: str, output: int) -> str:
+        """The text, and the name of the output if there are several."""
+        return text if len(self.names) == 1 else f"{text}, {self.names[output]}"
+
+
+def draw_curves(solutions: Solutions, x: np.ndarray) -> Figure:
+    """A row for every output: all curves, and their errors."""
+    exact, predictions = solutions.exact, solutions.predictions
+    rows, columns = len(solutions.names), 1 if exact is None else 2
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(5 * columns, 3.8 * rows), layout="constrained", squeeze=False
+    )
+    for output, row in enumerate(axes):
+        if exact is not None:
+            row[0].plot(x, exact[:, output], color="black", linewidth=3, alpha=0.35, label="exact")
+        for name, prediction in predictions.items():
+            row[0].plot(x, prediction[:, output], "--", label=name)
+        row[0].set(xlabel="x", title=solutions.title("solution", output))
+        if exact is not None:
+            _draw_errors(row[1], solutions, x, output)
+            span = np.nanmax(exact[:, output]) - np.nanmin(exact[:, output])
+            margin = 0.3 * span or 1.0  # a failed network may leave it
+            row[0].set_ylim(np.nanmin(exact[:, output]) - margin, np.nanmax(exact[:, output]) + margin)
+        for axis in row:
+            axis.grid(alpha=0.3)
+        row[0].legend()
+    return figure
+
+
+def _draw_errors(axis: Any, solutions: Solutions, x: np.ndarray, output: int) -> None:
+    assert solutions.exact is not None
+    smallest = []
+    for name, prediction in solutions.predictions.items():
+        error = np.abs(prediction - solutions.exact)[:, output]
+        axis.semilogy(x, error + 1e-300, label=name)
+        if np.isfinite(error).any():
+            smallest.append(np.percentile(error[np.isfinite(error)], 2))
+    if smallest:
+        axis.set_ylim(bottom=max(min(smallest), 1e-17))
+    axis.set(xlabel="x", title=solutions.title("absolute error", output))
+
+
+def draw_maps(solutions: Solutions, extent: Sequence[float], labels: Sequence[str], at: str) -> Figure:
+    """A row for every output of every network.
+
+    Args:
+      solutions: Values on a square grid; its first coordinate varies fastest.
+      extent: The ends of the first and of the second coordinate.
+      labels: Their names.
+      at: Where the other coordinates are.
+    """
+    exact = solutions.exact
+    rows = [(name, output) for name in solutions.predictions for output in range(len(solutions.names))]
+    columns = 1 if exact is None else 3
+    figure, axes = plt.subplots(
+        len(rows),
+        columns,
+        figsize=(3.7 * columns, 3.4 * len(rows)),
+        layout="constrained",
+        squeeze=False,
+    )
+    widths = np.array([extent[1] - extent[0], extent[3] - extent[2]])
+    aspect = "equal" if widths.max() <= 4 * widths.min() else "auto"  # a long time would be a thin strip
+    for row, (name, output) in zip(axes, rows, strict=True):
+        prediction = solutions.predictions[name][:, output]
+        panels = {name: prediction}
+        limits = {}
+        if exact is not None:
+            true = exact[:, output]
+            panels |= {"exact": true, f"|{name} − exact|": np.abs(prediction - true)}
+            limits = {"vmin": np.nanmin(true), "vmax": np.nanmax(true)}
+        for column, (axis, (title, values)) in enumerate(zip(row, panels.items(), strict=True)):
+            side = round(len(values) ** 0.5)
+            look: dict[str, Any] = {"cmap": "magma"} if column == 2 else {"cmap": "RdBu_r", **limits}
+            grid = values.reshape(side, side)
+            image = axis.imshow(grid, origin="lower", extent=tuple(extent), aspect=aspect, **look)
+            axis.set(title=solutions.title(title, output), xlabel=labels[0], ylabel=labels[1])
+            figure.colorbar(image, ax=axis, shrink=0.85)
+    if at:
+        figure.suptitle(at)
+    return figure

@@ -1,0 +1,207 @@
+"""A domain with a hole, and its boundary."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from pinns._regions._region import Boundary, Domain
+from pinns._regions._rejection import accepted, measured_share, sample_part
+from pinns._samplers import Sampler
+
+_LEAST = 1e-3
+"""Below this fraction nothing is left: finding points of it would take too many candidates."""
+_SHIFT = 1e-4
+"""How far beside a boundary it is looked what lies there, in widths of the domain."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference(Domain):
+    """The points of a domain that do not lie in a hole.
+
+    Points are drawn in the domain, and those that fall into the hole are drawn again; by ``"grid"`` they
+    are those of a grid of the domain, of which some are left out to have the number asked for.
+
+    Args:
+      domain: The domain, e.g. a :class:`Box`.
+      hole: The hole, e.g. a :class:`Ball`; it may reach over the domain's boundary. For several holes a
+        difference is taken of a difference.
+
+    Raises:
+      ValueError: Domains of different dimensions, or less than a thousandth of the domain is left.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp
+      >>> from pinns import Ball, Box, Difference
+      >>> domain = Difference(Box((-3.0, -3.0), (3.0, 3.0)), Ball((0.0, 0.0), 1.0))
+      >>> points = domain.sample(jax.random.key(0), 100, "sobol", jnp.float32)
+      >>> points.shape, bool(jnp.all(jnp.linalg.norm(points, axis=1) > 1))
+      ((100, 2), True)
+      >>> print(domain.inner.normal(jnp.array([0.0, 1.0])))
+      [-0. -1.]
+    """
+
+    domain: Domain
+    hole: Domain
+    lower: tuple[float, ...] = dataclasses.field(init=False, repr=False, compare=False)
+    upper: tuple[float, ...] = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.domain.dim != self.hole.dim:
+            raise ValueError(
+                f"domain and hole need the same dimension, got {self.domain.dim} and {self.hole.dim}."
+            )
+        object.__setattr__(self, "lower", self.domain.lower)
+        object.__setattr__(self, "upper", self.domain.upper)
+        if self.share < _LEAST:
+            raise ValueError(
+                f"less than a thousandth of {self.domain} is left beside {self.hole}; take a smaller domain."
+            )
+
+    @property
+    def share(self) -> float:
+        """The fraction of the domain that is left, measured with drawn points."""
+        return measured_share(self.domain, self)
+
+    def accepts(self, x: jax.Array) -> jax.Array:
+        """Whether one point of the domain, shape (d,), lies outside of the hole."""
+        return ~self.hole.contains(x)
+
+    def contains(self, x: jax.Array) -> jax.Array:
+        """Whether one point of shape (d,) lies in the domain and neither in the hole nor on its boundary."""
+        return self.domain.contains(x) & self.accepts(x)
+
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
+        """Points inside, uniform by volume, shape (num_points, d)."""
+        return sample_part(self.domain, self, self.share, self.dim, key, num_points, method, dtype)
+
+    @property
+    def outer(self) -> "BoundaryPart":
+        """The domain's boundary, without what lies in the hole.
+
+        Raises:
+          ValueError: There is none.
+        """
+        return _some(BoundaryPart(self, self.domain.boundary(), -1))
+
+    @property
+    def inner(self) -> "BoundaryPart":
+        """The hole's boundary, as far as it lies inside of the domain; its normal points into the hole.
+
+        Raises:
+          ValueError: There is none.
+        """
+        return _some(BoundaryPart(self, self.hole.boundary(), 1))
+
+    def boundary(self) -> "Parts":
+        """Both boundaries together."""
+        sides = ((self.domain.boundary(), -1), (self.hole.boundary(), 1))
+        parts = (BoundaryPart(self, boundary, side) for boundary, side in sides)
+        return Parts(tuple(part for part in parts if part.share >= _LEAST))
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundaryPart:
+    """The part of a boundary of domain or hole that bounds their difference.
+
+    Args:
+      difference: The difference.
+      whole: The boundary of its domain or of its hole.
+      side: On which side of that boundary the difference lies: 1 where its normal points to, or −1.
+    """
+
+    difference: Difference
+    whole: Any
+    side: int
+
+    @property
+    def share(self) -> float:
+        """The fraction of the whole boundary, measured with drawn points."""
+        return measured_share(self.whole, self)
+
+    @property
+    def measure(self) -> float:
+        """Its length, area, ..., up to about a thousandth; the number of points in one dimension."""
+        return self.whole.measure * self.share
+
+    def accepts(self, x: jax.Array) -> jax.Array:
+        """Whether the difference lies beside one point of the whole boundary, shape (d,)."""
+        # Looked at beside the boundary: on it rounding decides, and two boundaries may share a piece.
+        return self.difference.contains(self._beside(x, 1))
+
+    def separates(self, x: jax.Array) -> jax.Array:
+        """Whether the difference lies on its side alone of one point: then the point belongs to the part."""
+        return self.accepts(x) & ~self.difference.contains(self._beside(x, -1))
+
+    def _beside(self, x: jax.Array, sign: int) -> jax.Array:
+        if not isinstance(self.whole, Boundary):
+            return x
+        widths = np.subtract(self.difference.upper, self.difference.lower)
+        return x + sign * self.side * _SHIFT * float(np.max(widths)) * self.whole.normal(x)
+
+    def normal(self, x: jax.Array) -> jax.Array:
+        """The unit normal at one point of it, out of the difference, shape (d,)."""
+        return -self.side * self.whole.normal(x)
+
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
+        """Points of it, shape (num_points, d); in one dimension each of its points once."""
+        dim = self.difference.dim
+        if dim == 1:
+            with (
+                jax.ensure_compile_time_eval()
+            ):  # the same points for every key, also while something is traced
+                points = self.whole.sample(jax.random.key(0), num_points, method, dtype)
+                return points[accepted(self, points)]
+        return sample_part(self.whole, self, self.share, dim - 1, key, num_points, method, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """Several boundaries together. Points are spread over them by area, in fixed numbers.
+
+    Args:
+      parts: The boundaries.
+    """
+
+    parts: tuple[Any, ...]
+
+    @property
+    def measure(self) -> float:
+        """The sum of their areas."""
+        return sum(part.measure for part in self.parts)
+
+    def normal(self, x: jax.Array) -> jax.Array:
+        """The unit normal at one point of them, out of the difference, shape (d,)."""
+        *others, normal = (part.normal(x) for part in self.parts)
+        for part, other in zip(self.parts, others, strict=False):
+            normal = jnp.where(part.separates(x), other, normal)
+        return normal
+
+    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
+        """Points of all of them, shape (num_points, d).
+
+        Raises:
+          ValueError: Fewer points than boundaries.
+        """
+        if num_points < len(self.parts):
+            raise ValueError(
+                f"{len(self.parts)} boundaries need num_points ≥ {len(self.parts)}, got {num_points}."
+            )
+        ends = np.cumsum([part.measure for part in self.parts]) / self.measure
+        spare = num_points - len(self.parts)  # every boundary has one point at least
+        numbers = np.diff(np.round(spare * ends).astype(int), prepend=0) + 1
+        keys = jax.random.split(key, len(self.parts))
+        drawn = [
+            part.sample(k, int(number), method, dtype)
+            for k, part, number in zip(keys, self.parts, numbers, strict=True)
+        ]
+        return jnp.concatenate(drawn)
+
+
+def _some(part: BoundaryPart) -> BoundaryPart:
+    if part.share < _LEAST:
+        raise ValueError(f"{part.whole} does not bound what is left of {part.difference.domain}.")
+    return part

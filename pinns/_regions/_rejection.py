@@ -1,0 +1,126 @@
+"""Points of a part of a region: those that pass a test, in arrays of fixed shape."""
+
+import functools
+import math
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from pinns._regions._region import Region
+from pinns._samplers import Grid, Sampler, as_sampler
+
+_PROBES = 2**13
+_ROUNDS = 1000
+
+
+class Part(Protocol):
+    """A hashable object that tells which points of a region belong to it."""
+
+    def accepts(self, x: jax.Array) -> jax.Array:
+        """Whether one point of the region, shape (d,), belongs to the part; can be traced."""
+        ...
+
+
+@functools.lru_cache(maxsize=256)
+def measured_share(region: Region, part: Part) -> float:
+    """The fraction of a region's points that belong to a part, up to about 1e-3."""
+
+    @jax.jit
+    def share() -> jax.Array:
+        points = region.sample(jax.random.key(0), _PROBES, "sobol", jnp.float32)
+        return jnp.mean(jax.vmap(part.accepts)(points), dtype=jnp.float32)
+
+    with jax.ensure_compile_time_eval():
+        return float(share())
+
+
+def sample_part(
+    region: Region,
+    part: Part,
+    share: float,
+    parameters: int,
+    key: jax.Array,
+    num_points: int,
+    method: str | Sampler,
+    dtype: DTypeLike,
+) -> jax.Array:
+    """Points of a region that belong to a part of it.
+
+    As many candidates are drawn as are expected to suffice, and the first that belong are taken; where
+    they do not suffice, more are drawn, independent ones.
+
+    Args:
+      region: The region.
+      part: The part.
+      share: The fraction of the region that it is, see :func:`measured_share`.
+      parameters: The number of coordinates of the unit cube that the region takes.
+      key: A JAX random key.
+      num_points: The number N of points.
+      method: See :func:`pinns.unit_points`.
+      dtype: The type of the points.
+
+    Returns:
+      The points, shape (N, d).
+    """
+    if isinstance(as_sampler(method), Grid):
+        return _even(region, part, share, parameters, num_points, dtype)
+    return _first_accepted(region, part, share, key, num_points, method, dtype)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4, 5, 6))
+def _first_accepted(
+    region: Region,
+    part: Part,
+    share: float,
+    key: jax.Array,
+    num_points: int,
+    method: str | Sampler,
+    dtype: DTypeLike,
+) -> jax.Array:
+    expected = num_points / share
+    # Four deviations more than expected: a second round is rare.
+    enough = num_points if share == 1 else math.ceil(expected + 4 * math.sqrt(expected * (1 - share) + 4))
+    accepts = jax.vmap(part.accepts)
+
+    def put(points: jax.Array, number: jax.Array, drawn: jax.Array) -> tuple[jax.Array, jax.Array]:
+        belongs = accepts(drawn)
+        place = jnp.where(belongs, number + jnp.cumsum(belongs) - 1, num_points)
+        return points.at[place].set(drawn, mode="drop"), number + belongs.sum()
+
+    def more(carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        points, number, round_ = carry
+        drawn = region.sample(jax.random.fold_in(key, round_), enough, "uniform", dtype)
+        return *put(points, number, drawn), round_ + 1
+
+    first = region.sample(key, enough, method, dtype)
+    # A place that is never filled would be seen: NaN is no point.
+    empty = jnp.full((num_points, first.shape[1]), jnp.nan, dtype)
+    carry = (*put(empty, jnp.asarray(0), first), jnp.asarray(1))
+    lacking = lambda carry: (carry[1] < num_points) & (carry[2] < _ROUNDS)
+    return jax.lax.while_loop(lacking, more, carry)[0]
+
+
+def _even(
+    region: Region, part: Part, share: float, parameters: int, num_points: int, dtype: DTypeLike
+) -> jax.Array:
+    """Points of the coarsest grid of the region of which enough belong, some of them left out evenly."""
+    side = max(1, math.floor((num_points / share) ** (1 / parameters)))
+    with jax.ensure_compile_time_eval():
+        key = jax.random.key(0)  # the grid of every key
+        while True:
+            number = side**parameters
+            points = jax.jit(lambda number=number: region.sample(key, number, "grid", dtype))()
+            inside = np.asarray(points)[accepted(part, points)]
+            if len(inside) >= num_points:
+                index = np.linspace(0, len(inside) - 1, num_points).round().astype(int)
+                return jnp.asarray(inside[index])
+            side += 1
+
+
+def accepted(part: Part, points: Any) -> np.ndarray:
+    """Whether each of many points belongs; evaluated at once, also while something is traced."""
+    with jax.ensure_compile_time_eval():
+        return np.asarray(jax.jit(jax.vmap(part.accepts))(jnp.asarray(points)))

@@ -1,0 +1,301 @@
+"""Where errors are measured, and errors of every output; solutions given by tables."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from isgd_optax import gauss_newton, implicit_step, largest_trusted
+from pinns import (
+    MLP,
+    Ball,
+    Box,
+    Condition,
+    Difference,
+    FunctionApproximation,
+    Helmholtz2D,
+    Interpolated,
+    Polygon,
+    Problem,
+    Scaled,
+    errors,
+    errors_by_output,
+    evaluation_points,
+    exact_values,
+    laplacian,
+    output_names,
+    plot_solution,
+    predict,
+)
+
+KEY = jax.random.key(0)
+
+
+def on(region, solution=lambda x: jnp.sum(x, keepdims=True)):
+    """A problem on this domain with this solution."""
+
+    class On(Problem):
+        domain = region
+
+        def conditions(self):
+            return {"data": Condition(self.data, self.domain, 30)}
+
+        def data(self, u, x):
+            return u(x) - solution(x)
+
+        def exact(self, x):
+            return solution(x)
+
+    return On()
+
+
+def test_errors_are_relative_l2_and_maximum():
+    result = errors(jnp.array([[1.0], [2.0], [2.0]]), jnp.array([[1.0], [2.0], [5.0]]))
+    np.testing.assert_allclose(result.rel_l2, 3 / np.sqrt(30), rtol=1e-6)
+    np.testing.assert_allclose(result.max_error, 3.0)
+    with pytest.raises(ValueError, match="one shape"):
+        errors(jnp.zeros((3, 1)), jnp.zeros(3))
+
+
+def test_errors_are_measured_on_a_grid_with_the_boundary(ode):
+    points = evaluation_points(ode, jnp.float32)
+    assert points.shape == (1001, 1)
+    np.testing.assert_allclose(points[jnp.array([0, 500, -1]), 0], [0.0, 0.5, 1.0])
+    problem = Helmholtz2D()
+    assert evaluation_points(problem, jnp.float32).shape == (101**2, 2)
+    axis = jnp.linspace(0, 1, 101, dtype=jnp.float32)
+    unit = jnp.stack(jnp.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    lower, upper = (jnp.array([corner]) for corner in (problem.domain.lower, problem.domain.upper))
+    assert jnp.array_equal(evaluation_points(problem, jnp.float32), lower + (upper - lower) * unit)
+
+
+def test_the_exact_solution_has_no_error(ode, dtype):
+    points = evaluation_points(ode, dtype)
+    exact = exact_values(ode, points)
+    assert exact.shape == (1001, 1)
+    assert exact.dtype == dtype
+    assert float(errors(predict(ode.exact, points), exact).rel_l2) == 0
+
+
+DOMAINS = {
+    "interval": (Ball((0.0,), 1.0), 1001),
+    "disk": (Ball((0.0, 0.0), 1.0), 7845),
+    "triangle": (Polygon(((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))), 5151),
+    "cube": (Box((0.0,) * 3, (1.0,) * 3), 10_000),
+    "ball in 4-D": (Ball((0.0,) * 4, 1.0), 10_000),
+    "cube with a hole": (Difference(Box((0.0,) * 3, (1.0,) * 3), Ball((0.5,) * 3, 0.3)), 10_000),
+}
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_errors_are_measured_inside_of_any_domain(name):
+    domain, number = DOMAINS[name]
+    points = evaluation_points(on(domain), jnp.float32)
+    assert points.shape[1] == domain.dim
+    assert abs(len(points) - number) <= 4  # points on a curved boundary: rounding decides
+    assert jnp.all(jax.vmap(Ball((0.0,) * 4, 1.0001).contains if "4-D" in name else domain.contains)(points))
+    assert jnp.array_equal(points, evaluation_points(on(domain), jnp.float32))
+
+
+def test_a_solution_that_is_not_finite_is_an_error():
+    hole = on(Box((-1.0, -1.0), (1.0, 1.0)), lambda x: x[:1] / (x**2).sum())
+    with pytest.raises(ValueError, match=r"not finite at 1 of 10201 points, e.g. \[0. 0.\]"):
+        exact_values(hole, evaluation_points(hole, jnp.float32))
+
+
+class Cylinder(Problem):
+    """Potential flow round a cylinder; its solution has no value at the origin."""
+
+    domain = Difference(Box((-3.0, -3.0), (3.0, 3.0)), Ball((0.0, 0.0), 1.0))
+
+    def conditions(self):
+        return {
+            "pde": Condition(lambda u, x: laplacian(u, x)[2], self.domain, 60),
+            "outer": Condition(lambda u, x: u(x) - self.exact(x), self.domain.outer, 40),
+            "circle": Condition(self.flux, self.domain.inner, 40),
+        }
+
+    def flux(self, u, x):
+        return jax.jvp(u, (x,), (self.domain.inner.normal(x),))[1]
+
+    def exact(self, x):
+        return x[:1] * (1 + 1 / (x**2).sum())
+
+
+def test_flow_round_a_cylinder(train, make_model):
+    problem = Cylinder()
+    points = evaluation_points(problem, jnp.float32)
+    np.testing.assert_allclose(len(points) / 101**2, 1 - np.pi / 36, rtol=1e-2)
+    circle = problem.sample(KEY)["circle"]
+    flux = jax.vmap(lambda x: problem.flux(problem.exact, x))(circle)
+    np.testing.assert_allclose(flux, 0, atol=1e-5)
+    optimizer = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
+    result = train(
+        optimizer, 40, problem=problem, model=make_model((10, 10), dim=2), target=0.2, evaluate_every=4
+    )
+    assert np.all(np.isfinite(result.curve("rel_l2")[1]))
+    assert result.stop_reason == "target"
+    assert result.final["rel_l2"] <= 0.2
+    image = plot_solution(problem, {"network": result}).axes[0].images[0].get_array()
+    x, y = np.meshgrid(np.linspace(-3, 3, 101), np.linspace(-3, 3, 101))
+    radius = np.hypot(x, y)
+    assert np.all(np.ma.getmaskarray(image)[radius < 0.999])
+    assert not np.any(np.ma.getmaskarray(image)[radius > 1.001])
+
+
+@dataclasses.dataclass(frozen=True)
+class Two(FunctionApproximation):
+    """A large and a small output."""
+
+    def data(self, u, x):
+        return u(x) - self.exact(x)
+
+    def exact(self, x):
+        return jnp.concatenate([jnp.sin(x), 1e-3 * jnp.cos(x)])
+
+
+class Named(Two):
+    output_names = ("u", "v")
+
+
+@pytest.mark.parametrize(("problem", "names"), [(Two(), ("0", "1")), (Named(), ("u", "v"))])
+def test_every_output_has_its_error(problem, names, train):
+    result = train(optax.adam(1e-3), 2, problem=problem, model=MLP(1, [6], 2, rngs=nnx.Rngs(0)))
+    points = evaluation_points(problem, jnp.float32)
+    exact, values = jax.vmap(problem.exact)(points), jax.vmap(result.solution)(points)
+    for i, name in enumerate(names):
+        by_hand = jnp.linalg.norm(values[:, i] - exact[:, i]) / jnp.linalg.norm(exact[:, i])
+        assert result.final["rel_l2_by_output"][name] == pytest.approx(float(by_hand), rel=1e-4)
+        np.testing.assert_allclose(result.curve(f"rel_l2_by_output.{name}")[1][-1], by_hand, rtol=1e-4)
+    assert result.final["rel_l2_by_output"][names[1]] > 10 * result.final["rel_l2"]
+
+
+def test_one_output_has_one_error(train):
+    assert "rel_l2_by_output" not in train(optax.adam(1e-3), 1).final
+
+
+def test_what_the_problem_predicts_is_compared(train, make_model):
+    class Squared(FunctionApproximation):
+        def predict(self, u, x):
+            return u(x) ** 2
+
+    problem, model = Squared(), make_model()
+    row = train(optax.sgd(0.0), 1, problem=problem, model=model).history[0]
+    points = evaluation_points(problem, jnp.float32)
+    expected = errors(jax.vmap(model)(points) ** 2, exact_values(problem, points))
+    assert row["rel_l2"] == pytest.approx(float(expected.rel_l2), rel=1e-5)
+    curve = plot_solution(problem, {"network": model}).axes[0].lines[1].get_ydata()
+    np.testing.assert_allclose(curve, jax.vmap(model)(points)[:, 0] ** 2, rtol=1e-4, atol=1e-6)
+
+
+def test_names_and_outputs_must_agree():
+    assert output_names(Two(), 3) == ("0", "1", "2")
+    assert output_names(Scaled(Named(), (1.0,), ()), 2) == ("u", "v")
+    with pytest.raises(ValueError, match="3 outputs"):
+        output_names(Named(), 3)
+    with pytest.raises(ValueError, match="as many columns"):
+        errors_by_output(jnp.zeros((3, 1)), jnp.zeros((3, 1)), ("u", "v"))
+    with pytest.raises(ValueError, match="one shape"):
+        errors_by_output(jnp.zeros((3, 2)), jnp.zeros((3, 1)), ("u", "v"))
+
+
+def waves(x):
+    """Three outputs of d coordinates."""
+    return jnp.stack([jnp.sin(2 * x).prod(), jnp.exp(x.sum()), x[0] ** 3])
+
+
+def table(dim, number, function=waves):
+    """The function on a grid whose spacing grows, of the unit cube."""
+    axes = [np.linspace(0, 1, number) * (1 + 0.2 * np.linspace(0, 1, number)) / 1.2 for _ in range(dim)]
+    mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    flat = np.asarray(jax.vmap(function)(jnp.asarray(mesh.reshape(-1, dim))))
+    return Interpolated(axes, flat.reshape(*mesh.shape[:-1], -1))
+
+
+@pytest.mark.parametrize(("dim", "order"), [(1, 4), (2, 4), (3, 2)])
+def test_order_of_interpolation(dim, order, x64):
+    points = jax.random.uniform(KEY, (400, dim), jnp.float64)
+    exact, slopes = jax.vmap(waves)(points), jax.vmap(jax.jacfwd(waves))(points)
+    sizes = (11, 21, 41) if dim < 3 else (6, 11, 21)
+    found = []
+    for number in sizes:
+        u = table(dim, number)
+        error = jnp.abs(jax.jit(jax.vmap(u))(points) - exact).max()
+        slope_error = jnp.abs(jax.jit(jax.vmap(jax.jacfwd(u)))(points) - slopes).max()
+        found.append((float(error), float(slope_error)))
+    rates = np.log2(np.array(found[:-1]) / np.array(found[1:]))
+    assert np.all(np.abs(rates[-1] - [order, order - 1]) < 0.6)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_a_table_is_twice_differentiable_and_exact_for_cubics(dim, x64):
+    cubic = lambda x: jnp.stack([(x**3).sum(), x.prod()])
+    u = table(dim, 7, cubic)
+    points = jax.random.uniform(KEY, (50, dim), jnp.float64)
+    for map_ in (lambda f: f, jax.jacrev, jax.hessian):
+        found, expected = (jax.jit(jax.vmap(map_(f)))(points) for f in (u, cubic))
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+    knot = jnp.asarray([axis[3] for axis in u.axes])
+    rough = table(dim, 7, lambda x: jnp.abs(x - 0.4).sum(keepdims=True))
+    second = jax.jit(jax.hessian(rough))
+    beside = [second(knot + shift) for shift in (-1e-9, 1e-9)]
+    np.testing.assert_allclose(*beside, atol=1e-5)
+
+
+def test_values_at_nodes_and_ends(dtype):
+    axes = (np.linspace(0.0, 2.0, 5), np.array([0.0, 1.0, 3.0, 4.0]))
+    values = np.random.default_rng(0).normal(size=(5, 4))
+    u = Interpolated(axes, values)
+    mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    found = jax.jit(jax.vmap(jax.vmap(u)))(jnp.asarray(mesh, dtype))
+    assert found.shape == (5, 4, 1)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found[..., 0], values, atol=1e-5)
+    assert jnp.isnan(u(jnp.array([2.1, 1.0]))[0])
+    assert jnp.isfinite(u(jnp.array([2.00001, -0.00001]))[0])
+    with pytest.raises(ValueError, match="one point has shape"):
+        u(jnp.zeros(1))
+
+
+def test_a_table_is_a_solution(train):
+    x = np.linspace(-3, 3, 121)
+
+    class Tabulated(FunctionApproximation):
+        exact = Interpolated((x,), np.sin(3 * x))
+
+        def data(self, u, x):
+            return u(x) - jnp.sin(3 * x)
+
+    result = train(optax.adam(1e-2), 3, problem=Tabulated())
+    points = evaluation_points(Tabulated(), jnp.float32)
+    np.testing.assert_allclose(exact_values(Tabulated(), points), np.sin(3 * points), atol=1e-4)
+    assert np.isfinite(result.final["rel_l2"])
+
+
+def test_tables_are_equal_by_content():
+    x = np.linspace(0, 1, 5)
+    one, same, other = (Interpolated((x,), v) for v in (x**2, x**2, x**3))
+    assert one == same != other
+    assert hash(one) == hash(same)
+    assert repr(one) == repr(same) != repr(other)
+    assert one != Interpolated((x + 1,), x**2)
+
+
+@pytest.mark.parametrize(
+    ("axes", "values", "message"),
+    [
+        (([0.0, 1.0, 2.0],), np.zeros(3), "4 finite numbers or more"),
+        (([0.0, 1.0, 1.0, 2.0],), np.zeros(4), "must increase"),
+        (([0.0, 1.0, 2.0, 3.0],), np.zeros(5), r"must have shape \(4,\)"),
+        (([0.0, 1.0, 2.0, 3.0],), np.zeros((4, 1, 1)), r"must have shape \(4,\)"),
+        (([0.0, 1.0, 2.0, 3.0],), np.full(4, np.nan), "values must be finite"),
+        ((), np.zeros(3), "must have shape"),
+    ],
+)
+def test_unfit_tables_are_refused(axes, values, message):
+    with pytest.raises(ValueError, match=message):
+        Interpolated(axes, values)

@@ -1,0 +1,419 @@
+"""Points of regions, what lies in them, and their normals."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from pinns import (
+    Ball,
+    Box,
+    Condition,
+    Difference,
+    Domain,
+    Edges,
+    Faces,
+    FixedPoints,
+    Poisson1D,
+    Polygon,
+    Problem,
+    Sampling,
+    Sphere,
+)
+
+KEY = jax.random.key(0)
+BOX = Box((-1.0, 2.0), (1.0, 3.0))
+ELL = Polygon(((0.0, 0.0), (0.0, 2.0), (1.0, 2.0), (1.0, 1.0), (2.0, 1.0), (2.0, 0.0)))  # clockwise
+HOLED = Difference(Box((-3.0, -3.0), (3.0, 3.0)), Ball((0.0, 0.0), 1.0))
+
+TWO = Difference(HOLED, Ball((2.0, 2.0), 0.5))
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """Mean and mean square of the coordinates, by integration."""
+
+    domain: Domain
+    mean: tuple[float, ...]
+    square: tuple[float, ...]
+
+
+# Of HOLED: (6·18 − π/4)/(36 − π).
+DOMAINS = {
+    "interval": Expected(Ball((1.0,), 2.0), (1.0,), (1 + 4 / 3,)),
+    "disk": Expected(Ball((1.0, 0.0), 2.0), (1.0, 0.0), (2.0, 1.0)),
+    "ball": Expected(Ball((0.0, 0.0, 1.0), 1.0), (0.0, 0.0, 1.0), (0.2, 0.2, 1.2)),
+    "ball in 5-D": Expected(Ball((0.0,) * 5, 1.0), (0.0,) * 5, (1 / 7,) * 5),
+    "ell": Expected(ELL, (5 / 6, 5 / 6), (1.0, 1.0)),
+    "dart": Expected(Polygon(((0.0, 0.0), (2.0, 0.0), (0.5, 0.5), (0.0, 2.0))), (0.5, 0.5), ()),
+    "holed": Expected(HOLED, (0.0, 0.0), ((108 - np.pi / 4) / (36 - np.pi),) * 2),
+}
+
+
+@pytest.mark.parametrize("method", ["uniform", "sobol"])
+@pytest.mark.parametrize("name", DOMAINS)
+def test_points_are_uniform_and_inside(name, method, dtype):
+    case = DOMAINS[name]
+    number = 4000
+    points = np.asarray(case.domain.sample(KEY, number, method, dtype))
+    assert points.shape == (number, case.domain.dim)
+    assert points.dtype == dtype
+    inside = Ball(case.domain.center, case.domain.radius * 1.00001) if "ball" in name else case.domain
+    assert np.all(jax.vmap(inside.contains)(jnp.asarray(points)))
+    assert np.all(
+        (points >= np.array(case.domain.lower) - 1e-6) & (points <= np.array(case.domain.upper) + 1e-6)
+    )
+    tolerance = 5 / np.sqrt(number) * points.std(axis=0) * (1 if method == "uniform" else 0.5)
+    assert np.all(np.abs(points.mean(axis=0) - case.mean) < tolerance)
+    if case.square:
+        squares = points**2
+        tolerance = 5 / np.sqrt(number) * squares.std(axis=0)
+        assert np.all(np.abs(squares.mean(axis=0) - case.square) < tolerance)
+
+
+@pytest.mark.parametrize("method", ["uniform", "sobol"])
+@pytest.mark.parametrize("domain", [ELL, HOLED], ids=["ell", "holed"])
+def test_every_cell_has_its_share_of_points(domain, method):
+    points = np.asarray(domain.sample(KEY, 8000, method, jnp.float32))
+    bounds = list(zip(domain.lower, domain.upper, strict=True))
+    counts = np.histogram2d(*points.T, bins=6, range=bounds)[0] / len(points)
+    fine = np.asarray(domain.grid(601, jnp.float32))
+    expected = np.histogram2d(*fine.T, bins=6, range=bounds)[0] / len(fine)
+    assert np.abs(counts - expected).max() < 0.01  # a cell's deviation is 0.002
+    assert np.all(counts[expected == 0] == 0)
+
+
+@pytest.mark.parametrize("method", ["uniform", "sobol", "grid"])
+def test_points_lie_in_the_box(method, dtype):
+    points = BOX.sample(KEY, 64, method, dtype)
+    assert points.shape == (64, 2)
+    assert points.dtype == dtype
+    assert jnp.all((points >= jnp.array([[-1.0, 2.0]], dtype)) & (points <= jnp.array([[1.0, 3.0]], dtype)))
+    np.testing.assert_allclose(points.mean(axis=0), [0.0, 2.5], atol=0.25)
+
+
+@pytest.mark.parametrize("method", ["uniform", "sobol"])
+def test_boundary_points_are_spread_by_area(method):
+    points = np.asarray(BOX.boundary().sample(KEY, 6000, method, jnp.float32))
+    on = {side: np.isclose(points[:, axis], value) for (axis, side), value in
+          {(0, "left"): -1.0, (0, "right"): 1.0, (1, "bottom"): 2.0, (1, "top"): 3.0}.items()}  # fmt: skip
+    assert np.all(sum(on.values()) >= 1)
+    shares = {side: mask.mean() for side, mask in on.items()}
+    assert shares == pytest.approx({"left": 1 / 6, "right": 1 / 6, "bottom": 1 / 3, "top": 1 / 3}, abs=0.02)
+    for side, axis in (("left", 1), ("top", 0)):  # and evenly along each face
+        low, high = BOX.lower[axis], BOX.upper[axis]
+        np.testing.assert_allclose(
+            np.histogram(points[on[side], axis], 4, (low, high))[0] / on[side].sum(), 0.25, atol=0.05
+        )
+
+
+def test_faces_of_a_box_in_three_dimensions():
+    box = Box((0.0, 0.0, 0.0), (1.0, 1.0, 2.0))
+    assert box.boundary().measure == pytest.approx(10.0)
+    points = np.asarray(box.boundary().sample(KEY, 500, "sobol", jnp.float32))
+    at_end = np.isclose(points, 0) | np.isclose(points, [1, 1, 2])
+    assert np.all(at_end.any(axis=1))
+    start = np.asarray(box.face(2, "lower").sample(KEY, 50, "uniform", jnp.float32))
+    assert np.all(start[:, 2] == 0)
+    assert np.ptp(start[:, 0]) > 0.5
+
+
+def test_boundary_of_an_interval_is_its_two_ends():
+    points = Poisson1D().sample(KEY)
+    np.testing.assert_array_equal(points["boundary"], [[0.0], [1.0]])
+    np.testing.assert_array_equal(
+        Ball((1.0,), 2.0).boundary().sample(KEY, 7, "grid", jnp.float32), [[-1], [3]]
+    )
+
+
+@pytest.mark.parametrize(("dim", "number"), [(2, 200), (3, 400), (5, 400)])
+def test_points_of_a_sphere_are_uniform(dim, number):
+    center = np.arange(1.0, dim + 1)
+    sphere = Ball(tuple(center), 0.5).boundary()
+    offsets = np.asarray(sphere.sample(KEY, number, "sobol", jnp.float32)) - center
+    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), 0.5, rtol=1e-4)
+    np.testing.assert_allclose(offsets.mean(axis=0), 0, atol=0.05)
+    np.testing.assert_allclose((offsets**2).mean(axis=0), 0.25 / dim, atol=0.02)
+
+
+def test_sizes_of_spheres():
+    assert Sphere((0.0, 0.0), 2.0).measure == pytest.approx(4 * np.pi)
+    assert Sphere((0.0,) * 3, 2.0).measure == pytest.approx(16 * np.pi)
+    assert Sphere((0.0,), 2.0).measure == pytest.approx(2.0)
+
+
+BOUNDARIES = {
+    "box": (BOX, BOX.boundary()),
+    "disk": (Ball((1.0, 2.0), 0.5), Ball((1.0, 2.0), 0.5).boundary()),
+    "ball": (Ball((1.0, 2.0, 0.0), 0.5), Ball((1.0, 2.0, 0.0), 0.5).boundary()),
+    "ell": (ELL, ELL.boundary()),
+    "counter-clockwise": (Polygon(ELL.vertices[::-1]), Polygon(ELL.vertices[::-1]).boundary()),
+    "outer": (HOLED, HOLED.outer),
+    "inner": (HOLED, HOLED.inner),
+    "both": (HOLED, HOLED.boundary()),
+    "two holes": (TWO, TWO.boundary()),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDARIES)
+def test_normals_point_out_of_the_domain(name):
+    domain, boundary = BOUNDARIES[name]
+    points = boundary.sample(KEY, 64, "uniform", jnp.float32)
+    normals = jax.jit(jax.vmap(boundary.normal))(points)
+    np.testing.assert_allclose(jnp.linalg.norm(normals, axis=1), 1, rtol=1e-5)
+    contains = jax.vmap(domain.contains)
+    assert jnp.all(contains(points - 1e-3 * normals))
+    assert not jnp.any(contains(points + 1e-3 * normals))
+
+
+def test_grids_hold_what_lies_inside_and_the_boundary():
+    assert len(BOX.grid(5, jnp.float32)) == 25
+    grid = np.asarray(Ball((0.0, 0.0), 1.0).grid(5, jnp.float32))
+    assert {tuple(point) for point in grid.tolist()} == {
+        (x, y) for x in (-1, -0.5, 0, 0.5, 1) for y in (-1, -0.5, 0, 0.5, 1) if x * x + y * y <= 1
+    }
+    assert len(ELL.grid(5, jnp.float32)) == 25 - 4
+    assert len(HOLED.grid(7, jnp.float32)) == 49 - 5
+    with pytest.raises(ValueError, match="none of the 4 points"):
+        Ball((0.0, 0.0), 1.0).grid(2, jnp.float32)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [ELL, HOLED, HOLED.outer, HOLED.inner, HOLED.boundary()],
+    ids=["ell", "holed", "outer", "inner", "boundary"],
+)
+def test_a_grid_is_spread_over_all_of_it(domain):
+    points = np.asarray(domain.sample(KEY, 144, "grid", jnp.float32))
+    assert points.shape == (144, 2)
+    again = domain.sample(jax.random.key(1), 144, "grid", jnp.float32)
+    assert np.array_equal(points, again)
+    center = points.mean(axis=0)
+    expected = np.asarray(domain.sample(KEY, 4000, "sobol", jnp.float32))
+    np.testing.assert_allclose(center, expected.mean(axis=0), atol=0.2)
+    np.testing.assert_allclose(points.std(axis=0), expected.std(axis=0), rtol=0.1)
+
+
+@pytest.mark.parametrize("method", ["uniform", "sobol", "grid"])
+def test_what_is_traced_is_what_is_not(method):
+    regions = (HOLED, HOLED.inner, HOLED.outer, HOLED.boundary(), ELL, ELL.boundary(), Ball((0.0, 0.0), 1.0))
+    sample = lambda key: [region.sample(key, 49, method, jnp.float32) for region in regions]
+    for one, other in zip(jax.jit(sample)(KEY), sample(KEY), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_too_few_candidates_are_drawn_further():
+    """A sampler whose candidates all fall into the hole: none of them is taken."""
+    middle = lambda key, num_points, dim, dtype: jnp.full((num_points, dim), 0.5, dtype)
+    points = jax.jit(lambda key: HOLED.sample(key, 300, middle, jnp.float32))(KEY)
+    assert jnp.all(jnp.linalg.norm(points, axis=1) > 1)
+    assert len(jnp.unique(points[:, 0])) == 300
+    batched = jax.vmap(lambda key: HOLED.sample(key, 30, middle, jnp.float32))(jax.random.split(KEY, 3))
+    assert jnp.all(jnp.linalg.norm(batched, axis=-1) > 1)
+
+
+def test_most_of_a_domain_may_be_hole():
+    ring = Difference(Ball((0.0, 0.0), 1.0), Ball((0.0, 0.0), 0.99))
+    assert ring.share == pytest.approx(0.0199, abs=0.002)
+    radius = jnp.linalg.norm(ring.sample(KEY, 500, "uniform", jnp.float32), axis=1)
+    assert jnp.all((radius > 0.99) & (radius < 1.00001))
+    assert len(jnp.unique(radius)) > 490
+
+
+def test_boundaries_of_a_difference_leave_out_what_does_not_bound_it():
+    notched = Difference(Box((0.0, 0.0), (2.0, 2.0)), Box((1.0, 1.0), (2.0, 2.0)))  # shares two edges
+    for boundary, length in ((notched.outer, 6.0), (notched.inner, 2.0), (notched.boundary(), 8.0)):
+        assert boundary.measure == pytest.approx(length, rel=2e-3)
+    outer, inner = (
+        np.asarray(b.sample(KEY, 300, "sobol", jnp.float32)) for b in (notched.outer, notched.inner)
+    )
+    assert not np.any((outer > 1.001).all(axis=1))
+    assert np.all((inner[:, 0] == 1) | (inner[:, 1] == 1))
+    both = np.asarray(notched.boundary().sample(KEY, 400, "uniform", jnp.float32))
+    np.testing.assert_allclose(np.mean((both == 1).any(axis=1)), 0.25, atol=0.01)
+
+
+def test_several_holes_and_one_dimension():
+    two = TWO
+    points = np.asarray(two.sample(KEY, 500, "sobol", jnp.float32))
+    assert np.linalg.norm(points, axis=1).min() > 1
+    assert np.linalg.norm(points - 2, axis=1).min() > 0.5
+    assert two.boundary().measure == pytest.approx(24 + 3 * np.pi, rel=1e-3)
+    line = Difference(Box((0.0,), (3.0,)), Box((1.0,), (2.0,)))
+    points = np.asarray(line.sample(KEY, 100, "uniform", jnp.float32))
+    assert not np.any((points > 1) & (points < 2))
+    ends = jax.jit(lambda: line.boundary().sample(KEY, 9, "uniform", jnp.float32))()
+    np.testing.assert_allclose(np.sort(ends[:, 0]), [0, 1, 2, 3])
+    half = Difference(Box((0.0,), (3.0,)), Box((1.0,), (3.0,)))
+    np.testing.assert_allclose(half.boundary().sample(KEY, 9, "grid", jnp.float32), [[0.0], [1.0]])
+
+
+def test_points_of_edges_are_spread_by_length():
+    triangle = Polygon(((0.0, 0.0), (3.0, 0.0), (0.0, 4.0)))
+    assert triangle.boundary().measure == 12
+    points = np.asarray(triangle.boundary().sample(KEY, 2400, "sobol", jnp.float32))
+    bottom, left = np.isclose(points[:, 1], 0, atol=1e-5), np.isclose(points[:, 0], 0, atol=1e-5)
+    np.testing.assert_allclose([bottom.mean(), left.mean()], [0.25, 1 / 3], atol=0.01)
+    np.testing.assert_allclose(points[bottom, 0].mean(), 1.5, atol=0.02)
+    hypotenuse = points[~bottom & ~left]
+    np.testing.assert_allclose(hypotenuse @ [4, 3], 12, rtol=1e-5)
+    assert np.all(triangle.edge(0).sample(KEY, 9, "uniform", jnp.float32)[:, 1] == 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_triangles_of_a_star_fill_it(seed):
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 17))
+    radii = rng.uniform(0.2, 1.0, 17)
+    corners = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1) + np.array([50.0, -20.0])
+    star = Polygon(tuple(map(tuple, corners.tolist())))
+    assert len(star.triangles) == 15
+    parts = corners[np.array(star.triangles)]
+    first, second = parts[:, 1] - parts[:, 0], parts[:, 2] - parts[:, 0]
+    areas = (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
+    assert areas.min() > 0
+    assert areas.sum() == pytest.approx(star.area)
+    middles = parts.mean(axis=1)
+    assert np.all(jax.vmap(star.contains)(jnp.asarray(middles)))
+
+
+def test_a_straight_vertex_is_allowed():
+    square = Polygon(((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 2.0), (1.0, 2.0), (0.0, 2.0), (0.0, 1.0)))
+    assert square.area == 4
+    np.testing.assert_allclose(square.sample(KEY, 2000, "sobol", jnp.float32).mean(axis=0), 1, atol=0.02)
+
+
+def test_regions_are_equal_by_content():
+    same = Difference(Box((-3.0, -3.0), (3.0, 3.0)), Ball((0.0, 0.0), 1.0))
+    assert same == HOLED
+    assert hash(same) == hash(HOLED)
+    assert same.inner == HOLED.inner != HOLED.outer
+    assert Difference(Box((-3.0, -3.0), (3.0, 3.0)), Ball((0.0, 0.0), 1.1)) != HOLED
+    assert Polygon(tuple(map(tuple, np.array(ELL.vertices)))) == ELL
+
+
+@pytest.mark.parametrize("shape", [(6, 1), (6, 3), (1, 401, 1), (4, 2, 5)])
+@pytest.mark.parametrize("with_values", [False, True])
+def test_fixed_points_are_all_of_them(shape, with_values, dtype):
+    points = np.random.default_rng(0).normal(size=shape)
+    values = points.sum(axis=-1) if with_values else None
+    region = FixedPoints(points, values)
+    drawn = jax.jit(lambda key: region.sample(key, 2, "halton", dtype))(KEY)
+    x = drawn["x"] if with_values else drawn
+    assert x.dtype == dtype
+    np.testing.assert_array_equal(x, points.astype(dtype))
+    assert region.num_points == shape[0]
+    if with_values:
+        np.testing.assert_allclose(drawn["value"].reshape(values.shape), values, rtol=1e-6)
+
+
+def test_fixed_points_are_equal_by_content():
+    points = np.arange(6.0).reshape(3, 2)
+    region = FixedPoints(points, points[:, 0])
+    same = FixedPoints(points.copy(), points[:, 0])
+    points[0] = 7  # its own copy stays
+    assert region == same
+    assert hash(region) == hash(same)
+    assert repr(region) == repr(same)
+    assert region != FixedPoints(points, points[:, 0])
+    assert region != FixedPoints(same.points)
+    assert "(3, 2), (3, 1)" in repr(region)
+    with pytest.raises(ValueError, match="read-only"):
+        region.points[0] = 1
+
+
+class Data(Problem):
+    domain = Box((0.0,), (1.0,))
+    data = FixedPoints(np.linspace(0, 1, 9)[:, None], np.linspace(0, 1, 9) ** 2)
+
+    def conditions(self):
+        return {
+            "pde": Condition(self.pde, self.domain, 12),
+            "data": Condition(self.measured, self.data, self.data.num_points),
+        }
+
+    def pde(self, u, x):
+        return jax.jacfwd(u)(x)[0] - 2 * x
+
+    def measured(self, u, p):
+        return u(p["x"]) - p["value"]
+
+
+def test_data_stay_and_are_split(train):
+    options = {"problem": Data(), "sampling": Sampling(resample_every=2, batch_size={"data": 4, "pde": 6})}
+    result = train(optax.adam(1e-3), 9, **options)
+    points = {block.name: block.points for block in result.loss.blocks}
+    np.testing.assert_array_equal(points["data"]["x"], Data.data.points.astype(np.float32))
+    np.testing.assert_array_equal(points["data"]["value"], Data.data.values.astype(np.float32))
+    first = train(optax.adam(1e-3), 1, problem=Data()).loss.blocks
+    assert not jnp.array_equal(points["pde"], first[0].points)
+    assert np.isfinite(result.final["loss"])
+    # The values belong to their points in every batch: a network that is x² has no loss.
+    loss = Data().loss((lambda p, x: p["a"] * x**2, {"a": jnp.ones(())}), points)
+    assert loss({"a": jnp.ones(())}) < 1e-12
+
+
+class UnitIntegral(Problem):
+    """A density with its integral, by the trapezoidal rule, as one residual over many nodes."""
+
+    domain = Box((-2.2,), (2.2,))
+    nodes = FixedPoints(np.linspace(-2.2, 2.2, 401).reshape(1, 401, 1))
+
+    def conditions(self):
+        return {
+            "pde": Condition(self.pde, self.domain, 20),
+            "integral": Condition(self.integral, self.nodes, 1, weight=2.0),
+        }
+
+    def pde(self, u, x):
+        return u(x)[0]
+
+    def integral(self, u, nodes):
+        values = jax.vmap(u)(nodes)[:, 0]
+        return jax.scipy.integrate.trapezoid(values, nodes[:, 0]) - 1
+
+    def exact(self, x):
+        return jnp.exp(1.2 * x**2 - x**4) / 3.0797838
+
+
+def test_an_integral_is_a_condition(train):
+    result = train(
+        optax.adam(1e-2), 6, problem=UnitIntegral(), batch_size=5, resample_every=2, sampling="uniform"
+    )
+    [block] = [block for block in result.loss.blocks if block.name == "integral"]
+    np.testing.assert_array_equal(block.points, UnitIntegral.nodes.points.astype(np.float32))
+    assert np.isfinite(result.final["rel_l2"])
+    residual = UnitIntegral().integral(UnitIntegral().exact, jnp.asarray(UnitIntegral.nodes.points[0]))
+    assert abs(residual) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Box((0.0,), (0.0,)), "lower < upper"),
+        (lambda: Box((0.0,), (1.0, 2.0)), "lower < upper"),
+        (lambda: Faces(BOX, ()), "faces must be pairs"),
+        (lambda: BOX.face(2, "lower"), "faces must be pairs"),
+        (lambda: BOX.face(0, "left"), "faces must be pairs"),
+        (lambda: Ball((0.0, 0.0), 0.0), "radius > 0"),
+        (lambda: Sphere((), 1.0), "a centre"),
+        (lambda: Difference(BOX, Ball((0.0, 2.5), 9.0)), "less than a thousandth"),
+        (lambda: Difference(BOX, Ball((0.0,), 1.0)), "same dimension"),
+        (lambda: Difference(BOX, Ball((9.0, 9.0), 1.0)).inner, "does not bound"),
+        (lambda: HOLED.boundary().sample(KEY, 1, "uniform", jnp.float32), "2 boundaries need"),
+        (lambda: Polygon(((0.0, 0.0), (1.0, 0.0))), "three vertices"),
+        (lambda: Polygon(((0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.0, 1.0))), "must not cross"),
+        (lambda: Polygon(((0.0, 0.0), (1.0, 0.0), (2.0, 0.0))), "must not cross"),
+        (lambda: Polygon(((0.0, 0.0), (2.0, 0.0), (1.0, 0.0), (1.0, 1.0))), "must not cross"),
+        (lambda: Edges(ELL, (6,)), "indices from 0 to 5"),
+        (lambda: FixedPoints(np.zeros((0, 2))), "finite points"),
+        (lambda: FixedPoints([[0.0]], [np.nan]), "one finite value"),
+        (lambda: FixedPoints([[0.0], [1.0]], [1.0]), "one finite value"),
+    ],
+)
+def test_bad_input_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
