@@ -3,11 +3,11 @@
 import inspect
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from benchmarks import _experiments, _measurements, report
+from benchmarks import _experiments, _field, _measurements, report
 from benchmarks._demo import demo
 from benchmarks._experiments import Experiment, TrainingExperiment
 from benchmarks._files import table, write_text
@@ -15,13 +15,16 @@ from benchmarks._reproduction import reproduction_page
 from benchmarks._train import train
 from pinns import limited_blas_threads
 
-Runnable = TrainingExperiment | _measurements.Measurement
+if TYPE_CHECKING:  # the union of the table's rows is made when the program runs
+    Runnable = Experiment | _measurements.Measurement
+else:
+    Runnable = TrainingExperiment | _field.FieldTraining | _measurements.Measurement
 
 
 def list_experiments() -> None:
     """List the experiments that ``run`` knows."""
     kinds = [k for k in vars(_experiments).values() if inspect.isclass(k) and issubclass(k, Experiment)]
-    kinds = [k for k in kinds if k.name] + list(_measurements.KINDS)
+    kinds = [k for k in kinds if k.name] + [*_field.KINDS, *_measurements.KINDS]
     print(table(["experiment", "what it is"], [[k.name, (k.__doc__ or "").splitlines()[0]] for k in kinds]))
     print("\nOptions of one of them: python -m benchmarks run EXPERIMENT --help")
 
@@ -36,8 +39,11 @@ def run(experiment: Annotated[Runnable, tyro.conf.arg(name="")]) -> None:
         experiment.run()
         return
     summary = train(experiment)
-    shown = ("rel_l2", "max_error", "loss", "num_gradients", "train_seconds", "compile_seconds")
+    names = ("rel_l2", "max_error", "loss", "fresh_loss", "num_gradients", "train_seconds", "compile_seconds")
+    shown = [name for name in names if name in summary]
     print(table(["stopped", *shown], [[summary["stop_reason"], *(f"{summary[key]:.3g}" for key in shown)]]))
+    for name, (value, error) in summary.get("unknowns", {}).items():
+        print(f"{name} = {value:.10g} ± {error:.2g}")
     print(f"results in {experiment.folder()}")
     if summary["stop_reason"] == "interrupted":
         print("interrupted; the same command continues")

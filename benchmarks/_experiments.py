@@ -27,7 +27,7 @@ class Plan:
     hidden: tuple[int, ...]
     budget: Budget
     batch_size: int | None = None
-    sampling: str = "uniform"
+    sampling: Any = "uniform"
     resample_every: int | None = None
     evaluate_every: int | None = None
     target: float | None = None

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 from jax.flatten_util import ravel_pytree
 
 import pinns
@@ -16,6 +15,8 @@ from benchmarks._experiments import Experiment
 from benchmarks._files import write_json, write_jsonl
 from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
 from pinns import evaluation_points, exact_values, predict
+
+_MEASURED = ("rel_l2", "max_error", "loss", "fresh_loss", "rel_l2_by_output")
 
 
 def train(experiment: Experiment) -> dict[str, Any]:
@@ -66,7 +67,8 @@ def train(experiment: Experiment) -> dict[str, Any]:
     write_jsonl(folder / "metrics.jsonl", result.history)
     summary = {
         **{key: config[key] for key in ("experiment", "optimizer", "preset", "seed", "dtype")},
-        **{key: result.final[key] for key in ("rel_l2", "max_error", "loss")},
+        **{key: result.final[key] for key in _MEASURED if key in result.final},
+        **_of_the_problem(problem, result),
         "alpha": _alpha(experiment.optimizer, plan.budget),
         "num_implicit_steps": plan.budget.implicit_steps if experiment.optimizer.startswith("isgd-") else 0,
         "stop_reason": result.stop_reason,
@@ -78,11 +80,11 @@ def train(experiment: Experiment) -> dict[str, Any]:
         "versions": config["versions"],
         "command": config["command"],
     }
-    _save_prediction(problem, result.model, folder / "prediction.npz")
+    _save_prediction(result, folder / "prediction.npz")
     write_json(folder / "summary.json", summary)
     label = experiment.optimizer
     pinns.plot_history({label: result}, path=folder / "history.png")
-    pinns.plot_solution(problem, {label: result.model}, path=folder / "solution.png")
+    pinns.plot_solution(problem, {label: result}, path=folder / "solution.png")
     return summary
 
 
@@ -105,14 +107,26 @@ def _alpha(optimizer: str, budget: Budget) -> float | None:
     return budget.alpha if optimizer.startswith("isgd-") else budget.learning_rate
 
 
-def _save_prediction(problem: pinns.Problem, model: nnx.Module, path: Path) -> None:
-    params = nnx.state(model, nnx.Param)
-    points = evaluation_points(problem, jax.tree.leaves(params)[0].dtype)
+def _of_the_problem(problem: pinns.Problem, result: pinns.FitResult) -> dict[str, Any]:
+    """The floor of its reference and the coefficients that were found, where there are any."""
+    found: dict[str, Any] = {}
+    floor = getattr(problem, "reference_floor", None)
+    if floor is not None:
+        found["reference_floor"] = floor
+    if result.unknowns:
+        found["unknowns"] = {name: [float(x) for x in pair] for name, pair in result.unknowns.items()}
+        found["true_unknowns"] = getattr(problem, "true_unknowns", None)
+    return found
+
+
+def _save_prediction(result: pinns.FitResult, path: Path) -> None:
+    problem = result.problem
+    points = evaluation_points(problem, jax.tree.leaves(result.params)[0].dtype)
     arrays = {
         "points": points,
-        "prediction": predict(model, points),
+        "prediction": predict(lambda x: problem.predict(result.solution, x), points),
         "exact": exact_values(problem, points),
-        "params": ravel_pytree(params)[0],
+        "params": ravel_pytree(result.params)[0],
     }
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})

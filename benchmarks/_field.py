@@ -1,0 +1,130 @@
+"""The field's problems as training experiments, one row each."""
+
+import dataclasses
+import operator
+from collections.abc import Callable
+from functools import reduce
+from typing import Annotated, Any, ClassVar, Literal
+
+import jax.numpy as jnp
+import tyro
+from flax import nnx
+
+import pinns
+from benchmarks._experiments import Experiment, Plan
+from benchmarks._optimizers import Budget
+
+_ADAPTIVE = pinns.AdaptiveSampling(every=10, pool=10)
+_STEPS = 10_000_000  # time or target end these trainings
+_EVALUATE_EVERY = {"isgd-gn": 10, "lbfgs": 100}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A problem, a network and how it is sampled.
+
+    Args:
+      title: One line for the list of experiments.
+      problem: Gives the problem.
+      hidden: Widths of the hidden layers.
+      outputs: The number of outputs.
+      seconds: Seconds of training.
+      sampling: How points are drawn.
+      embedding: Gives the embedding of coordinates of a dtype, or None.
+    """
+
+    title: str
+    problem: Callable[[], pinns.Problem]
+    hidden: tuple[int, ...]
+    outputs: int = 1
+    seconds: float = 120.0
+    sampling: Any = _ADAPTIVE
+    embedding: Callable[[Any], Any] | None = None
+
+
+_SOBOL = "sobol"
+ROWS = {
+    "burgers": Row("Burgers' equation, ν = 0.01/π", pinns.Burgers, (20,) * 5),
+    "kovasznay": Row("Kovasznay's flow, Re = 20", pinns.Kovasznay, (30,) * 3, outputs=3),
+    "schroedinger": Row("breather of the Schrödinger equation", pinns.Schroedinger, (24,) * 4, 2, 300.0),
+    "wave": Row("wave equation with two modes", pinns.Wave, (24,) * 4, seconds=300.0),
+    "convection": Row("convection at β = 40", pinns.Convection, (20,) * 4),
+    "reaction": Row("reaction at ρ = 5", pinns.Reaction, (20,) * 3),
+    "allen_cahn": Row("Allen–Cahn equation, smooth", pinns.AllenCahn, (24,) * 4, seconds=600.0),
+    "kdv": Row("Korteweg–de Vries equation", pinns.KdV, (24,) * 4, seconds=600.0),
+    "cavity": Row("lid-driven cavity, Re = 100, regularised", pinns.LidDrivenCavity, (20,) * 4, 3, 600.0),
+    "poisson_nd": Row(
+        "Poisson's equation in 5-D",
+        pinns.PoissonND,
+        (24,) * 3,
+        1,
+        600.0,
+        pinns.Sampling(method=_SOBOL, resample_every=1),
+    ),
+    "poisson_multiscale": Row(
+        "Poisson's equation, four scales", pinns.PoissonMultiscale2D, (32,) * 3, seconds=300.0
+    ),
+    "beam": Row("clamped beam, fourth derivatives", pinns.Beam, (30,) * 3, 1, 20.0, _SOBOL),
+    "biharmonic": Row("clamped plate", pinns.Biharmonic, (20,) * 3, 1, 120.0),
+    "robertson": Row("Robertson's kinetics to t = 1e5", pinns.Robertson, (30,) * 2, 3, 120.0, _SOBOL),
+    "van_der_pol": Row("Van der Pol's oscillator, μ = 10", pinns.VanDerPol, (40,) * 2, 1, 120.0, _SOBOL),
+    "burgers_inverse": Row("Burgers' two coefficients", pinns.BurgersInverse, (20,) * 4, 1, 60.0),
+    "kdv_inverse": Row("KdV's three coefficients", pinns.KdVInverse, (16,) * 2, 1, 60.0, _SOBOL),
+    "oscillator_inverse": Row("the oscillator's two", pinns.OscillatorInverse, (30,) * 2, 1, 60.0, _SOBOL),
+    "lorenz_inverse": Row("Lorenz' three coefficients", pinns.LorenzInverse, (40,) * 2, 3, 60.0, _SOBOL),
+    "helmholtz_inverse": Row("Helmholtz' coefficient", pinns.HelmholtzInverse, (24,) * 3, 1, 60.0, _SOBOL),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FieldExperiment(Experiment):
+    """A problem of the field, trained for the seconds of its row."""
+
+    optimizer: Literal["adam", "lbfgs", "isgd-gn"] = "isgd-gn"
+    """isgd-gn finds α by itself; adam and lbfgs for comparison, on the same points."""
+    row: ClassVar[Row]
+
+    def problem(self) -> pinns.Problem:
+        """The problem of the row."""
+        return self.row.problem()
+
+    def model(self) -> nnx.Module:
+        """The network of the row, initialised from the seed."""
+        dtype = jnp.dtype(self.precision)
+        embedding = self.row.embedding(dtype) if self.row.embedding else None
+        return pinns.MLP(
+            self.problem().domain.dim,
+            self.plan().hidden,
+            self.row.outputs,
+            embedding=embedding,
+            dtype=dtype,
+            rngs=nnx.Rngs(self.seed),
+        )
+
+    def preset_plan(self) -> Plan:
+        """The row's plan; float64 and the row's time for every optimiser."""
+        budget = Budget(_STEPS, _STEPS, inner_steps=1, alpha=1.0, safeguard=True)
+        return Plan(
+            self.row.hidden,
+            budget,
+            sampling=self.row.sampling,
+            evaluate_every=_EVALUATE_EVERY.get(self.optimizer, 1000),
+            time_limit=self.row.seconds,
+        )
+
+    @property
+    def precision(self) -> str:
+        """The dtype, float64 by default."""
+        return self.dtype or "float64"
+
+
+def _kind(name: str, row: Row) -> type[FieldExperiment]:
+    namespace = {"name": name, "row": row, "__doc__": f"{row.title[0].upper()}{row.title[1:]}."}
+    class_name = "".join(word.capitalize() for word in name.split("_"))
+    return dataclasses.make_dataclass(
+        class_name, [], bases=(FieldExperiment,), namespace=namespace, frozen=True, kw_only=True
+    )
+
+
+KINDS = tuple(_kind(name, row) for name, row in ROWS.items())
+FieldTraining = reduce(operator.or_, (Annotated[kind, tyro.conf.subcommand(kind.name)] for kind in KINDS))
