@@ -18,7 +18,7 @@ from pinns._interpolated import Interpolated
 from pinns._jet import Jet
 from pinns._layers import Linear
 from pinns._networks import MLP, FourierMLP, PeriodicMLP
-from pinns._options import AdaptiveSampling, AdaptiveWeights, Sampling, Stop
+from pinns._options import AdaptiveSampling, Sampling, Stop
 from pinns._plots import plot_history, plot_solution
 from pinns._points import data_key
 from pinns._regions import (
@@ -43,6 +43,7 @@ from pinns._taylor import biharmonic, derivatives, gradient, hessian, laplacian,
 from pinns._threads import limited_blas_threads
 from pinns._unknowns import Unknown
 from pinns._verdicts import FitWarning
+from pinns._weights import AdaptiveWeights
 from pinns.problems import (
     AllenCahn,
     Beam,

@@ -17,14 +17,14 @@ from pinns._functional import Functional, params_dtype
 from pinns._history import Evaluator, summary
 from pinns._identity import digest, fingerprint
 from pinns._interrupt import Interrupt
-from pinns._options import AdaptiveWeights, OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
+from pinns._options import OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
 from pinns._points import PointSource, data_key
 from pinns._result import FitResult
 from pinns._runner import Runner
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start
 from pinns._verdicts import Watch, not_finite, warn_few_residuals, warn_large_coordinates
-from pinns._weights import WeightRule
+from pinns._weights import AdaptiveWeights, WeightRule
 from pinns.problems import Problem
 
 

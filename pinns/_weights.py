@@ -1,16 +1,60 @@
 """Weights of conditions that follow the training."""
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from pinns._options import AdaptiveWeights
+from pinns._options import check_positive
 from pinns._points import Loss
 from pinns.problems import Points, Problem
 
 Weights = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdaptiveWeights:
+    r"""Weights of conditions that follow the training.
+
+    .. math::
+      \omega_c \leftarrow (1 - \eta)\,\omega_c + \eta\, \omega_c^0 \frac{\max_k g_k}{g_c}
+      \quad\text{(rescaled so that the largest weight of the conditions stays)}
+
+    with g_c the norm of the gradient of condition c's unweighted loss, or the square root of that loss.
+
+    Args:
+      balance: What becomes equal: ``"gradients"`` or ``"losses"``.
+      every: Steps between two changes.
+      rate: The rate η of the change, between 0 and 1.
+      largest: Largest ratio of a weight to that which the condition declares.
+
+    Raises:
+      ValueError: A number out of range, or another ``balance``.
+
+    Examples:
+      >>> from pinns import AdaptiveWeights
+      >>> AdaptiveWeights(every=50).rate
+      0.1
+
+    References:
+      Wang, Teng and Perdikaris, Understanding and mitigating gradient flow pathologies in physics-informed
+      neural networks, 2021.
+    """
+
+    balance: str = "gradients"
+    every: int = 100
+    rate: float = 0.1
+    largest: float = 1e4
+
+    def __post_init__(self) -> None:
+        check_positive(every=self.every, largest=self.largest)
+        if self.balance not in ("gradients", "losses") or not 0 < self.rate <= 1:
+            raise ValueError(
+                "balance must be 'gradients' or 'losses' and 0 < rate ≤ 1, got "
+                f"{self.balance!r} and {self.rate}."
+            )
 
 
 class WeightRule:
