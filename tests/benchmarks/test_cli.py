@@ -8,7 +8,7 @@ import time
 import jax
 import pytest
 
-from benchmarks import _measurements
+from benchmarks import _field, _measurements
 from benchmarks._experiments import Helmholtz, HelmholtzPeriodic, Ode, Poisson1d, Poisson2d, Regression
 from benchmarks._optimizers import NAMES, Budget, make_optimizer
 from isgd_optax import LeastSquares, Residual
@@ -34,8 +34,9 @@ def test_list_names_every_experiment(cli, capsys):
     cli("list")
     _, _, *lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
     listed = [line.split()[0] for line in lines]
-    assert set(listed) == {*EXPERIMENTS, "regression", *(kind.name for kind in _measurements.KINDS)}
-    assert len(set(listed)) == len(listed) == 24
+    kinds = [*_measurements.KINDS, *_field.KINDS]
+    assert set(listed) == {*EXPERIMENTS, "regression", *(kind.name for kind in kinds)}
+    assert len(set(listed)) == len(listed) == 24 + 20
 
 
 @pytest.mark.parametrize("name", NAMES)

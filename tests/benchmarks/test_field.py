@@ -21,7 +21,17 @@ def test_every_row_fits_its_network_to_its_problem(kind):
 
 def test_an_inverse_problem_is_trained_and_summed_up(cli, tmp_path):
     out = tmp_path / "run"
-    cli("run", "oscillator_inverse", "--time-limit", "0.5", "--no-progress", "--out", str(out))
+    cli(
+        "run",
+        "oscillator_inverse",
+        "--optimizer",
+        "adam",
+        "--time-limit",
+        "0.5",
+        "--no-progress",
+        "--out",
+        str(out),
+    )
     summary = json.loads((out / "summary.json").read_text())
     assert set(summary["unknowns"]) == {"mu", "k"}
     assert summary["true_unknowns"] == {"mu": 4.0, "k": 400.0}

@@ -91,7 +91,14 @@ ADAPTIVE = {
 }
 
 
-@pytest.mark.parametrize("name", ADAPTIVE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "adam",
+        "gauss_newton",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("isgd_adam", "lbfgs")),
+    ],
+)
 def test_adaptive_runs_resume_bit_for_bit(name, train, assert_equal, tmp_path):
     make, num_steps = ADAPTIVE[name]
     options = {

@@ -91,7 +91,7 @@ def test_a_problem_without_unknowns_has_none():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("num_steps", [8, 15, 40])
+@pytest.mark.parametrize("num_steps", [8, 40])
 def test_the_error_is_estimated_without_an_exact_solution(num_steps):
     result = solve(Poisson1D("smooth", num_points=40), num_steps=num_steps)
     assert 0.1 < result.error_estimate() / result.final["rel_l2"] < 10
