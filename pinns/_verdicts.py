@@ -73,6 +73,7 @@ class Watch:
     def __init__(self, stop: Stop, num_steps: int):
         self._stop, self._num_steps = stop, num_steps
         self._said: set[str] = set()
+        self._loss = 0.0  # at the evaluation before: none has been fast yet
 
     def warn(self, row: Row) -> None:
         """Warns of what this row shows for the first time."""
@@ -84,7 +85,8 @@ class Watch:
                 f"{fresh:.1e} on fresh ones: the solution is not as good as the loss. Take more points, draw "
                 "them anew (resample_every) or where the residual is large (sampling=AdaptiveSampling()).",
             )
-        if row.get("at_bound", 0.0) == 1.0 and row.get("at_floor", 0.0) < 1.0:
+        slow, self._loss = loss > 0.5 * self._loss, loss
+        if slow and row.get("at_bound", 0.0) == 1.0 and row.get("at_floor", 0.0) == 0.0:
             self._once(
                 "bound",
                 f"at step {row['step']} the learning rate stands at the bound {row['learning_rate']:.1e} of "
