@@ -156,6 +156,7 @@ class Coefficient(Problem):
         return u(x) - jnp.exp(jnp.sin(x))
 
 
+@pytest.mark.filterwarnings("ignore:at step .* the learning rate stands at the bound")
 @pytest.mark.usefixtures("x64")
 def test_two_networks_find_a_coefficient_function():
     models = {
