@@ -1,6 +1,7 @@
-"""Loss and gradient with forward-propagated Laplacians against nested autodiff."""
+"""Loss and gradient with forward-propagated derivatives against nested autodiff."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from benchmarks._environment import command, environment
 from benchmarks._files import table, write_json
 from benchmarks._timing import paired, ratio
 
+Operator = Callable[[Any, jax.Array], jax.Array]
+OURS = "pinns"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Derivatives:
-    """Time of loss and gradient with our Laplacian over that with nested autodiff and with folx."""
+    """Time of loss and gradient with our Laplacian, u_xy and u_xxxx against that with nested autodiff."""
 
     name = "derivatives"
 
@@ -35,44 +39,69 @@ class Derivatives:
         graphdef, params = nnx.split(model)
         points = jax.random.uniform(pinns.data_key(jax.random.key(0)), (self.points, 2))
 
-        def reverse_over_forward(u, x):
-            return jnp.trace(jax.hessian(lambda z: u(z)[0])(x))
-
-        def forward_over_forward(u, x):
-            second = lambda e: jax.jvp(lambda z: jax.jvp(u, (z,), (e,))[1], (x,), (e,))[1][0]
-            return jnp.sum(jax.vmap(second)(jnp.eye(2)))
-
-        laplacians = {
-            "pinns.laplacian": lambda u, x: pinns.laplacian(u, x)[2][0],
-            **_folx(),
-            "trace(jax.hessian)": reverse_over_forward,
-            "jvp of jvp": forward_over_forward,
-        }
-
-        def loss_and_grad(laplacian):
+        def loss_and_grad(operator: Operator) -> Callable[[], Any]:
             def loss(params):
                 u = nnx.merge(graphdef, params)
-                return jnp.mean(jnp.square(jax.vmap(lambda x: laplacian(u, x))(points) + 1.0))
+                return jnp.mean(jnp.square(jax.vmap(lambda x: operator(u, x))(points) + 1.0))
 
             compiled = jax.jit(jax.value_and_grad(loss))
             return lambda: compiled(params)
 
-        seconds = paired({name: loss_and_grad(lap) for name, lap in laplacians.items()}, self.repeats)
-        ours = seconds["pinns.laplacian"]
-        ratios = {name: ratio(values, ours) for name, values in seconds.items()}
-        result = {
-            "command": command(),
-            "seconds": {name: values.tolist() for name, values in seconds.items()},
-            "ratio_to_ours": ratios,
-            **environment(),
-        }
+        result: dict[str, Any] = {"command": command(), "seconds": {}, "ratio_to_ours": {}, **environment()}
+        rows = []
+        for derivative, operators in _operators().items():
+            seconds = paired({name: loss_and_grad(op) for name, op in operators.items()}, self.repeats)
+            ratios = {name: ratio(values, seconds[OURS]) for name, values in seconds.items()}
+            result["seconds"][derivative] = {name: values.tolist() for name, values in seconds.items()}
+            result["ratio_to_ours"][derivative] = ratios
+            rows += [
+                [derivative, name, *(f"{r[key]:.2f}" for key in ("median", "min", "max"))]
+                for name, r in ratios.items()
+            ]
         write_json(self.out / "derivatives.json", result)
-        rows = [[k, *(f"{r[key]:.2f}" for key in ("median", "min", "max"))] for k, r in ratios.items()]
-        print(table(["loss and gradient, time over ours", "median", "min", "max"], rows))
+        print(table(["derivative", "loss and gradient, time over ours", "median", "min", "max"], rows))
         return result
 
 
-def _folx() -> dict[str, Any]:
+def _operators() -> dict[str, dict[str, Operator]]:
+    """The derivatives and the ways to each, ours first."""
+    return {
+        "Δu": {
+            OURS: lambda u, x: pinns.laplacian(u, x)[2][0],
+            **_folx(),
+            "trace(jax.hessian)": lambda u, x: jnp.trace(jax.hessian(lambda z: u(z)[0])(x)),
+            "jvp of jvp": lambda u, x: jnp.sum(jax.vmap(lambda e: _nested(u, x, e, e))(jnp.eye(2))),
+        },
+        "u_xy": {
+            OURS: lambda u, x: pinns.mixed_derivative(u, x)[2][0],
+            "jax.hessian": lambda u, x: jax.hessian(lambda z: u(z)[0])(x)[0, 1],
+            "jvp of jvp": lambda u, x: _nested(u, x, *jnp.eye(2)),
+        },
+        "u_xxxx": {
+            OURS: lambda u, x: pinns.derivatives(u, x, order=4, directions=(0,))[4][0, 0],
+            "grad of grad of …": lambda u, x: _fourth(u, x, jax.grad),
+            "jvp of jvp of …": lambda u, x: _nested(u, x, *[jnp.eye(2)[0]] * 4),
+        },
+    }
+
+
+def _nested(u: Callable[[jax.Array], jax.Array], x: jax.Array, *directions: jax.Array) -> jax.Array:
+    """The derivative along each direction in turn, by forward mode within forward mode."""
+    along = u
+    for v in directions:
+        along = lambda z, f=along, v=v: jax.jvp(f, (z,), (v,))[1]
+    return along(x)[0]
+
+
+def _fourth(u: Callable[[jax.Array], jax.Array], x: jax.Array, derivative: Callable[..., Any]) -> jax.Array:
+    """u_xxxx as users write it, by a derivative of derivatives of one coordinate."""
+    along = lambda t: u(x.at[0].set(t))[0]
+    for _ in range(4):
+        along = derivative(along)
+    return along(x[0])
+
+
+def _folx() -> dict[str, Operator]:
     """Its Laplacian, by its name; nothing where it is not installed, as with the extra `benchmarks` alone."""
     try:
         import folx

@@ -18,6 +18,7 @@ from pinns._interpolated import Interpolated
 from pinns._jet import Jet
 from pinns._layers import Linear
 from pinns._networks import MLP, FourierMLP, PeriodicMLP
+from pinns._operators import biharmonic, hessian, laplacian, mixed_derivative
 from pinns._options import AdaptiveSampling, Sampling, Stop
 from pinns._plots import plot_history, plot_solution
 from pinns._points import data_key
@@ -39,7 +40,7 @@ from pinns._samplers import Sampler, unit_points
 from pinns._scaling import Scaled, scaled
 from pinns._slabs import SlabsResult, fit_in_slabs
 from pinns._special_networks import SIREN, ModifiedMLP
-from pinns._taylor import biharmonic, derivatives, gradient, hessian, laplacian, second_derivatives
+from pinns._taylor import derivatives, gradient, second_derivatives
 from pinns._threads import limited_blas_threads
 from pinns._unknowns import Unknown
 from pinns._verdicts import FitWarning
@@ -156,6 +157,7 @@ __all__ = [
     "hessian",
     "laplacian",
     "limited_blas_threads",
+    "mixed_derivative",
     "num_parameters",
     "output_names",
     "plot_history",

@@ -51,7 +51,7 @@ def derivatives(
     """
     if order < 1:
         raise ValueError(f"order must be at least 1, got {order}.")
-    return _along(u, x, order, _directions(directions, x))
+    return along(u, x, order, as_directions(directions, x))
 
 
 def gradient(u: Function, x: jax.Array, *, axes: Sequence[int] | None = None) -> tuple[jax.Array, jax.Array]:
@@ -72,7 +72,7 @@ def gradient(u: Function, x: jax.Array, *, axes: Sequence[int] | None = None) ->
       >>> print(value, first[0], first[1])
       [6.] [3.] [2.]
     """
-    value, first = _along(u, x, 1, _directions(axes, x))
+    value, first = along(u, x, 1, as_directions(axes, x))
     return value, first
 
 
@@ -96,103 +96,11 @@ def second_derivatives(
       >>> print(second)
       [6. 0.]
     """
-    value, first, second = _along(u, x, 2, _directions(axes, x))
+    value, first, second = along(u, x, 2, as_directions(axes, x))
     return value, first, second
 
 
-def laplacian(
-    u: Function, x: jax.Array, *, axes: Sequence[int] | None = None
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    r"""Value, first derivatives and Laplacian of ``u`` at one point.
-
-    .. math:: \Delta u = \sum_i \frac{\partial^2 u}{\partial x_i^2}
-
-    Args:
-      u: A network, or any function of one point. A network that declares ``supports_jets`` is passed
-        through once with d + 2 streams; any other function by nested forward derivatives.
-      x: The point, shape (d,).
-      axes: Numbers of the coordinates over which the sum goes, e.g. those of space; None for all.
-
-    Returns:
-      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), and Δu of shape (m,).
-
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from pinns import laplacian
-      >>> _, _, lap = laplacian(lambda x: jnp.sum(x**2), jnp.array([2.0, 3.0]))
-      >>> print(lap)
-      4.0
-    """
-    value, first, summed = _along(u, x, 2, _directions(axes, x), collapsed=True)
-    return value, first, summed[0]
-
-
-def hessian(u: Function, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    r"""Value, gradient and all second derivatives of ``u`` at one point.
-
-    .. math:: \partial_i \partial_j u = \tfrac12 \big( D^2[e_i + e_j] - D^2[e_i] - D^2[e_j] \big)
-
-    Args:
-      u: A network, or any function of one point.
-      x: The point, shape (d,).
-
-    Returns:
-      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), and ∂²u/∂xᵢ∂xⱼ of shape (d, d, m).
-
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from pinns import hessian
-      >>> _, _, second = hessian(lambda x: x[0] ** 2 * x[1], jnp.array([2.0, 3.0]))
-      >>> print(second[0, 1], second[0, 0])
-      4.0 6.0
-    """
-    dim = x.shape[0]
-    rows, columns = np.triu_indices(dim, 1)
-    axes = np.eye(dim)
-    directions = np.concatenate([axes, axes[rows] + axes[columns]])
-    value, first, along = _along(u, x, 2, _directions(directions, x))
-    pure = along[:dim]
-    mixed = (along[dim:] - pure[rows] - pure[columns]) / 2
-    second = jnp.zeros((dim, *pure.shape), pure.dtype)
-    second = second.at[np.arange(dim), np.arange(dim)].set(pure)
-    return value, first[:dim], second.at[rows, columns].set(mixed).at[columns, rows].set(mixed)
-
-
-def biharmonic(u: Function, x: jax.Array) -> jax.Array:
-    r"""Δ²u at one point, by fourth derivatives along axes and diagonals.
-
-    .. math::
-      \Delta^2 u = \sum_i \Big(1 - \frac{d - 1}{3}\Big) D^4[e_i]
-        + \frac16 \sum_{i < j} \big( D^4[e_i + e_j] + D^4[e_i - e_j] \big)
-
-    Args:
-      u: A network, or any function of one point. Through a network that declares ``supports_jets`` the sum
-        of the fourth derivatives is propagated, not each of them.
-      x: The point, shape (d,). In float32 fourth derivatives keep few digits.
-
-    Returns:
-      Δ²u of shape (m,).
-
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from pinns import biharmonic
-      >>> print(biharmonic(lambda x: x[0] ** 2 * x[1] ** 2, jnp.array([2.0, 3.0])).round(4))
-      8.0
-
-    References:
-      Griewank, Utke and Walther, Evaluating higher derivative tensors by forward propagation of univariate
-      Taylor series, 2000.
-    """
-    dim = x.shape[0]
-    rows, columns = np.triu_indices(dim, 1)
-    axes = np.eye(dim)
-    directions = np.concatenate([axes, axes[rows] + axes[columns], axes[rows] - axes[columns]])
-    weights = np.concatenate([np.full(dim, 1 - (dim - 1) / 3), np.full(2 * len(rows), 1 / 6)])
-    weights = jnp.asarray(weights, x.dtype)
-    return _along(u, x, 4, _directions(directions, x), collapsed=True, weights=weights)[-1][0]
-
-
-def _directions(directions: Directions, x: jax.Array) -> jax.Array:
+def as_directions(directions: Directions, x: jax.Array) -> jax.Array:
     """Directions as an array of shape (D, d)."""
     (dim,) = x.shape
     if directions is None:
@@ -210,7 +118,7 @@ def _directions(directions: Directions, x: jax.Array) -> jax.Array:
     return jnp.asarray(array, x.dtype)
 
 
-def _along(
+def along(
     u: Function,
     x: jax.Array,
     order: int,
@@ -222,12 +130,12 @@ def _along(
     """Value and derivatives; those of the highest order summed over the directions if ``collapsed``."""
     if getattr(u, "supports_jets", False):
         return u(Jet.along(x, directions, order, collapsed=collapsed, weights=weights)).coefficients
-    value, *along = _nested(u, x, order, directions)
+    value, *found = _nested(u, x, order, directions)
     if collapsed:
         if weights is not None:
-            along[-1] = jax.vmap(jnp.multiply)(weights, along[-1])
-        along[-1] = jnp.sum(along[-1], axis=0, keepdims=True)
-    return value, *along
+            found[-1] = jax.vmap(jnp.multiply)(weights, found[-1])
+        found[-1] = jnp.sum(found[-1], axis=0, keepdims=True)
+    return value, *found
 
 
 def _nested(u: Function, x: jax.Array, order: int, directions: jax.Array) -> tuple[jax.Array, ...]:
@@ -243,5 +151,5 @@ def _nested(u: Function, x: jax.Array, order: int, directions: jax.Array) -> tup
 
         return values
 
-    value, *along = jax.vmap(lambda v: up_to(order, v)(x))(directions)
-    return value[0], *along
+    value, *found = jax.vmap(lambda v: up_to(order, v)(x))(directions)
+    return value[0], *found

@@ -51,8 +51,8 @@ class Condition:
         if jnp.ndim(self.weight) != 0:
             raise TypeError(
                 "a condition's weight must be one number, or a function weight(x) of one point, got shape "
-                f"{jnp.shape(self.weight)}. To weight the components of a residual, multiply the residual by the "
-                "root of the weight of each, e.g. jnp.sqrt(jnp.array([1.0, 10.0])) * r."
+                f"{jnp.shape(self.weight)}. To weight the components of a residual, multiply the residual by "
+                "the root of the weight of each, e.g. jnp.sqrt(jnp.array([1.0, 10.0])) * r."
             )
         if not self.weight >= 0:
             raise ValueError(f"a condition needs weight ≥ 0, got {self.weight}.")

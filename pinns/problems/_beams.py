@@ -5,8 +5,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from pinns._operators import biharmonic
 from pinns._regions import Box
-from pinns._taylor import biharmonic, derivatives, gradient
+from pinns._taylor import derivatives, gradient
 from pinns.problems._base import Condition
 from pinns.problems._known import Known, one
 

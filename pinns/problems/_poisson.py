@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from pinns._operators import laplacian
 from pinns._regions import Box
-from pinns._taylor import laplacian
 from pinns.problems._base import Condition, Problem
 
 

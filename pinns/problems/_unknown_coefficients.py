@@ -6,8 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
+from pinns._operators import laplacian
 from pinns._regions import Box
-from pinns._taylor import derivatives, gradient, laplacian, second_derivatives
+from pinns._taylor import derivatives, gradient, second_derivatives
 from pinns._unknowns import Unknown
 from pinns.problems._base import Condition
 from pinns.problems._burgers import measurements

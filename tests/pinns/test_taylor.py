@@ -19,6 +19,7 @@ from pinns import (
     gradient,
     hessian,
     laplacian,
+    mixed_derivative,
     second_derivatives,
 )
 
@@ -78,6 +79,24 @@ def test_hessian_and_biharmonic_are_those_of_nested_autodiff(own, dim, dtype, cl
     close(second, jnp.moveaxis(jax.hessian(model)(x), 0, -1))
     trace = lambda f: lambda x: jnp.trace(jax.hessian(f)(x), axis1=-2, axis2=-1)
     close(jax.jit(lambda x: biharmonic(u, x))(x), jax.jit(trace(trace(model)))(x))
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["jets", "any function"])
+@pytest.mark.parametrize("axes", [(0, 1), (2, 0), (-1, 1)])
+def test_a_mixed_derivative_is_that_of_nested_autodiff(own, axes, dtype, close):
+    model = MLP(3, [9, 7], 2, rngs=nnx.Rngs(0), dtype=dtype)
+    u = model if own else (lambda x: model(x))
+    x = jnp.array([-0.4, 0.1, 0.7], dtype)
+    value, first, mixed = jax.jit(lambda x: mixed_derivative(u, x, axes))(x)
+    close(value, model(x))
+    close(first, jax.jacfwd(model)(x).T[jnp.array(axes)])
+    close(mixed, jax.hessian(model)(x)[:, axes[0], axes[1]])
+
+
+@pytest.mark.parametrize("axes", [(0, 0), (0, -2), (0,), (0, 1, 1), (0, 2)])
+def test_a_mixed_derivative_needs_two_coordinates(axes):
+    with pytest.raises(ValueError, match="numbers"):
+        mixed_derivative(lambda x: x, jnp.zeros(2), axes)
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["jets", "any function"])
