@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -76,6 +76,10 @@ class Scaled(Problem):
     def domain(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The domain of the problem."""
         return self.problem.domain
+
+    def restricted(self, domain: Any) -> Self:
+        """The same sizes on a part of the domain, whose coordinates are then brought to size one."""
+        return dataclasses.replace(self, problem=self.problem.restricted(domain))
 
     def conditions(self) -> Mapping[str, Condition]:
         """Those of the problem, with other weights."""

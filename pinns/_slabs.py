@@ -1,6 +1,5 @@
 """Long times in slabs: a new network for each, begun from the one before and its values at the end."""
 
-import copy
 import dataclasses
 import itertools
 import os
@@ -40,7 +39,17 @@ class _Slab(Problem):
     problem: Problem
     initial: tuple[str, ...]
     previous: tuple[Functional, optax.Params] | None
-    domain: Box
+
+    @property
+    def domain(self) -> Box:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.problem.domain
+
+    @property
+    def scales_inputs(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.problem.scales_inputs
+
+    def functional(self, model: Any) -> tuple[Functional, optax.Params]:
+        return self.problem.functional(model)
 
     def conditions(self) -> Mapping[str, Condition]:
         conditions = dict(self.problem.conditions())
@@ -123,7 +132,8 @@ def fit_in_slabs(
     A slab begins with the network of the one before, and with its values as initial data: a condition
     B(u) = b on the face where time begins becomes B(u) = B(u_previous) at the slab's beginning, be it for
     values or slopes. All other conditions are taken on the slab. The problem must build its regions from
-    ``self.domain``.
+    ``self.domain``. The networks see the times as they are; with ``scaled(problem, ...)`` each slab is
+    brought to [−1, 1], which a long time with fast changes needs.
 
     Args:
       problem: What to solve, on a :class:`Box`.
@@ -169,8 +179,9 @@ def fit_in_slabs(
     results: list[FitResult] = []
     previous = None
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
+        slab = _slab(problem, axis, begin, end, names, previous)
         result = fit(
-            _slab(problem, axis, begin, end, names, previous),
+            slab,
             model,
             optimizer,
             num_steps=num_steps,
@@ -182,7 +193,7 @@ def fit_in_slabs(
         if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start"):
             break
         model = result.model
-        previous = (problem.functional(model)[0], result.params)
+        previous = (slab.functional(model)[0], result.params)
     return SlabsResult(problem, results, edges, axis)
 
 
@@ -209,6 +220,4 @@ def _slab(
     lower, upper = list(problem.domain.lower), list(problem.domain.upper)
     lower[axis], upper[axis] = begin, end
     domain = Box(tuple(lower), tuple(upper))
-    part = copy.copy(problem)
-    object.__setattr__(part, "domain", domain)
-    return _Slab(part, names, previous, domain)
+    return _Slab(problem.restricted(domain), names, previous)

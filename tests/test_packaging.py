@@ -42,7 +42,9 @@ def run(*command, **options):
 def test_the_package_works_outside_the_repository(tmp_path, form):
     source = ROOT
     if form == "sdist":
-        pytest.importorskip("hatchling", reason="pip builds wheels alone; a source distribution needs hatchling")
+        pytest.importorskip(
+            "hatchling", reason="pip builds wheels alone; a source distribution needs hatchling"
+        )
         run("-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path), cwd=ROOT)
         with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
             archive.extractall(tmp_path, filter="data")

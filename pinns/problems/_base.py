@@ -1,8 +1,9 @@
 """What a problem is: a domain, conditions on the solution, and its loss."""
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -153,6 +154,12 @@ class Problem:
     def predict(self, u: Callable[..., Any], x: jax.Array) -> jax.Array:
         """What is compared with :meth:`exact` and drawn: by default u(x)."""
         return u(x)
+
+    def restricted(self, domain: Any) -> Self:
+        """The same equation on a part of its domain; its regions must be built from ``self.domain``."""
+        part = copy.copy(self)
+        object.__setattr__(part, "domain", domain)
+        return part
 
     def sample(
         self,

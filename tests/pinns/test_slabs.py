@@ -1,6 +1,7 @@
 """Long times in slabs: continuation of values and slopes, resume, the whole solution."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from pinns import (
     fit_in_slabs,
     gradient,
     laplacian,
+    scaled,
 )
 
 KEY = jax.random.key(0)
@@ -54,11 +56,13 @@ class Pendulum(Problem):
         return jnp.cos(2 * x)
 
 
-def run(num_steps=40, slabs=3, optimizer=None, **options):
+def run(num_steps=40, slabs=3, optimizer=None, problem=None, **options):
     optimizer = optimizer or implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
     model = MLP(1, [12, 12], 1, rngs=nnx.Rngs(0))
     options = {"sampling": "sobol", "progress": False} | options
-    return fit_in_slabs(Pendulum(), model, optimizer, num_steps=num_steps, key=KEY, slabs=slabs, **options)
+    return fit_in_slabs(
+        problem or Pendulum(), model, optimizer, num_steps=num_steps, key=KEY, slabs=slabs, **options
+    )
 
 
 def test_values_and_slopes_are_handed_on():
@@ -121,3 +125,14 @@ def test_initial_conditions_are_those_where_time_begins():
     for problem in (SingularlyPerturbedODE(), Poisson1D()):  # conditions at both ends at once
         with pytest.raises(ValueError, match="give initial="):
             fit_in_slabs(problem, model, optax.sgd(0.0), **options)
+
+
+def test_slabs_of_a_scaled_problem_see_coordinates_of_size_one():
+    problem = scaled(Pendulum(), MLP(1, [12, 12], 1, rngs=nnx.Rngs(0)), jax.random.key(0))
+    result = run(problem=problem, num_steps=60)
+    for slab, (begin, end) in zip(result.results, itertools.pairwise(result.edges), strict=True):
+        network = slab.problem.functional(slab.model)[0](slab.params)
+        plain = slab.model(jnp.array([-1.0]))
+        np.testing.assert_allclose(network(jnp.array([begin])), plain * problem.outputs[0], rtol=1e-6)
+        assert (slab.problem.domain.lower, slab.problem.domain.upper) == ((begin,), (end,))
+    assert result.errors().rel_l2 < 1e-3
