@@ -67,7 +67,7 @@ ROWS = {
     "beam": Row("clamped beam, fourth derivatives", pinns.Beam, (30,) * 3, 1, 20.0, _SOBOL),
     "biharmonic": Row("clamped plate", pinns.Biharmonic, (20,) * 3, 1, 120.0),
     "robertson": Row("Robertson's kinetics to t = 1e5", pinns.Robertson, (30,) * 2, 3, 120.0, _SOBOL),
-    "van_der_pol": Row("Van der Pol's oscillator, μ = 10", pinns.VanDerPol, (40,) * 2, 1, 120.0, _SOBOL),
+    "van_der_pol": Row("Van der Pol's oscillator, μ = 10", pinns.VanDerPol, (40,) * 2, 2, 120.0, _SOBOL),
     "burgers_inverse": Row("Burgers' two coefficients", pinns.BurgersInverse, (20,) * 4, 1, 60.0),
     "kdv_inverse": Row("KdV's three coefficients", pinns.KdVInverse, (16,) * 2, 1, 60.0, _SOBOL),
     "oscillator_inverse": Row("the oscillator's two", pinns.OscillatorInverse, (30,) * 2, 1, 60.0, _SOBOL),

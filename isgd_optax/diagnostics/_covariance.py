@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from isgd_optax._gauss_newton._losses import LeastSquares
-from isgd_optax.diagnostics._gram import linearize
+from isgd_optax.diagnostics._gram import compiled_rows, linearize
 from isgd_optax.diagnostics._noise import NoiseStd, estimated_noise, given_noise, noisy_blocks
 from isgd_optax.diagnostics._profile import profile
 from isgd_optax.diagnostics._uncertainty import Covariance
@@ -115,9 +115,10 @@ def covariance(
         )
     if rcond is None:
         rcond = 10 * max(lin.num_residuals, lin.num_params) * eps
-    found = profile(lin.rows(), columns, rcond)
+    rows, residual = compiled_rows(loss, params)
+    found = jax.jit(lambda rows: profile(rows, columns, rcond))(rows)
     if noise_std is None:
-        noise = estimated_noise(blocks, lin.residual, found.hat_basis)
+        noise = estimated_noise(blocks, residual, found.hat_basis)
     else:
         noise = given_noise(blocks, noise_std, lin.dtype)
     response = found.response[:, np.concatenate([block.index for block in blocks])] * noise.scaled[None]

@@ -9,7 +9,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._losses import LeastSquares
-from isgd_optax.diagnostics._gram import linearize
+from isgd_optax.diagnostics._gram import compiled_rows, linearize
 
 
 class ErrorEstimate(NamedTuple):
@@ -76,12 +76,13 @@ def error_estimate(
         dtypes = (lin.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
         eps = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
         rcond = max(lin.num_residuals, lin.num_params) * eps
-    left, values, right = jnp.linalg.svd(lin.rows(), full_matrices=False)
+    rows, residual = compiled_rows(loss, params)
+    left, values, right = jnp.linalg.svd(rows, full_matrices=False)
     damped = jnp.square(values) + jnp.square(rcond * values[0])
     inverse = jnp.where(damped > 0, values / jnp.where(damped > 0, damped, 1), 0)
-    along = inverse * jnp.matmul(left.T, lin.residual, precision="highest")
+    along = inverse * jnp.matmul(left.T, residual, precision="highest")
     step = lin.unravel(-jnp.matmul(right.T, along, precision="highest"))
-    value, change = jax.jvp(lambda p: jnp.asarray(predict(p)), (params,), (step,))
+    value, change = jax.jit(lambda p, v: jax.jvp(lambda q: jnp.asarray(predict(q)), (p,), (v,)))(params, step)
     size = jnp.linalg.norm(value)
     relative = jnp.where(size > 0, jnp.linalg.norm(change) / jnp.where(size > 0, size, 1), jnp.inf)
     return ErrorEstimate(change, relative)

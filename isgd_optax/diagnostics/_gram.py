@@ -86,3 +86,10 @@ def linearize(
     if not isinstance(loss, LeastSquares):
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
     return ResidualJacobian(loss, params, kernel=kernel, row_block=row_block)
+
+
+@jax.jit
+def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array]:
+    """J and the residuals in one compilation: by themselves they are hundreds of small ones."""
+    lin = linearize(loss, params, "rows")
+    return lin.rows(), lin.residual

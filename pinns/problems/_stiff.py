@@ -99,12 +99,18 @@ class Robertson(Tabulated):
 class VanDerPol(Tabulated):
     r"""Van der Pol's oscillator y'' − μ(1 − y²)y' + y = 0 from y = 2 at rest, for t ≤ 20.
 
-    .. math:: r = \frac{y'' + y}{\mu} - (1 - y^2) y'
+    The outputs are y and Liénard's z = y'/μ + y³/3 − y, with which the equation is a system of first order;
+    both residuals are of order one:
+
+    .. math:: \frac{y'}{\mu} + \frac{y^3}{3} - y - z = 0, \qquad \mu z' + y = 0
+
+    The residual of the equation of second order has a false valley at y = 0, which a thin layer joins to the
+    initial value; here such a layer leaves the first residual large behind it.
 
     Args:
       mu: The damping μ > 0; the table, hence ``exact``, is for 10 alone.
-      num_points: The points.
-      initial_weight: The weight of the initial value and of the initial slope each.
+      num_points: The points, for each of the two equations.
+      initial_weight: The weight of the initial values.
 
     Raises:
       ValueError: A damping that is not positive.
@@ -113,17 +119,18 @@ class VanDerPol(Tabulated):
       >>> import jax.numpy as jnp
       >>> from pinns.problems import VanDerPol
       >>> print(VanDerPol().exact(jnp.zeros(1)).round(3))
-      [2.]
+      [2.    0.667]
 
     References:
       Van der Pol, On "relaxation-oscillations", 1926.
+      Liénard, Étude des oscillations entretenues, 1928.
     """
 
     mu: float = 10.0
     num_points: int = 1000
     initial_weight: float = 1.0
     domain = Box((0.0,), (20.0,))
-    output_names = ("y",)
+    output_names = ("y", "z")
 
     def __post_init__(self) -> None:
         if not self.mu > 0:
@@ -135,27 +142,30 @@ class VanDerPol(Tabulated):
         return "van_der_pol" if self.mu == 10 else None
 
     def conditions(self) -> dict[str, Condition]:
-        """The equation, the initial value and the initial slope."""
-        start = self.domain.face(0, "lower")
+        """The two equations and the initial values."""
         return {
-            "pde": Condition(self.pde, self.domain, self.num_points),
-            "initial": Condition(self.initial, start, 1, self.initial_weight),
-            "initial_slope": Condition(self.initial_slope, start, 1, self.initial_weight),
+            "y": Condition(self.fast, self.domain, self.num_points),
+            "z": Condition(self.slow, self.domain, self.num_points),
+            "initial": Condition(self.initial, self.domain.face(0, "lower"), 1, self.initial_weight),
         }
 
-    def pde(self, u, x: jax.Array) -> jax.Array:
-        """(y'' + y)/μ − (1 − y²)y' at one point."""
-        y, (slope,), (second,) = derivatives(u, x, order=2)
-        return (second + y) / self.mu - (1 - y**2) * slope
+    def fast(self, u, x: jax.Array) -> jax.Array:
+        """y'/μ + y³/3 − y − z at one point, a scalar."""
+        (y, z), (slope,) = derivatives(u, x, order=1)
+        return slope[0] / self.mu + y**3 / 3 - y - z
+
+    def slow(self, u, x: jax.Array) -> jax.Array:
+        """μz' + y at one point, a scalar."""
+        value, (slope,) = derivatives(u, x, order=1)
+        return self.mu * slope[1] + value[0]
 
     def initial(self, u, x: jax.Array) -> jax.Array:
-        """The value minus 2."""
-        return u(x) - 2
-
-    def initial_slope(self, u, x: jax.Array) -> jax.Array:
-        """The slope, which should be 0."""
-        return derivatives(u, x, order=1)[1][0]
+        """The outputs minus (2, 2/3)."""
+        return u(x) - jnp.asarray([2.0, 2.0 / 3.0], x.dtype)
 
     def exact(self, x: jax.Array) -> jax.Array | None:
-        """The solution at one point, shape (1,), or None where there is no table."""
-        return None if self.table is None else load_table(self.table)(x)[:1]
+        """The outputs at one point, shape (2,), or None where there is no table."""
+        if self.table is None:
+            return None
+        y, slope = load_table(self.table)(x)
+        return jnp.stack([y, slope / self.mu + y**3 / 3 - y])
