@@ -1,6 +1,6 @@
 """Measurements of the stiffness of a loss and of what implicit steps make of it.
 
-Call them under ``jax.jit`` for speed; none of them is part of a training step.
+What is dear in them is compiled; none of them is part of a training step.
 """
 
 from isgd_optax.diagnostics._contraction import Contraction, contraction

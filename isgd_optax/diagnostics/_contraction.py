@@ -8,7 +8,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._losses import LeastSquares
-from isgd_optax.diagnostics._gram import linearize
+from isgd_optax.diagnostics._gram import gram_matrix, linearize
 
 
 class Contraction(NamedTuple):
@@ -75,7 +75,7 @@ def contraction(
       Networks, 2023, Eq. 27.
     """
     lin = linearize(loss, params, kernel)
-    eigenvalues, vectors = jnp.linalg.eigh(lin.gram())
+    eigenvalues, vectors = jnp.linalg.eigh(gram_matrix(loss, params, kernel=kernel))
     project = lambda r: jnp.matmul(vectors.T, r.astype(lin.dtype), precision="highest")
     return Contraction(
         eigenvalues,

@@ -1,5 +1,7 @@
 """The Gram matrix of a loss and its spectrum."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -44,7 +46,8 @@ def gram_matrix(
       Networks, 2023, Eq. 16. Novak, Sohl-Dickstein and Schoenholz, Fast finite width neural tangent kernel,
       2022.
     """
-    return linearize(loss, params, kernel, row_block).gram()
+    check_least_squares(loss)
+    return compiled_gram(loss, params, kernel, row_block)
 
 
 def gram_spectrum(loss: LeastSquares, params: optax.Params, *, kernel: str = "auto") -> jax.Array:
@@ -77,19 +80,30 @@ def gram_spectrum(loss: LeastSquares, params: optax.Params, *, kernel: str = "au
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Eq. 16 and Figure 1.
     """
-    return jnp.linalg.eigvalsh(linearize(loss, params, kernel).gram())
+    return jnp.linalg.eigvalsh(gram_matrix(loss, params, kernel=kernel))
 
 
 def linearize(
     loss: LeastSquares, params: optax.Params, kernel: str, row_block: int = ROW_BLOCK
 ) -> ResidualJacobian:
+    check_least_squares(loss)
+    return ResidualJacobian(loss, params, kernel=kernel, row_block=row_block)
+
+
+def check_least_squares(loss: LeastSquares) -> None:
     if not isinstance(loss, LeastSquares):
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
-    return ResidualJacobian(loss, params, kernel=kernel, row_block=row_block)
+
+
+# Compiled as one: op by op they are hundreds of small compilations.
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def compiled_gram(loss: LeastSquares, params: optax.Params, kernel: str, row_block: int) -> jax.Array:
+    """K."""
+    return linearize(loss, params, kernel, row_block).gram()
 
 
 @jax.jit
 def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array]:
-    """J and the residuals in one compilation: by themselves they are hundreds of small ones."""
+    """J and the residuals."""
     lin = linearize(loss, params, "rows")
     return lin.rows(), lin.residual

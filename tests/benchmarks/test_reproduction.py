@@ -19,6 +19,7 @@ def again(cli, recorded: Path, folder: Path):
     return result, json.loads((folder / recorded.name).read_text())
 
 
+@pytest.mark.slow
 def test_the_stiff_quadratic_is_reproduced(cli, tmp_path):
     recorded, now = again(cli, RESULTS / "stiff_quadratic" / "stiff_quadratic.json", tmp_path)
     tolerance = recorded["reproduced"]

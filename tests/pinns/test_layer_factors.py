@@ -104,6 +104,16 @@ class Tied(nnx.Module):
         return self.mlp(x)
 
 
+def evaluate(problem, model, kernel, method, row_block=3):
+    """``gram`` or ``rows`` in one compilation: op by op they are hundreds."""
+
+    @jax.jit
+    def evaluated():
+        return getattr(linearize(problem, model, kernel, row_block), method)()
+
+    return evaluated()
+
+
 def linearize(problem, model, kernel, row_block=3):
     points = problem.sample(jax.random.key(1), dtype=jnp.float64)
     loss, params = problem.loss(model, points), nnx.state(model, nnx.Param)
@@ -132,11 +142,10 @@ CASES = {
 def test_layer_wise_kernel_is_that_of_the_rows(case):
     problem, make = CASES[case]
     model = make()
-    by_layers = linearize(problem, model, "layers").gram()
-    jacobian = linearize(problem, model, "rows").rows()
-    dense = jax.jacobian(problem.loss(model, problem.sample(jax.random.key(1), dtype=jnp.float64)).residuals)(
-        nnx.state(model, nnx.Param)
-    )
+    by_layers = evaluate(problem, model, "layers", "gram")
+    jacobian = evaluate(problem, model, "rows", "rows")
+    loss = problem.loss(model, problem.sample(jax.random.key(1), dtype=jnp.float64))
+    dense = jax.jit(jax.jacobian(loss.residuals))(nnx.state(model, nnx.Param))
     leaves = [leaf.reshape(leaf.shape[0], -1) for leaf in jax.tree.leaves(dense)]
     np.testing.assert_allclose(jacobian, jnp.concatenate(leaves, axis=1), rtol=1e-9, atol=1e-11)
     scale = float(jnp.max(jnp.abs(by_layers)))
@@ -147,8 +156,8 @@ def test_layer_wise_kernel_is_that_of_the_rows(case):
 def test_many_points_are_cut_into_tiles():
     model = MLP(1, WIDE, 1, **OPTIONS)
     problem = Poisson1D(num_points=301)
-    by_layers = linearize(problem, model, "layers").gram()
-    by_rows = linearize(problem, model, "rows", 64).gram()
+    by_layers = evaluate(problem, model, "layers", "gram")
+    by_rows = evaluate(problem, model, "rows", "gram", 64)
     np.testing.assert_allclose(by_layers, by_rows, rtol=1e-9, atol=1e-13 * float(jnp.max(by_rows)))
 
 
@@ -164,10 +173,11 @@ def test_many_points_are_cut_into_tiles():
 )
 def test_only_what_is_not_layer_wise_is_given_rows(problem, make, by_rows):
     model = make()
-    lin = linearize(problem, model, "auto")
-    jacobian = lin.rows()
+    jacobian = evaluate(problem, model, "auto", "rows")
     scale = float(jnp.max(jnp.abs(jacobian @ jacobian.T)))
-    np.testing.assert_allclose(lin.gram(), jacobian @ jacobian.T, rtol=1e-9, atol=1e-13 * scale)
+    np.testing.assert_allclose(
+        evaluate(problem, model, "auto", "gram"), jacobian @ jacobian.T, rtol=1e-9, atol=1e-13 * scale
+    )
     if by_rows:
         with pytest.raises(ValueError, match=rf"enter otherwise: params\S*{by_rows}"):
             linearize(problem, model, "layers")
