@@ -1,6 +1,7 @@
 """Every Python block of the documentation runs, and every public name is on one of its pages."""
 
 import importlib
+import logging
 import pathlib
 import re
 import sys
@@ -37,6 +38,9 @@ def test_blocks_run(page, tmp_path, monkeypatch, quick_compilation):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)
     plt.switch_backend("Agg")
+    logger = logging.getLogger("isgd_optax")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
     try:
         for first_line, code in blocks(page):
             exec(compile("\n" * first_line + code, page, "exec"), module.__dict__)
