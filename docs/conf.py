@@ -1,5 +1,7 @@
 """The Sphinx settings of the documentation: ``make docs`` builds it into ``docs/_build``."""
 
+from sphinx.util.nodes import make_refnode
+
 import isgd_optax
 
 project = "isgd_optax"
@@ -41,8 +43,36 @@ python_maximum_signature_line_length = 80
 
 nitpick_ignore_regex = [
     ("py:exc", r"(ValueError|TypeError|ImportError|UserWarning)"),  # of Python itself
-    ("py:class", r"(object|abc\.ABC|tuple|Module|flax\..*|Protocol|UserWarning)"),
+    ("py:class", r"(jax|numpy|collections|optax|flax|typing)\..*"),  # types of attributes
+    ("py:class", r"ArrayTree"),
 ]
+# Where docstrings name a class without its module, or by the shorter of two paths.
+MODULES = ("isgd_optax", "isgd_optax.linear_solvers", "isgd_optax.diagnostics", "pinns", "pinns.problems")
+
+
+def find_public_name(app, env, node, contnode):
+    """Resolves a reference to a public name by the name alone."""
+    if node.get("refdomain") != "py":
+        return None
+    domain = env.get_domain("py")
+    _, _, name = node["reftarget"].rpartition(".")
+    for module in MODULES:
+        if f"{module}.{name}" in domain.objects:
+            found = domain.objects[f"{module}.{name}"]
+            return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, contnode)
+    return None
+
+
+def skip_fields_of_tuples(app, what, name, obj, skip, options):
+    """Skips the fields of named tuples, which the docstring of the class describes."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def setup(app):
+    """Connects both to Sphinx."""
+    app.connect("missing-reference", find_public_name)
+    app.connect("autodoc-skip-member", skip_fields_of_tuples)
+
 
 html_theme = "sphinx_book_theme"
 html_title = "isgd_optax"
