@@ -37,6 +37,7 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 napoleon_use_rtype = False
 add_module_names = False
 python_maximum_signature_line_length = 80
@@ -80,6 +81,7 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_theme_options = {
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # the sidebar has a search field already
     "show_navbar_depth": 1,
     "show_toc_level": 2,
     "use_download_button": False,
