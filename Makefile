@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow docs lint format clean
 .DEFAULT_GOAL := demo
 
 # What the demo needs, 0.9 GB; the tests need 1.5.
@@ -28,6 +28,14 @@ test: .venv/installed ## the default tests, doctests and notebooks
 test-slow: .venv/installed ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
+# And what the documentation needs.
+.venv/docs: .venv/demo
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+docs: .venv/docs ## the documentation, into docs/_build/html; every warning is an error
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,4 +46,4 @@ format: .venv/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs docs/_build

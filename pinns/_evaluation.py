@@ -20,7 +20,7 @@ class Errors(NamedTuple):
 
     Attributes:
       rel_l2: ‖u_θ − u‖₂ / ‖u‖₂, dimensionless.
-      max_error: max |u_θ − u|.
+      max_error: The largest absolute difference of u_θ and u.
     """
 
     rel_l2: jax.Array

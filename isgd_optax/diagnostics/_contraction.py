@@ -28,7 +28,7 @@ class Contraction(NamedTuple):
 
     @property
     def measured(self) -> jax.Array:
-        """|uᵢᵀr(θₙ₊₁)| / |uᵢᵀr(θₙ)|."""
+        """The absolute ratio of uᵢᵀr(θₙ₊₁) to uᵢᵀr(θₙ)."""
         return jnp.abs(self.after) / jnp.abs(self.before)
 
 

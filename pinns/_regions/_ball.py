@@ -14,7 +14,7 @@ from pinns._samplers import Sampler, unit_points
 
 @dataclasses.dataclass(frozen=True)
 class Ball(Domain):
-    """The ball |x − center| ≤ radius: a disk in two dimensions, an interval in one.
+    """The ball ‖x − center‖ ≤ radius: a disk in two dimensions, an interval in one.
 
     Args:
       center: The centre, d numbers.
@@ -67,7 +67,7 @@ class Ball(Domain):
 
 @dataclasses.dataclass(frozen=True)
 class Sphere:
-    """The sphere |x − center| = radius: a circle in two dimensions, two points in one.
+    """The sphere ‖x − center‖ = radius: a circle in two dimensions, two points in one.
 
     In one dimension both points are returned once, whatever number is asked for.
 

@@ -131,7 +131,7 @@ class Problem:
     """
 
     domain: Any
-    """Where the solution lives: a :class:`pinns.Box` or any other :class:`pinns.Domain`."""
+    """The domain in which the solution lives, a :class:`pinns.Box` or any other :class:`pinns.Domain`."""
     scales_inputs: ClassVar[bool] = False
     """Whether the network gets coordinates of size one, whatever the domain."""
 

@@ -14,7 +14,7 @@ from pinns.problems._known import Known
 
 @dataclasses.dataclass(frozen=True)
 class Schroedinger(Known):
-    r"""i h_t + ½ h_xx + |h|² h = 0 with h(x, 0) = 2 sech x on [−10, 10] × [0, π/2]: the breather.
+    r"""i h_t + ½ h_xx + ‖h‖² h = 0 with h(x, 0) = 2 sech x on [−10, 10] × [0, π/2]: the breather.
 
     .. math::
       h = \frac{4 e^{it/2} (\cosh 3x + 3 e^{4it} \cosh x)}{\cosh 4x + 4 \cosh 2x + 3 \cos 4t}
