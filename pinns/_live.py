@@ -76,7 +76,7 @@ class LivePlot:
 def _notebook() -> Any:
     """IPython's shell, if it is that of a notebook."""
     try:
-        from IPython import get_ipython
+        from IPython.core.getipython import get_ipython
     except ImportError:
         shell = None
     else:
@@ -93,7 +93,7 @@ def _png(history: list[Row], x: str) -> bytes:
     """A panel for losses and, if there are any, one for errors and one for unknowns."""
     last = history[-1]
     panels = ["loss", *(name for name in ("rel_l2", "unknowns") if name in last)]
-    figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
+    figure = Figure(figsize=(max(6.0, 4.2 * len(panels)), 3.6), layout="constrained")
     axes = dict(zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True))
     abscissa = [row[x] for row in history]
     axes["loss"].semilogy(abscissa, [row["loss"] for row in history], label="trained points")
@@ -109,7 +109,7 @@ def _png(history: list[Row], x: str) -> bytes:
     for name, axis in axes.items():
         axis.set(xlabel=LABELS[x], title={"rel_l2": "relative L2 error"}.get(name, name))
         axis.grid(alpha=0.3)
-    figure.suptitle(summary(last), fontsize=9)
+    figure.suptitle(summary(last).replace(", α", "\nα"), fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
     return buffer.getvalue()

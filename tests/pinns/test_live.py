@@ -2,7 +2,7 @@ import io
 import sys
 from types import SimpleNamespace
 
-import IPython
+import IPython.core.getipython
 import IPython.display
 import jax
 import optax
@@ -39,7 +39,7 @@ class Notebook:
 @pytest.fixture
 def notebook(monkeypatch):
     shell = Notebook()
-    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
+    monkeypatch.setattr(IPython.core.getipython, "get_ipython", lambda: shell)
     monkeypatch.setattr(IPython.display, "display", shell.display)
     return shell
 
@@ -75,10 +75,10 @@ def test_every_training_has_its_own_figure(notebook):
 def test_outside_of_a_notebook_it_says_what_to_do_instead(monkeypatch):
     with pytest.raises(RuntimeError, match="progress=True"):
         LivePlot()
-    monkeypatch.setattr(IPython, "get_ipython", lambda: SimpleNamespace())  # a terminal
+    monkeypatch.setattr(IPython.core.getipython, "get_ipython", lambda: SimpleNamespace())  # a terminal
     with pytest.raises(RuntimeError, match="notebook"):
         LivePlot()
-    monkeypatch.setitem(sys.modules, "IPython", None)  # not installed
+    monkeypatch.setitem(sys.modules, "IPython.core.getipython", None)  # not installed
     with pytest.raises(RuntimeError, match="notebook"):
         LivePlot()
 
