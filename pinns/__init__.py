@@ -17,6 +17,7 @@ from pinns._functional import Functional, functional, num_parameters
 from pinns._interpolated import Interpolated
 from pinns._jet import Jet
 from pinns._layers import Linear
+from pinns._live import LivePlot
 from pinns._networks import MLP, FourierMLP, PeriodicMLP
 from pinns._operators import biharmonic, hessian, laplacian, mixed_derivative
 from pinns._options import AdaptiveSampling, Sampling, Stop
@@ -116,6 +117,7 @@ __all__ = [
     "KuramotoSivashinsky",
     "LidDrivenCavity",
     "Linear",
+    "LivePlot",
     "LorenzInverse",
     "ModifiedMLP",
     "Normalize",

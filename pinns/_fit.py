@@ -17,7 +17,7 @@ from pinns._functional import Functional, params_dtype
 from pinns._history import Evaluator, summary
 from pinns._identity import digest, fingerprint
 from pinns._interrupt import Interrupt
-from pinns._options import OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
+from pinns._options import AdaptiveSampling, OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
 from pinns._points import PointSource, data_key
 from pinns._result import FitResult
 from pinns._runner import Runner
@@ -136,7 +136,7 @@ def fit(
     if checkpoints and (restored := checkpoints.restore(state)):
         state, history = restored
     runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
-    watch = Watch(options.stop, num_steps)
+    watch = Watch(options.stop, num_steps, adaptive=isinstance(options.sampling, AdaptiveSampling))
     if not history:
         warn_few_residuals(source.num_residuals, source.num_parameters)
         warn_large_coordinates(problem)

@@ -77,15 +77,16 @@ def draw_maps(solutions: Solutions, extent: Sequence[float], labels: Sequence[st
     exact = solutions.exact
     rows = [(name, output) for name in solutions.predictions for output in range(len(solutions.names))]
     columns = 1 if exact is None else 3
+    widths = np.array([extent[1] - extent[0], extent[3] - extent[2]])
+    aspect = "equal" if widths.max() <= 4 * widths.min() else "auto"  # a long time would be a thin strip
+    height = 3.4 if aspect == "auto" else min(3.4, 0.9 + 2.1 * widths[1] / widths[0])
     figure, axes = plt.subplots(
         len(rows),
         columns,
-        figsize=(3.7 * columns, 3.4 * len(rows)),
+        figsize=(3.7 * columns, height * len(rows)),
         layout="constrained",
         squeeze=False,
     )
-    widths = np.array([extent[1] - extent[0], extent[3] - extent[2]])
-    aspect = "equal" if widths.max() <= 4 * widths.min() else "auto"  # a long time would be a thin strip
     for row, (name, output) in zip(axes, rows, strict=True):
         prediction = solutions.predictions[name][:, output]
         panels = {name: prediction}

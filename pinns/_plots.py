@@ -19,7 +19,7 @@ from pinns._result import FitResult
 from pinns._slabs import SlabsResult
 from pinns.problems import Problem
 
-_LABELS = {"num_gradients": "gradient evaluations", "step": "steps", "seconds": "seconds of training"}
+LABELS = {"num_gradients": "gradient evaluations", "step": "steps", "seconds": "seconds of training"}
 
 
 def plot_history(
@@ -42,8 +42,8 @@ def plot_history(
     Raises:
       ValueError: Another ``x``.
     """
-    if x not in _LABELS:
-        raise ValueError(f"x must be one of {tuple(_LABELS)}, got {x!r}.")
+    if x not in LABELS:
+        raise ValueError(f"x must be one of {tuple(LABELS)}, got {x!r}.")
     rows = [row for result in results.values() for row in result.history]
     columns = {"loss": "loss"}
     if any("fresh_loss" in row for row in rows):
@@ -56,7 +56,7 @@ def plot_history(
     for axis, (column, title) in zip(axes[0], columns.items(), strict=True):
         for name, result in results.items():
             _draw_history(axis, name, result, x, column)
-        axis.set(xlabel=_LABELS[x], title=title)
+        axis.set(xlabel=LABELS[x], title=title)
         axis.grid(alpha=0.3)
     if results:
         axes[0, 0].legend()

@@ -68,10 +68,11 @@ class Watch:
     Args:
       stop: When to end.
       num_steps: Steps to make.
+      adaptive: Whether points are drawn where the residual is large, which is then no advice.
     """
 
-    def __init__(self, stop: Stop, num_steps: int):
-        self._stop, self._num_steps = stop, num_steps
+    def __init__(self, stop: Stop, num_steps: int, *, adaptive: bool = False):
+        self._stop, self._num_steps, self._adaptive = stop, num_steps, adaptive
         self._said: set[str] = set()
         self._loss = 0.0  # at the evaluation before: none has been fast yet
 
@@ -82,8 +83,13 @@ class Watch:
             self._once(
                 "fresh",
                 f"at step {row['step']} the loss is {loss:.1e} on the points that are trained on and "
-                f"{fresh:.1e} on fresh ones: the solution is not as good as the loss. Take more points, draw "
-                "them anew (resample_every) or where the residual is large (sampling=AdaptiveSampling()).",
+                f"{fresh:.1e} on fresh ones: the solution is not as good as the loss. Take more points"
+                + (
+                    "."
+                    if self._adaptive
+                    else ", draw them anew (resample_every) or where the residual is large "
+                    "(sampling=AdaptiveSampling())."
+                ),
             )
         slow, self._loss = loss > 0.5 * self._loss, loss
         if slow and row.get("at_bound", 0.0) == 1.0 and row.get("at_floor", 0.0) == 0.0:
@@ -101,7 +107,7 @@ class Watch:
     def _once(self, kind: str, message: str) -> None:
         if kind not in self._said:
             self._said.add(kind)
-            _warn(message)
+            _warn(message, stacklevel=5)
 
     def reason(self, history: list[Row]) -> str | None:
         """The reason to stop after the last row, or None."""
@@ -129,5 +135,6 @@ def _evaluations_without_progress(history: list[Row]) -> int:
     return since
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, FitWarning, stacklevel=4)
+def _warn(message: str, stacklevel: int = 4) -> None:
+    """Warns at the line that called fit."""
+    warnings.warn(message, FitWarning, stacklevel=stacklevel)

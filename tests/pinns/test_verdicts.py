@@ -3,13 +3,24 @@
 import dataclasses
 import warnings
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from isgd_optax import gauss_newton, implicit_step, largest_trusted
-from pinns import Box, Condition, FitWarning, FunctionApproximation, Poisson1D, Problem, Stop
+from pinns import (
+    AdaptiveSampling,
+    Box,
+    Condition,
+    FitWarning,
+    FunctionApproximation,
+    Poisson1D,
+    Problem,
+    Stop,
+    fit,
+)
 
 
 def steps(**options):
@@ -38,6 +49,30 @@ def test_a_loss_that_hides_the_error_is_noticed_once(train, make_model):
     assert result.final["fresh_loss"] > 10 * result.final["loss"]
     assert sum("on fresh ones" in message for message in messages) == 1
     assert set(result.final["fresh_losses"]) == {"data"}
+
+
+def test_adaptive_points_are_no_advice_where_they_are_used(train, make_model):
+    problem = FunctionApproximation(num_points=8)
+    settings = {"problem": problem, "model": make_model((20, 20)), "evaluate_every": 10}
+    for sampling, advised in (("uniform", True), (AdaptiveSampling(every=1000), False)):
+        _, messages = said(train, steps(), 80, sampling=sampling, **settings)
+        [message] = [message for message in messages if "on fresh ones" in message]
+        assert ("AdaptiveSampling" in message) == advised
+
+
+def test_warnings_point_at_the_line_that_calls_fit(make_model):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(
+            FunctionApproximation(num_points=8),
+            make_model((20, 20)),
+            steps(),
+            num_steps=80,
+            key=jax.random.key(0),
+            evaluate_every=10,
+            progress=False,
+        )
+    assert [w.filename for w in caught if w.category is FitWarning] == [__file__] * 2
 
 
 def test_fresh_loss_tells_the_error_that_the_loss_does_not(train, make_model):
