@@ -19,6 +19,8 @@ EXPECTED = {
     "stiffness": (3, rf"step 40: α 1e\+06, loss {NUMBER}", 1e-6),
 }
 
+QUICK = ("quickstart", "implicit_step", "equinox_and_optax")  # the others take half a minute and more
+
 
 def test_every_notebook_has_an_expectation():
     assert {path.stem for path in EXAMPLES.glob("*.ipynb")} == set(EXPECTED)
@@ -26,7 +28,9 @@ def test_every_notebook_has_an_expectation():
 
 # The Jupyter stack has warnings and unclosed sockets of its own.
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in EXPECTED]
+)
 def test_notebook_runs_and_shows_its_figures(name):
     notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)  # they are not kept

@@ -24,7 +24,7 @@ TABLES = {
     "van der pol": (pinns.VanDerPol(), 1e-8, 1e-11),
     "lorenz": (pinns.LorenzInverse(), 1e-8, 1e-11),
 }
-EQUATIONS = ("pde", "mass", "y2", "y3")
+EQUATIONS = ("pde", "mass", "y2", "y3", "y", "z")
 
 
 def residuals(problem, *, change=0.0, unknowns=None):
