@@ -81,6 +81,7 @@ def test_intervals_count_draws_that_cover_the_truth(tmp_path):
     assert {"command", "device", "versions"} <= set(recorded)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64_restored", "quick_compilation")
 def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path):
     result = Contraction(steps=(0, 2), alphas=(1e-6,), out=tmp_path).run()
