@@ -69,6 +69,7 @@ def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key, names
     assert {"command", "device", "versions"} <= set(recorded)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64_restored", "quick_compilation")
 def test_intervals_count_draws_that_cover_the_truth(tmp_path):
     Intervals(cases=("decay",), weights=(100.0,), draws=3, steps=10, warm_steps=150, out=tmp_path).run()

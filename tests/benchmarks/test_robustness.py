@@ -7,6 +7,7 @@ from benchmarks.paper.robustness import ALPHAS, Robustness
 pytestmark = pytest.mark.usefixtures("x64_restored")
 
 
+@pytest.mark.slow
 def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     study = Robustness(
         problems=("Eq. 46",),

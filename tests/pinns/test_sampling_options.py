@@ -95,8 +95,7 @@ ADAPTIVE = {
     "name",
     [
         "adam",
-        "gauss_newton",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("isgd_adam", "lbfgs")),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("gauss_newton", "isgd_adam", "lbfgs")),
     ],
 )
 def test_adaptive_runs_resume_bit_for_bit(name, train, assert_equal, tmp_path):
