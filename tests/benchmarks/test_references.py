@@ -66,6 +66,9 @@ def test_the_package_keeps_what_a_coarse_computation_gives(name, x64):
     resolution, tolerance = COARSE[name]
     table = RECIPES[name].generate(**resolution)
     kept = on_grid(PROBLEMS[name], tuple(table.axes.values()))
+    if name == "van_der_pol":  # its table holds y and y', its outputs are y and Liénard's z
+        y, z = kept[..., 0], kept[..., 1]
+        kept = np.stack([y, PROBLEMS[name].mu * (z - y**3 / 3 + y)], axis=-1)
     errors = [
         np.linalg.norm(kept[..., k] - table.values[..., k]) / np.linalg.norm(table.values[..., k])
         for k in range(2 if name.startswith("cavity") else kept.shape[-1])  # pressures converge more slowly
