@@ -8,7 +8,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._losses import LeastSquares
-from isgd_optax.diagnostics._gram import gram_matrix, linearize
+from isgd_optax.diagnostics._gram import compiled_gram
 
 
 class Contraction(NamedTuple):
@@ -74,12 +74,12 @@ def contraction(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Eq. 27.
     """
-    lin = linearize(loss, params, kernel)
-    eigenvalues, vectors = jnp.linalg.eigh(gram_matrix(loss, params, kernel=kernel))
-    project = lambda r: jnp.matmul(vectors.T, r.astype(lin.dtype), precision="highest")
+    gram, residual = compiled_gram(loss, params, kernel)
+    eigenvalues, vectors = jnp.linalg.eigh(gram)
+    project = lambda r: jnp.matmul(vectors.T, r.astype(gram.dtype), precision="highest")
     return Contraction(
         eigenvalues,
-        project(lin.residual),
+        project(residual),
         project(loss.residuals(new_params)),
         1 / (1 + 2 * jnp.asarray(learning_rate) * jnp.maximum(eigenvalues, 0)),
     )

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from isgd_optax._gauss_newton._losses import LeastSquares
-from isgd_optax.diagnostics._gram import compiled_rows, linearize
+from isgd_optax.diagnostics._gram import compiled_rows
 from isgd_optax.diagnostics._noise import NoiseStd, estimated_noise, given_noise, noisy_blocks
 from isgd_optax.diagnostics._profile import profile
 from isgd_optax.diagnostics._uncertainty import Covariance
@@ -95,7 +95,7 @@ def covariance(
       Waugh, Partial time regressions as compared with individual trends, Econometrica 1, 1933.
       Satterthwaite, An approximate distribution of estimates of variance components, 1946.
     """
-    lin = linearize(loss, params, "rows")
+    rows, residual = compiled_rows(loss, params)
     for name, block in zip(loss.names, loss.blocks, strict=True):
         if block.loss is not None:
             raise TypeError(
@@ -105,22 +105,21 @@ def covariance(
     blocks = noisy_blocks(loss, params, noisy)
     chosen, columns = _select(params, select)
     eps = max(
-        float(jnp.finfo(dtype).eps) for dtype in (lin.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
+        float(jnp.finfo(dtype).eps) for dtype in (rows.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
     )
-    if eps > 1e-10 and columns.size < lin.num_params:
+    if eps > 1e-10 and columns.size < rows.shape[1]:
         warnings.warn(
             "covariance needs float64: in less, what a network can only just reach is lost in rounding, and "
             "standard errors are wrong. Set jax_enable_x64 and cast parameters and points to float64.",
             stacklevel=2,
         )
     if rcond is None:
-        rcond = 10 * max(lin.num_residuals, lin.num_params) * eps
-    rows, residual = compiled_rows(loss, params)
-    found = jax.jit(lambda rows: profile(rows, columns, rcond))(rows)
+        rcond = 10 * max(rows.shape) * eps
+    found = profile(rows, tuple(columns.tolist()), rcond)
     if noise_std is None:
         noise = estimated_noise(blocks, residual, found.hat_basis)
     else:
-        noise = given_noise(blocks, noise_std, lin.dtype)
+        noise = given_noise(blocks, noise_std, rows.dtype)
     response = found.response[:, np.concatenate([block.index for block in blocks])] * noise.scaled[None]
     finite = jnp.matmul(response, response.T, precision="highest")
     signs = jnp.where(noise.degrees_of_freedom > 0, found.unbounded, jnp.sign(finite))

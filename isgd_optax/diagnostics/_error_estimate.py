@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._losses import LeastSquares
-from isgd_optax.diagnostics._gram import compiled_rows, linearize
+from isgd_optax.diagnostics._gram import compiled_rows
 
 
 class ErrorEstimate(NamedTuple):
@@ -71,17 +72,17 @@ def error_estimate(
     References:
       Stetter, The defect correction principle and discretization methods, Numerische Mathematik 29, 1978.
     """
-    lin = linearize(loss, params, "rows")
-    if rcond is None:
-        dtypes = (lin.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
-        eps = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
-        rcond = max(lin.num_residuals, lin.num_params) * eps
     rows, residual = compiled_rows(loss, params)
+    flat, unravel = ravel_pytree(params)
+    if rcond is None:
+        dtypes = (rows.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
+        eps = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
+        rcond = max(rows.shape) * eps
     left, values, right = jnp.linalg.svd(rows, full_matrices=False)
     damped = jnp.square(values) + jnp.square(rcond * values[0])
     inverse = jnp.where(damped > 0, values / jnp.where(damped > 0, damped, 1), 0)
     along = inverse * jnp.matmul(left.T, residual, precision="highest")
-    step = lin.unravel(-jnp.matmul(right.T, along, precision="highest"))
+    step = unravel(-jnp.matmul(right.T, along, precision="highest").astype(flat.dtype))
     value, change = jax.jit(lambda p, v: jax.jvp(lambda q: jnp.asarray(predict(q)), (p,), (v,)))(params, step)
     size = jnp.linalg.norm(value)
     relative = jnp.where(size > 0, jnp.linalg.norm(change) / jnp.where(size > 0, size, 1), jnp.inf)

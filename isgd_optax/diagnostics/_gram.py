@@ -46,8 +46,7 @@ def gram_matrix(
       Networks, 2023, Eq. 16. Novak, Sohl-Dickstein and Schoenholz, Fast finite width neural tangent kernel,
       2022.
     """
-    check_least_squares(loss)
-    return compiled_gram(loss, params, kernel, row_block)
+    return compiled_gram(loss, params, kernel, row_block)[0]
 
 
 def gram_spectrum(loss: LeastSquares, params: optax.Params, *, kernel: str = "auto") -> jax.Array:
@@ -83,27 +82,35 @@ def gram_spectrum(loss: LeastSquares, params: optax.Params, *, kernel: str = "au
     return jnp.linalg.eigvalsh(gram_matrix(loss, params, kernel=kernel))
 
 
-def linearize(
+def compiled_gram(
     loss: LeastSquares, params: optax.Params, kernel: str, row_block: int = ROW_BLOCK
-) -> ResidualJacobian:
-    check_least_squares(loss)
-    return ResidualJacobian(loss, params, kernel=kernel, row_block=row_block)
+) -> tuple[jax.Array, jax.Array]:
+    """K and the residuals."""
+    _check(loss)
+    return _gram(loss, params, kernel, row_block)
 
 
-def check_least_squares(loss: LeastSquares) -> None:
+def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array]:
+    """J and the residuals."""
+    _check(loss)
+    return _rows(loss, params)
+
+
+def _check(loss: LeastSquares) -> None:
     if not isinstance(loss, LeastSquares):
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
 
 
 # Compiled as one: op by op they are hundreds of small compilations.
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def compiled_gram(loss: LeastSquares, params: optax.Params, kernel: str, row_block: int) -> jax.Array:
-    """K."""
-    return linearize(loss, params, kernel, row_block).gram()
+def _gram(
+    loss: LeastSquares, params: optax.Params, kernel: str, row_block: int
+) -> tuple[jax.Array, jax.Array]:
+    jacobian = ResidualJacobian(loss, params, kernel=kernel, row_block=row_block)
+    return jacobian.gram(), jacobian.residual
 
 
 @jax.jit
-def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array]:
-    """J and the residuals."""
-    lin = linearize(loss, params, "rows")
-    return lin.rows(), lin.residual
+def _rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array]:
+    jacobian = ResidualJacobian(loss, params, kernel="rows", row_block=ROW_BLOCK)
+    return jacobian.rows(), jacobian.residual

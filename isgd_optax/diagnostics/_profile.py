@@ -1,5 +1,6 @@
 """Linear algebra of the covariance of chosen parameters: what all other parameters do is projected away."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -23,7 +24,8 @@ class Profile(NamedTuple):
     unbounded: jax.Array
 
 
-def profile(rows: jax.Array, columns: np.ndarray, rcond: float) -> Profile:
+@functools.partial(jax.jit, static_argnums=1)
+def profile(rows: jax.Array, columns: tuple[int, ...], rcond: float) -> Profile:
     """The response of the parameters of some columns of J, the others being free.
 
     The others are eliminated first and the columns then taken relative to their own norms: so neither the
@@ -31,14 +33,14 @@ def profile(rows: jax.Array, columns: np.ndarray, rcond: float) -> Profile:
 
     Args:
       rows: J, shape (N, P).
-      columns: The chosen columns, shape (q,).
+      columns: The numbers of the q chosen columns.
       rcond: Singular values of the other columns below this share of the largest are zero.
 
     Returns:
       A :class:`Profile`.
     """
     others = np.setdiff1d(np.arange(rows.shape[1]), columns)
-    chosen = rows[:, columns]
+    chosen = rows[:, np.array(columns)]
     norms = jnp.linalg.norm(chosen, axis=0)
     norms = jnp.where(norms > 0, norms, 1)
     rest, basis, tolerance = chosen / norms[None], rows[:, :0], rcond
