@@ -1,6 +1,7 @@
 """One thread for BLAS, for as long as a block of code runs."""
 
 import contextlib
+import importlib
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +35,7 @@ def limited_blas_threads() -> Iterator[None]:
       {1}
     """
     global _depth, _limits, _owner
-    import scipy.linalg  # noqa: F401  # the library must be loaded to be limited
+    importlib.import_module("scipy.linalg")  # a library that is not loaded yet would not be limited
 
     with _lock:
         if _depth == 0:

@@ -21,6 +21,7 @@ def _two_threads():
     scipy.linalg.cho_factor(np.eye(2))
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         if max(num_threads(), default=1) < 2:
+            # e.g. a BLAS that is built without threads: there is nothing that could be limited
             pytest.skip("no BLAS here has more than one thread")
         yield
 
