@@ -1,5 +1,6 @@
 """Any network as a function of its parameters."""
 
+import abc
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,12 +22,12 @@ _HOW = (
 )
 
 
-class Functional(FieldsAsLeaves):
+class Functional(FieldsAsLeaves, abc.ABC):
     """A network without its parameters. Called with parameters it gives the network as a function of x."""
 
+    @abc.abstractmethod
     def __call__(self, params: optax.Params) -> Any:
         """The network with these parameters, a function of one point."""
-        raise NotImplementedError
 
     def model(self, params: optax.Params) -> Any:
         """The network with these parameters, in the form in which the user gave it."""

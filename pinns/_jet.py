@@ -16,8 +16,8 @@ from isgd_optax import FieldsAsLeaves
 class Jet(FieldsAsLeaves):
     r"""A value with its first K derivatives along D directions, propagated together.
 
-    A network that is written with ``linear``, ``activate``, ``+``, ``-`` and ``*`` takes jets as it
-    takes arrays. Of a sum over directions, such as the Laplacian, the highest derivatives are propagated as
+    The networks of this package take jets as they take arrays, and so does what is written with ``+``, ``-``
+    and ``*``. Of a sum over directions, such as the Laplacian, the highest derivatives are propagated as
     their sum alone, since they enter linearly ("collapsed"). One array for each order, not a joint one:
     slicing that costs more than it saves.
 

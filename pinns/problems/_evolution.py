@@ -1,5 +1,6 @@
 """Periodic evolution equations whose solutions are kept as tables."""
 
+import abc
 import dataclasses
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from pinns.problems._tables import load_table
 from pinns.problems._tabulated import Tabulated, periodic
 
 
-class PeriodicEvolution(Tabulated):
+class PeriodicEvolution(Tabulated, abc.ABC):
     """An equation with a period along axis 0, given initial values and time along axis 1.
 
     Attributes:
@@ -38,13 +39,13 @@ class PeriodicEvolution(Tabulated):
         found["initial"] = Condition(self.start, start, self.num_initial_points, self.initial_weight)
         return found
 
+    @abc.abstractmethod
     def pde(self, u, x: jax.Array) -> jax.Array:
         """The equation's residual at one point."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def initial_value(self, x: jax.Array) -> jax.Array:
         """The initial value at the first coordinate, a scalar."""
-        raise NotImplementedError
 
     def boundary(self, u, x: jax.Array) -> jax.Array:
         """The value and its derivatives on the left minus those on the right."""

@@ -1,5 +1,6 @@
 """What problems with a known solution have in common."""
 
+import abc
 from typing import Any
 
 import jax
@@ -8,12 +9,12 @@ import jax.numpy as jnp
 from pinns.problems._base import Problem
 
 
-class Known(Problem):
+class Known(Problem, abc.ABC):
     """A problem whose solution is known everywhere: boundary and initial values are taken from it."""
 
+    @abc.abstractmethod
     def exact(self, x: jax.Array) -> jax.Array:
         """The solution at one point, shape (m,)."""
-        raise NotImplementedError
 
     def values(self, u: Any, x: jax.Array) -> jax.Array:
         """The difference of u from the solution at one point."""

@@ -104,8 +104,8 @@ class VanDerPol(Tabulated):
 
     .. math:: \frac{y'}{\mu} + \frac{y^3}{3} - y - z = 0, \qquad \mu z' + y = 0
 
-    The residual of the equation of second order has a false valley at y = 0, which a thin layer joins to the
-    initial value; here such a layer leaves the first residual large behind it.
+    Beware of false valleys: a thin layer between the points costs nothing, and y = −1 has the same z as
+    y = 2. Trained on all times at once a network ends in one; see :func:`pinns.fit_in_slabs`.
 
     Args:
       mu: The damping μ > 0; the table, hence ``exact``, is for 10 alone.
