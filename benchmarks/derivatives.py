@@ -79,7 +79,7 @@ def _operators() -> dict[str, dict[str, Operator]]:
         },
         "u_xxxx": {
             OURS: lambda u, x: pinns.derivatives(u, x, order=4, directions=(0,))[4][0, 0],
-            "grad of grad of …": lambda u, x: _fourth(u, x, jax.grad),
+            "grad of grad of …": _fourth,
             "jvp of jvp of …": lambda u, x: _nested(u, x, *[jnp.eye(2)[0]] * 4),
         },
     }
@@ -93,11 +93,11 @@ def _nested(u: Callable[[jax.Array], jax.Array], x: jax.Array, *directions: jax.
     return along(x)[0]
 
 
-def _fourth(u: Callable[[jax.Array], jax.Array], x: jax.Array, derivative: Callable[..., Any]) -> jax.Array:
-    """u_xxxx as users write it, by a derivative of derivatives of one coordinate."""
+def _fourth(u: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+    """u_xxxx as users write it, by a gradient of gradients along one coordinate."""
     along = lambda t: u(x.at[0].set(t))[0]
     for _ in range(4):
-        along = derivative(along)
+        along = jax.grad(along)
     return along(x[0])
 
 

@@ -63,6 +63,9 @@ def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key, names
         type(measurement)(**vars(measurement) | {"out": tmp_path}).run()
     recorded = json.loads((tmp_path / file).read_text())
     assert names is None or set(recorded[key]) == names
+    if file == "derivatives.json":
+        assert set(recorded[key]["Δu"]) == {"pinns", "folx", "trace(jax.hessian)", "jvp of jvp"}
+        assert all("pinns" in ways and len(ways) > 2 for ways in recorded[key].values())
     values = [v for v in positive(recorded[key]) if v is not None]
     assert values
     assert np.isfinite(values).all()
