@@ -9,7 +9,8 @@ import tyro
 
 from benchmarks import _experiments, _field, _measurements, report
 from benchmarks._demo import demo
-from benchmarks._experiments import Experiment, TrainingExperiment
+from benchmarks._experiment import Experiment
+from benchmarks._experiments import TrainingExperiment
 from benchmarks._files import table, write_text
 from benchmarks._reproduction import reproduction_page
 from benchmarks._train import train

@@ -11,7 +11,7 @@ import tyro
 from flax import nnx
 
 import pinns
-from benchmarks._experiments import Experiment, Plan
+from benchmarks._experiment import Experiment, Plan
 from benchmarks._optimizers import Budget
 
 _ADAPTIVE = pinns.AdaptiveSampling(every=10, pool=10)

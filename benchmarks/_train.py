@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 import pinns
 from benchmarks._environment import command, environment
-from benchmarks._experiments import Experiment
+from benchmarks._experiment import Experiment
 from benchmarks._files import write_json, write_jsonl
 from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
 from pinns import evaluation_points, exact_values, predict

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks._experiments import Experiment
+from benchmarks._experiment import Experiment
 from benchmarks.paper._study import Case
 
 WITH_ALPHA = ("sgd", "adam", "isgd-adam", "isgd-lbfgs", "isgd-gn-constant")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmarks._environment import command, environment
-from benchmarks._experiments import Experiment, Preset
+from benchmarks._experiment import Experiment, Preset
 from benchmarks._files import Table, stored_result, write_rows
 from benchmarks._train import train
 from benchmarks.paper._claims import Claim, spread

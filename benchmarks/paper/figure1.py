@@ -12,7 +12,8 @@ from flax import nnx
 from jax.flatten_util import ravel_pytree
 
 import pinns
-from benchmarks._experiments import Experiment, Poisson1d
+from benchmarks._experiment import Experiment
+from benchmarks._experiments import Poisson1d
 from benchmarks.paper._claims import UNRECORDED, Claim, claim, number
 from benchmarks.paper._figures import draw_curves, draw_solutions
 from benchmarks.paper._study import LABELS, Case, Study, select

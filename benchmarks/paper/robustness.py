@@ -17,7 +17,8 @@ from flax import nnx
 
 import pinns
 from benchmarks._environment import command, environment
-from benchmarks._experiments import Experiment, Helmholtz, Ode, Poisson1d, Poisson2d, Preset, Regression
+from benchmarks._experiment import Experiment, Preset
+from benchmarks._experiments import Helmholtz, Ode, Poisson1d, Poisson2d, Regression
 from benchmarks._files import Table, stored_result, write_rows
 from benchmarks._optimizers import Budget, make_optimizer
 from benchmarks.paper._claims import Claim, number

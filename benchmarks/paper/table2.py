@@ -14,7 +14,7 @@ from flax import nnx
 
 import pinns
 from benchmarks._environment import command, environment
-from benchmarks._experiments import Preset
+from benchmarks._experiment import Preset
 from benchmarks._files import Table, stored_result, write_rows
 from benchmarks.paper._claims import Claim
 from benchmarks.paper._cross_entropy import cross_entropy

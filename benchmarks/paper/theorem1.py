@@ -6,19 +6,18 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks._environment import command, environment
-from benchmarks._experiments import Preset
+from benchmarks._experiment import Preset
 from benchmarks._files import Table, stored_result, write_rows
 from benchmarks.paper._claims import Claim, number, spread
+from benchmarks.paper._limit_gram import ACTIVATIONS, limit_gram, required_width, sphere_data
 from benchmarks.paper._theorem1_claims import holds, theorem1_claims
+from benchmarks.paper._theorem1_figure import draw
 from isgd_optax import ImplicitStepState, LeastSquares, Residual, gauss_newton, implicit_step
 
-ACTIVATIONS = {"erf": jax.scipy.special.erf, "tanh": jnp.tanh, "softplus": jax.nn.softplus}
 ROUNDING = 1e-12  # of L(n)/L(0): below, changes of W are too small to solve their equation well
-SAMPLES = 1_000_000
 WIDEST_BEYOND = 16_384  # of the learning rates that the theorem does not cover: they show their regime before
 _SETTINGS = ("num_points", "dim", "datasets", "steps", "activation", "outer")
 
@@ -74,7 +73,7 @@ class Theorem1:
         jax.config.update("jax_enable_x64", True)
         folder = self.out or Path("runs") / f"theorem1-{self.preset}"
         widths = self.widths or [4**k for k in range(6 if self.preset == "quick" else 10)]
-        data = [_data(seed, self.num_points, self.dim) for seed in range(self.datasets)]
+        data = [sphere_data(seed, self.num_points, self.dim) for seed in range(self.datasets)]
         limits = [limit_gram(x, self.activation, jax.random.key(i)) for i, (x, _) in enumerate(data)]
         smallest = [float(jnp.linalg.eigvalsh(h)[0]) for h, _ in limits]
         # The theorem's own bound on α for C = 1, and two learning rates far beyond it.
@@ -86,7 +85,7 @@ class Theorem1:
             **{k: getattr(self, k) for k in _SETTINGS},
             "lambda_min": smallest,
             "monte_carlo_error": max(error for _, error in limits),
-            "required_width": [_required_width(value, self.num_points) for value in smallest],
+            "required_width": [required_width(value, self.num_points) for value in smallest],
             **environment(),
         }
         path = folder / "theorem1.json"
@@ -216,73 +215,3 @@ class Theorem1:
     def claims(result: dict[str, Any]) -> list[Claim]:
         """Theorem 1 and its lemmas beside what was measured."""
         return theorem1_claims(result)
-
-
-def _data(seed: int, num_points: int, dim: int) -> tuple[jax.Array, jax.Array]:
-    """Points on the unit sphere, no two of them parallel, and values in [−1, 1]."""
-    points, values = jax.random.split(jax.random.fold_in(jax.random.key(0), seed))
-    x = jax.random.normal(points, (num_points, dim), jnp.float64)
-    x = x / jnp.linalg.norm(x, axis=1, keepdims=True)
-    return x, jax.random.uniform(values, (num_points,), jnp.float64, minval=-1.0)
-
-
-def limit_gram(x: jax.Array, activation: str, key: jax.Array) -> tuple[jax.Array, float]:
-    r"""H^∞ (Eq. 17) and the largest standard error of its entries, 0 in closed form.
-
-    For σ = erf, whose slope is a Gaussian,
-    E σ'(wᵀx)σ'(wᵀz) = (4/π)/√((1 + 2|x|²)(1 + 2|z|²) − 4(xᵀz)²).
-    """
-    products = x @ x.T
-    if activation == "erf":
-        squares = 1 + 2 * jnp.diagonal(products)
-        mean = 4 / jnp.pi / jnp.sqrt(squares[:, None] * squares[None] - 4 * products**2)
-        return products * mean, 0.0
-    slope = jax.vmap(jax.vmap(jax.grad(ACTIVATIONS[activation])))
-    slopes = slope(jax.random.normal(key, (SAMPLES, x.shape[1]), x.dtype) @ x.T)
-    mean, square = slopes.T @ slopes / SAMPLES, (slopes**2).T @ slopes**2 / SAMPLES
-    error = jnp.abs(products) * jnp.sqrt((square - mean**2) / SAMPLES)
-    return products * mean, float(jnp.max(error))
-
-
-def _required_width(smallest: float, num_points: int, delta: float = 0.1) -> float:
-    """The theorem's m for C = 1, max{16N²/λ² log(2N/δ), 16N⁴/λ⁴}."""
-    first = 16 * num_points**2 / smallest**2 * np.log(2 * num_points / delta)
-    return float(max(first, 16 * num_points**4 / smallest**4))
-
-
-def draw(result: dict[str, Any], path: Path) -> None:
-    """L(n)/L(0) of the first data set for every width, a panel for each α, and where the bound is kept."""
-    rows, smallest = result["rows"], result["lambda_min"]
-    alphas = sorted({row["alpha"] for row in rows})
-    figure, axes = plt.subplots(
-        1, len(alphas) + 1, figsize=(3.7 * (len(alphas) + 1), 3.8), layout="constrained"
-    )
-    colors = plt.get_cmap("viridis")
-    widths = sorted({row["width"] for row in rows})
-    for axis, alpha in zip(axes, alphas, strict=False):
-        for row in rows:
-            if row["alpha"] == alpha:
-                color = colors(widths.index(row["width"]) / len(widths))
-                axis.semilogy(
-                    *zip(*row["runs"][0]["curve"], strict=True), color=color, label=f"m = {row['width']:,}"
-                )
-        low, high = axis.get_ylim()
-        n = np.arange(result["steps"] + 1)
-        bound = (1 + alpha * smallest[0] / 2) ** -n.astype(float)
-        axis.semilogy(n[bound > low], bound[bound > low], color="black", ls="--", label="Eq. 18")
-        axis.set(title=f"α = {alpha:.2g}", xlabel="n", ylim=(low, high))
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("L(n)/L(0), first data set")
-    axes[0].legend(fontsize=7)
-    for alpha in alphas:
-        series = [
-            (row["width"], max(r["worst"] for r in row["runs"])) for row in rows if row["alpha"] == alpha
-        ]
-        axes[-1].loglog(*zip(*series, strict=True), "o-", label=f"α = {alpha:.2g}")
-    axes[-1].axhline(1, color="black", ls="--", lw=0.8)
-    axes[-1].set(xlabel="width m", title="largest L(n)/bound, all data sets")
-    axes[-1].grid(alpha=0.3)
-    axes[-1].legend(fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)

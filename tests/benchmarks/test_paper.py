@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 import pinns
 from benchmarks._experiments import Ode, Poisson1d
-from benchmarks.paper import theorem1
+from benchmarks.paper._limit_gram import ACTIVATIONS, limit_gram, sphere_data
 from benchmarks.paper._study import Case
 from benchmarks.paper._training_claims import training_claim
 from benchmarks.paper.algorithm1 import Algorithm1
@@ -19,7 +19,7 @@ from benchmarks.paper.figure1 import Figure1, _spectra
 from benchmarks.paper.figure2 import Figure2
 from benchmarks.paper.figure3 import Figure3
 from benchmarks.paper.figure5 import Figure5
-from benchmarks.paper.theorem1 import Theorem1, limit_gram
+from benchmarks.paper.theorem1 import Theorem1
 
 pytestmark = pytest.mark.usefixtures("x64_restored")
 
@@ -212,10 +212,10 @@ def test_spectra_are_those_of_the_jacobian_and_of_the_given_parameters(monkeypat
 @pytest.mark.parametrize("activation", ["erf", "tanh"])
 def test_limit_gram_is_the_expectation(activation):
     jax.config.update("jax_enable_x64", True)
-    x, _ = theorem1._data(0, 3, 5)
+    x, _ = sphere_data(0, 3, 5)
     limit, error = limit_gram(x, activation, jax.random.key(0))
     w = np.random.default_rng(1).normal(size=(400_000, 5))
-    slope = jax.vmap(jax.grad(theorem1.ACTIVATIONS[activation]))
+    slope = jax.vmap(jax.grad(ACTIVATIONS[activation]))
     slopes = np.asarray(slope((w @ np.asarray(x).T).ravel())).reshape(-1, 3)
     sampled = np.asarray(x @ x.T) * (slopes.T @ slopes) / len(w)
     np.testing.assert_allclose(limit, sampled, atol=5e-3)
