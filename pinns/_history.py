@@ -17,6 +17,7 @@ from pinns._evaluation import (
     predict,
 )
 from pinns._functional import Functional
+from pinns._programs import Program
 from pinns._points import Loss, PointSource, fresh_key
 from pinns._train_step import StepRecord, TrainState
 from pinns._unknowns import declared
@@ -59,12 +60,10 @@ class Evaluator:
         outputs = () if exact is None else output_names(problem, exact.shape[1])
         names = tuple(declared(problem.unknowns()))
 
-        @jax.jit
         def losses(params: optax.Params, points: Points, weights: Any) -> Row:
             loss_fn = loss(points, weights)
             return {"loss": loss_fn(params), "losses": loss_fn.losses(params)}
 
-        @jax.jit
         def measures(params: optax.Params) -> Row:
             u = function(params)
             row: Row = {}
@@ -81,8 +80,8 @@ class Evaluator:
 
         # A grid has no other points than its own.
         method = "sobol" if source.sampling.method == "grid" else None
-        self._draw = jax.jit(lambda step: source.draw(fresh_key(key, step), method=method))
-        self._losses, self._measures = losses, measures
+        self._draw = Program(lambda step: source.draw(fresh_key(key, step), method=method))
+        self._losses, self._measures = Program(losses), Program(measures)
 
     def row(self, state: TrainState, records: StepRecord | None, seconds: float) -> Row:
         """The row of a state; ``finite`` tells whether the loss and all parameters are."""

@@ -1,10 +1,10 @@
 """Compiled chunks of training steps, and the seconds that they take."""
 
 import time
-from typing import Any
 
 import jax
 
+from pinns._programs import Program
 from pinns._train_step import Chunk, StepRecord, TrainState
 
 
@@ -21,18 +21,20 @@ class Runner:
     """
 
     def __init__(self, chunk: Chunk, train_seconds: float):
-        self._chunk = jax.jit(chunk, static_argnums=1, donate_argnums=0)
-        self._compiled: dict[int, Any] = {}
+        self._chunk = chunk
+        self._programs: dict[int, Program] = {}
         self.compile_seconds = 0.0
         self.train_seconds = train_seconds
 
     def run(self, state: TrainState, length: int) -> tuple[TrainState, StepRecord]:
         """``length`` steps; ``state`` is donated."""
-        if length not in self._compiled:
-            began = time.perf_counter()
-            self._compiled[length] = self._chunk.lower(state, length).compile()
-            self.compile_seconds += time.perf_counter() - began
+        if length not in self._programs:
+            self._programs[length] = Program(lambda state: self._chunk(state, length), donate=True)
         began = time.perf_counter()
-        result = jax.block_until_ready(self._compiled[length](state))
+        run = self._programs[length].compiled(state)
+        compiled = time.perf_counter()
+        self.compile_seconds += compiled - began
+        began = time.perf_counter()
+        result = jax.block_until_ready(run(state))
         self.train_seconds += time.perf_counter() - began
         return result
