@@ -2,69 +2,138 @@
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import orbax.checkpoint as ocp
+from filelock import FileLock, Timeout
+
+from pinns._verdicts import warn_at_caller
+
+# What orbax raises where a file is damaged or cannot be written.
+_FAULTS = (OSError, ValueError, KeyError, TypeError)
 
 
 class Checkpoints:
     """Saves a run's state and history, and finds them again.
 
+    The last two states are kept. A state that cannot be read (half written, damaged) is said, removed and
+    the one before taken; one that cannot be written is said, and the training goes on.
+
     Args:
-      directory: where; made if it does not exist.
-      identity: what the run is (problem, seed, batch size, ...); a directory that belongs to a run
+      directory: Where; made if it does not exist.
+      identity: What the run is (problem, seed, batch size, ...); a directory that belongs to a run
         with another identity is refused.
-      min_seconds: least time between two saves; forced saves ignore it.
+      min_seconds: Least time between two saves; forced saves ignore it.
 
     Raises:
-      ValueError: the directory holds another run.
+      ValueError: The directory holds another run.
+      RuntimeError: Another process, or another training of this one, is at work there.
     """
 
     def __init__(self, directory: str | os.PathLike[str], identity: dict[str, Any], min_seconds: float):
-        path = Path(directory).resolve()
-        path.mkdir(parents=True, exist_ok=True)
-        _check_identity(path / "identity.json", identity)
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(path, options=options)
+        self._path = Path(directory).resolve()
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self._path / "lock")
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise RuntimeError(
+                f"another run is at work in {self._path}: two would overwrite each other's checkpoints. "
+                "Choose another directory, or wait for its end."
+            ) from None
+        try:
+            _check_identity(self._path / "identity.json", identity)
+            self._remove_unfinished()
+            options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+            self._manager = ocp.CheckpointManager(self._path, options=options)
+        except BaseException:
+            self._lock.release()
+            raise
         self._min_seconds = min_seconds
         self._last_save = time.monotonic()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._manager.close()
+        self._lock.release()
+
     def restore(self, state: Any) -> tuple[Any, list[dict[str, Any]]] | None:
-        """The newest state, in the structure of ``state``, and its history; None if there is none."""
-        step = self._manager.latest_step()
-        if step is None:
-            return None
+        """The newest state that can be read, in the structure of ``state``, and its history; or None.
+
+        Raises:
+          ValueError: There are states, and none can be read.
+        """
         # Leaves by position: a state may hold empty and static nodes, which files do not keep.
         leaves, treedef = jax.tree.flatten(state)
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, _named(leaves))
         args = ocp.args.Composite(state=ocp.args.StandardRestore(target), history=ocp.args.JsonRestore())
-        restored = self._manager.restore(step, args=args)
-        return jax.tree.unflatten(treedef, list(restored["state"].values())), restored["history"]["rows"]
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        unread, fault = [], None
+        for step in steps:
+            try:
+                found = self._manager.restore(step, args=args)
+                restored = jax.tree.unflatten(treedef, list(found["state"].values()))
+                rows = found["history"]["rows"]
+            except _FAULTS as error:
+                unread, fault = [*unread, step], fault or error
+                continue
+            if unread:
+                warn_at_caller(
+                    f"the checkpoint of step {unread[0]} cannot be read ({_short(fault)}); the run goes on "
+                    f"from that of step {step}."
+                )
+                for damaged in unread:
+                    self._manager.delete(damaged)
+            return restored, rows
+        if fault:
+            raise ValueError(
+                f"no checkpoint in {self._path} can be read. Choose another directory, or delete this one to "
+                "start anew."
+            ) from fault
+        return None
 
     def save(self, step: int, state: Any, history: list[dict[str, Any]], *, force: bool = False) -> None:
         """Saves, unless the last time was a moment ago."""
         if not force and time.monotonic() - self._last_save < self._min_seconds:
             return
-        if self._manager.latest_step() == step:
+        latest = self._manager.latest_step()
+        if latest == step:
             return
         args = ocp.args.Composite(
             state=ocp.args.StandardSave(_named(jax.tree.leaves(state))),
             history=ocp.args.JsonSave({"rows": history}),
         )
-        self._manager.save(step, args=args)
-        self._manager.wait_until_finished()
+        try:
+            self._manager.save(step, args=args)
+            self._manager.wait_until_finished()
+        except _FAULTS as error:
+            self._remove_unfinished()
+            kept = "there is none before it" if latest is None else f"the last one is of step {latest}"
+            warn_at_caller(
+                f"the checkpoint of step {step} could not be written to {self._path} ({_short(error)}); "
+                f"{kept}. The training goes on and tries again."
+            )
         self._last_save = time.monotonic()
 
-    def close(self) -> None:
-        """Releases what orbax holds."""
-        self._manager.close()
+    def _remove_unfinished(self) -> None:
+        """What a run that was killed, or a full disk, left half written."""
+        for path in self._path.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _named(leaves: list[Any]) -> dict[str, Any]:
     return {f"{i:06d}": leaf for i, leaf in enumerate(leaves)}
+
+
+def _short(error: BaseException | None) -> str:
+    text = str(error) or type(error).__name__
+    return text if len(text) < 200 else f"{text[:80]} ... {text[-110:]}"
 
 
 def _check_identity(file: Path, identity: dict[str, Any]) -> None:

@@ -88,7 +88,9 @@ def fit(
     Raises:
       TypeError: A model of another form, or an option that does not exist.
       ValueError: A count or size out of range, a target for a problem without exact solution, a network that
-        changes when it is called, or a ``checkpoint_dir`` that holds another run.
+        changes when it is called, or a ``checkpoint_dir`` that holds another run, or no state that can be
+        read.
+      RuntimeError: A ``checkpoint_dir`` in which another training is at work.
 
     Examples:
       >>> import jax, optax
@@ -119,65 +121,67 @@ def fit(
     options.stop.check(has_exact=evaluator.has_exact, has_fresh=fresh_loss)
     optimizer = optax.with_extra_args_support(optimizer)
 
-    checkpoints = None
-    if checkpoint_dir:
-        described = {
-            "problem": fingerprint(problem),
-            "model": str([(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(params)]),
-            "optimizer_settings": digest(list(optimizer)),
-            "key": np.asarray(jax.random.key_data(key)).tolist(),
-            "sampling": fingerprint(options.sampling),
-            "weights": fingerprint(weights),
-            **(identity or {}),
-        }
-        checkpoints = Checkpoints(checkpoint_dir, described, checkpoint_seconds)
-    state = start(params, optimizer, source, rule, key)
-    history: list[dict[str, Any]] = []
-    if checkpoints and (restored := checkpoints.restore(state)):
-        state, history = restored
-    runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
-    watch = Watch(options.stop, num_steps, adaptive=isinstance(options.sampling, AdaptiveSampling))
-    if not history:
-        warn_few_residuals(source.num_residuals, source.num_parameters)
-        warn_large_coordinates(problem)
-        row = evaluator.row(state, None, 0.0)
-        finite = row.pop("finite")
-        history.append(row)
-        reason = watch.reason(history)
-        if not finite:
-            reason = "not_finite_at_start"
-            watch.say(not_finite(row))
-    else:
-        reason = watch.reason(history)
-
-    good = state
-    with (
-        limited_blas_threads(),
-        Interrupt() as interrupt,
-        _bar(None if options.stop.seconds else num_steps, int(state.step), description, progress) as bar,
-    ):
-        while reason is None:
-            step = int(good.step)
-            length = _next_end(ends, num_steps, step) - step
-            state, records = runner.run(jax.tree.map(jnp.copy, good), length)
-            row = evaluator.row(state, records, runner.train_seconds)
-            if not row.pop("finite"):
-                reason = "diverged"
-                break
-            good = state
+    with contextlib.ExitStack() as stack:
+        checkpoints = None
+        if checkpoint_dir:
+            described = {
+                "problem": fingerprint(problem),
+                "model": str([(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(params)]),
+                "optimizer_settings": digest(list(optimizer)),
+                "key": np.asarray(jax.random.key_data(key)).tolist(),
+                "sampling": fingerprint(options.sampling),
+                "weights": fingerprint(weights),
+                **(identity or {}),
+            }
+            saved = Checkpoints(checkpoint_dir, described, checkpoint_seconds)
+            checkpoints = stack.enter_context(saved)
+        state = start(params, optimizer, source, rule, key)
+        history: list[dict[str, Any]] = []
+        if checkpoints and (restored := checkpoints.restore(state)):
+            state, history = restored
+        runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
+        watch = Watch(options.stop, num_steps, adaptive=isinstance(options.sampling, AdaptiveSampling))
+        if not history:
+            warn_few_residuals(source.num_residuals, source.num_parameters)
+            warn_large_coordinates(problem)
+            row = evaluator.row(state, None, 0.0)
+            finite = row.pop("finite")
             history.append(row)
-            bar.update(length)
-            bar.set_postfix_str(summary(row))
-            watch.warn(row)
-            if on_evaluation:
-                on_evaluation(history)
             reason = watch.reason(history)
-            if interrupt.requested:
-                reason = reason or "interrupted"
-            if checkpoints:
-                checkpoints.save(row["step"], good, history, force=reason is not None)
-    if checkpoints:
-        checkpoints.close()
+            if not finite:
+                reason = "not_finite_at_start"
+                watch.say(not_finite(row))
+        else:
+            reason = watch.reason(history)
+
+        good = state
+        with (
+            limited_blas_threads(),
+            Interrupt() as interrupt,
+            _bar(None if options.stop.seconds else num_steps, int(state.step), description, progress) as bar,
+        ):
+            while reason is None:
+                step = int(good.step)
+                length = _next_end(ends, num_steps, step) - step
+                state, records = runner.run(jax.tree.map(jnp.copy, good), length)
+                row = evaluator.row(state, records, runner.train_seconds)
+                if not row.pop("finite"):
+                    reason = "diverged"
+                    break
+                good = state
+                history.append(row)
+                bar.update(length)
+                bar.set_postfix_str(summary(row))
+                watch.warn(row)
+                if on_evaluation:
+                    on_evaluation(history)
+                reason = watch.reason(history)
+                if interrupt.requested:
+                    reason = reason or "interrupted"
+                if checkpoints:
+                    checkpoints.save(row["step"], good, history)
+            if checkpoints and good.step > 0:
+                checkpoints.save(int(good.step), good, history, force=True)
     return FitResult(
         model=function.model(good.params),
         params=good.params,

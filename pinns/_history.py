@@ -17,8 +17,8 @@ from pinns._evaluation import (
     predict,
 )
 from pinns._functional import Functional
-from pinns._programs import Program
 from pinns._points import Loss, PointSource, fresh_key
+from pinns._programs import Program
 from pinns._train_step import StepRecord, TrainState
 from pinns._unknowns import declared
 from pinns.problems import Points, Problem

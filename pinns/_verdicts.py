@@ -30,7 +30,7 @@ class FitWarning(UserWarning):
 def warn_few_residuals(num_residuals: int, num_parameters: int) -> None:
     """Warns if the residuals can be interpolated."""
     if num_residuals < num_parameters:
-        _warn(
+        warn_at_caller(
             f"the loss takes {num_residuals} residuals and the model has {num_parameters} parameters: it can "
             "make the loss as small as it likes and be wrong between the points. Take more points "
             "(sampling=Sampling(num_points='auto') or the problem's numbers) or a smaller network, and watch "
@@ -42,7 +42,7 @@ def warn_large_coordinates(problem: Problem) -> None:
     """Warns if networks that take the coordinates as they are saturate."""
     largest = max(abs(corner) for corner in (*problem.domain.lower, *problem.domain.upper))
     if largest > _LARGE and not problem.scales_inputs:
-        _warn(
+        warn_at_caller(
             f"coordinates of the domain reach {largest:g}, at which tanh and its like saturate: train "
             "scaled(problem, model, key) instead of the problem, or give the network an embedding that maps "
             "them to [-1, 1]."
@@ -102,12 +102,12 @@ class Watch:
 
     def say(self, message: str) -> None:
         """Warns of something else."""
-        _warn(message)
+        warn_at_caller(message)
 
     def _once(self, kind: str, message: str) -> None:
         if kind not in self._said:
             self._said.add(kind)
-            _warn(message, stacklevel=5)
+            warn_at_caller(message, stacklevel=5)
 
     def reason(self, history: list[Row]) -> str | None:
         """The reason to stop after the last row, or None."""
@@ -135,6 +135,6 @@ def _evaluations_without_progress(history: list[Row]) -> int:
     return since
 
 
-def _warn(message: str, stacklevel: int = 4) -> None:
+def warn_at_caller(message: str, stacklevel: int = 4) -> None:
     """Warns at the line that called fit."""
     warnings.warn(message, FitWarning, stacklevel=stacklevel)
