@@ -11,6 +11,7 @@ import jax
 import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
 
+from pinns._placement import ONE_DEVICE, Placement
 from pinns._verdicts import warn_at_caller
 
 # What orbax raises where a file is damaged or cannot be written.
@@ -28,16 +29,39 @@ class Checkpoints:
       identity: What the run is (problem, seed, batch size, ...); a directory that belongs to a run
         with another identity is refused.
       min_seconds: Least time between two saves; forced saves ignore it.
+      placement: The devices of the run; of several processes the first one looks after the directory.
 
     Raises:
       ValueError: The directory holds another run.
-      RuntimeError: Another process, or another training of this one, is at work there.
+      RuntimeError: Another run is at work there.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], identity: dict[str, Any], min_seconds: float):
-        self._path = Path(directory).resolve()
-        self._path.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        identity: dict[str, Any],
+        min_seconds: float,
+        placement: Placement = ONE_DEVICE,
+    ):
+        self._path, self._placement = Path(directory).resolve(), placement
         self._lock = FileLock(self._path / "lock")
+        fault: Exception | None = None
+        if placement.leads:
+            try:
+                self._take(identity)
+            except Exception as error:
+                fault = error
+        if placement.agreed(fault is not None):
+            self._lock.release()
+            raise fault or RuntimeError(f"the first process could not take {self._path} for this run.")
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+        self._manager = ocp.CheckpointManager(self._path, options=options)
+        self._min_seconds = min_seconds
+        self._last_save = time.monotonic()
+
+    def _take(self, identity: dict[str, Any]) -> None:
+        """Makes the directory this run's."""
+        self._path.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
@@ -45,16 +69,8 @@ class Checkpoints:
                 f"another run is at work in {self._path}: two would overwrite each other's checkpoints. "
                 "Choose another directory, or wait for its end."
             ) from None
-        try:
-            _check_identity(self._path / "identity.json", identity)
-            self._remove_unfinished()
-            options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-            self._manager = ocp.CheckpointManager(self._path, options=options)
-        except BaseException:
-            self._lock.release()
-            raise
-        self._min_seconds = min_seconds
-        self._last_save = time.monotonic()
+        _check_identity(self._path / "identity.json", identity)
+        self._remove_unfinished()
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +116,8 @@ class Checkpoints:
 
     def save(self, step: int, state: Any, history: list[dict[str, Any]], *, force: bool = False) -> None:
         """Saves, unless the last time was a moment ago."""
-        if not force and time.monotonic() - self._last_save < self._min_seconds:
+        due = force or time.monotonic() - self._last_save >= self._min_seconds
+        if not self._placement.agreed(due):
             return
         latest = self._manager.latest_step()
         if latest == step:
@@ -123,8 +140,9 @@ class Checkpoints:
 
     def _remove_unfinished(self) -> None:
         """What a run that was killed, or a full disk, left half written."""
-        for path in self._path.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(path, ignore_errors=True)
+        if self._placement.leads:
+            for path in self._path.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _named(leaves: list[Any]) -> dict[str, Any]:

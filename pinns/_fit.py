@@ -18,6 +18,7 @@ from pinns._history import Evaluator, summary
 from pinns._identity import digest, fingerprint
 from pinns._interrupt import Interrupt
 from pinns._options import AdaptiveSampling, OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
+from pinns._placement import Placement
 from pinns._points import PointSource, data_key
 from pinns._result import FitResult
 from pinns._runner import Runner
@@ -46,6 +47,7 @@ def fit(
     checkpoint_seconds: float = 10.0,
     identity: Mapping[str, Any] | None = None,
     on_evaluation: OnEvaluation | None = None,
+    mesh: jax.sharding.Mesh | None = None,
     **shorthand: Unpack[Shorthand],
 ) -> FitResult:
     """Trains ``model`` on ``problem``.
@@ -79,6 +81,8 @@ def fit(
         key, the sampling or the weights is refused. To go on with another optimiser, start from
         ``result.model`` with a new folder.
       on_evaluation: Called with the history after every chunk, e.g. to log it.
+      mesh: Devices over which the points are spread, of one process or of several; the parameters are on all.
+        Numbers of points that the devices do not divide stay whole.
       **shorthand: ``batch_size`` and ``resample_every`` of :class:`Sampling`; ``target`` and ``time_limit``
         for ``rel_l2`` and ``seconds`` of :class:`Stop`.
 
@@ -115,13 +119,15 @@ def fit(
     loss = lambda points, weights=None: problem.loss(function, points, weights)
     key = data_key(key)
     _check_stateless(function, params, jnp.zeros(problem.domain.dim, dtype))
-    source = PointSource(problem, options.sampling, loss, params, key, dtype)
+    placement = Placement(mesh)
+    source = PointSource(problem, options.sampling, loss, params, key, dtype, placement)
     rule = WeightRule(problem, weights, loss)
     evaluator = Evaluator(problem, function, loss, source, key, fresh=fresh_loss)
     options.stop.check(has_exact=evaluator.has_exact, has_fresh=fresh_loss)
     optimizer = optax.with_extra_args_support(optimizer)
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(placement.context())
         checkpoints = None
         if checkpoint_dir:
             described = {
@@ -133,7 +139,7 @@ def fit(
                 "weights": fingerprint(weights),
                 **(identity or {}),
             }
-            saved = Checkpoints(checkpoint_dir, described, checkpoint_seconds)
+            saved = Checkpoints(checkpoint_dir, described, checkpoint_seconds, placement)
             checkpoints = stack.enter_context(saved)
         state = start(params, optimizer, source, rule, key)
         history: list[dict[str, Any]] = []
@@ -155,16 +161,17 @@ def fit(
             reason = watch.reason(history)
 
         good = state
+        total = None if options.stop.seconds else num_steps  # where time may end the run first, none
         with (
             limited_blas_threads(),
             Interrupt() as interrupt,
-            _bar(None if options.stop.seconds else num_steps, int(state.step), description, progress) as bar,
+            _bar(total, int(state.step), description, progress and placement.leads) as bar,
         ):
             while reason is None:
                 step = int(good.step)
                 length = _next_end(ends, num_steps, step) - step
                 state, records = runner.run(jax.tree.map(jnp.copy, good), length)
-                row = evaluator.row(state, records, runner.train_seconds)
+                row = evaluator.row(state, records, placement.agreed(runner.train_seconds))
                 if not row.pop("finite"):
                     reason = "diverged"
                     break
@@ -176,7 +183,7 @@ def fit(
                 if on_evaluation:
                     on_evaluation(history)
                 reason = watch.reason(history)
-                if interrupt.requested:
+                if placement.agreed(interrupt.requested):
                     reason = reason or "interrupted"
                 if checkpoints:
                     checkpoints.save(row["step"], good, history)

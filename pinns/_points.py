@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from isgd_optax import LeastSquares
 from pinns._options import AdaptiveSampling, Sampling
+from pinns._placement import ONE_DEVICE, Placement
 from pinns.problems import Points, Problem
 
 # nnx.Rngs(seed) draws from fold_in(key(seed), 0), fold_in(key(seed), 1), ..., and split(key(seed))[0] is the
@@ -50,12 +51,20 @@ class PointSource:
       params: The trained parameters, arrays or their shapes.
       key: Random key of the training.
       dtype: The dtype of points.
+      placement: The devices over which they are spread.
     """
 
     def __init__(
-        self, problem: Problem, sampling: Sampling, loss: Loss, params: Any, key: jax.Array, dtype: jnp.dtype
+        self,
+        problem: Problem,
+        sampling: Sampling,
+        loss: Loss,
+        params: Any,
+        key: jax.Array,
+        dtype: jnp.dtype,
+        placement: Placement = ONE_DEVICE,
     ):
-        self.sampling, self.dtype = sampling, dtype
+        self.sampling, self.dtype, self.placement = sampling, dtype, placement
         self._problem, self._loss, self._key = problem, loss, jax.random.fold_in(key, _POINTS)
         self.numbers = sampling.numbers(problem)
         self.num_parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
@@ -83,13 +92,14 @@ class PointSource:
             return points
         key = jax.random.fold_in(self._key, step)
         draw = lambda: self._adapted(key, params, points) if self._adaptive else self.draw(key)
-        return jax.lax.cond((step > 0) & (step % every == 0), draw, lambda: points)
+        return self.placement.points(jax.lax.cond((step > 0) & (step % every == 0), draw, lambda: points))
 
     def draw(self, key: jax.Array, *, method: Any = None, multiple: int = 1) -> Points:
         """Points of every condition, or ``multiple`` times as many."""
         numbers = {name: multiple * number for name, number in self.numbers.items()}
         method = method or self.sampling.method
-        return self._problem.sample(key, method=method, dtype=self.dtype, num_points=numbers)
+        points = self._problem.sample(key, method=method, dtype=self.dtype, num_points=numbers)
+        return self.placement.points(points)
 
     def _count(self, params: Any) -> int:
         """The number of residuals of all conditions together."""
@@ -133,7 +143,7 @@ class PointSource:
             )
             index = jax.lax.dynamic_slice_in_dim(orders[name], position * size, size)
             chosen[name] = jax.tree.map(lambda x, index=index: x[index], points[name])
-        return chosen, orders
+        return self.placement.points(chosen) if orders else chosen, orders
 
 
 def _number(points: Any) -> int:

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.sharding import NamedSharding, PartitionSpec
+
+from pinns._placement import put
 
 _KEPT = 32  # programs of a process, the last used ones
 _programs: OrderedDict[str, Any] = OrderedDict()
@@ -44,7 +48,7 @@ class Program:
         traced = jax.jit(self._fn).trace(*args)
         closed = traced.jaxpr
         results = jax.tree.structure(traced.out_info)
-        constants = [jax.numpy.asarray(constant) for constant in closed.consts]
+        constants = _beside(leaves, [jnp.asarray(constant) for constant in closed.consts])
 
         def program(constants: list[Any], leaves: list[Any]) -> list[Any]:
             return jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))(*leaves)
@@ -52,6 +56,14 @@ class Program:
         lowered = jax.jit(program, donate_argnums=1 if self._donate else ()).lower(constants, leaves)
         compiled = _kept(lowered, [leaf.sharding for leaf in (*constants, *leaves)])
         return lambda *args: jax.tree.unflatten(results, compiled(constants, jax.tree.leaves(args)))
+
+
+def _beside(leaves: list[jax.Array], constants: list[jax.Array]) -> list[jax.Array]:
+    """The constants on all devices of the mesh on which the arguments lie, if they lie on one."""
+    meshes = [leaf.sharding.mesh for leaf in leaves if isinstance(leaf.sharding, NamedSharding)]
+    if not meshes:
+        return constants
+    return [put(constant, NamedSharding(meshes[0], PartitionSpec())) for constant in constants]
 
 
 def _kept(lowered: jax.stages.Lowered, places: list[Any]) -> Any:

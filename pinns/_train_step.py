@@ -60,7 +60,7 @@ def start(
 ) -> TrainState:
     """The state before the first step."""
     points = source.draw(key)
-    return TrainState(
+    state = TrainState(
         step=jnp.zeros((), jnp.int32),
         params=jax.tree.map(jnp.copy, params),  # the state is donated; the caller's arrays are not
         opt_state=jax.tree.map(jnp.copy, optimizer.init(params)),
@@ -69,6 +69,7 @@ def start(
         num_gradients=jnp.zeros((), jnp.float32),
         weights=rule.first(source.dtype),
     )
+    return _whole(source, state)
 
 
 def make_chunk(
@@ -106,12 +107,18 @@ def make_chunk(
             num_gradients=state.num_gradients + evaluated + _gradients_inside(state.opt_state, opt_state),
             weights=weights,
         )
-        return new, _record(jnp.asarray(value), state.opt_state, opt_state)
+        record = _record(jnp.asarray(value), state.opt_state, opt_state)
+        return _whole(source, new), source.placement.whole(record)
 
     def chunk(state: TrainState, length: int) -> tuple[TrainState, StepRecord]:
         return jax.lax.scan(step, state, length=length)
 
     return chunk
+
+
+def _whole(source: PointSource, state: TrainState) -> TrainState:
+    """The state with all but its points on every device."""
+    return source.placement.whole(state._replace(points={}))._replace(points=state.points)
 
 
 def _stores_value_and_grad(opt_state: Any) -> bool:
