@@ -8,16 +8,21 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import jax
 import pytest
 
+# Tests compile for longer than they run. These halve the time of all tests together; XLA ends the process for
+# an option that it does not know, so they are given to the versions in which they were tried.
+if jax.__version_info__[:2] == (0, 10):
+    quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}".strip()
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-@pytest.fixture
-def quick_compilation():
-    """For tests that compile for longer than they run; a long training takes longer with it."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+@pytest.fixture(autouse=True)
+def _optimized(request):
+    """Slow tests run for longer than they compile."""
+    slow = request.node.get_closest_marker("slow") is not None
+    jax.config.update("jax_disable_most_optimizations", not slow)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def blocks(page: pathlib.Path) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: str(p.relative_to(DOCS)))
-def test_blocks_run(page, tmp_path, monkeypatch, quick_compilation):
+def test_blocks_run(page, tmp_path, monkeypatch):
     module = types.ModuleType(f"docs_{page.stem}")  # dataclasses look for the module of a class
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)

@@ -18,7 +18,7 @@ from benchmarks.peers import Peers
 from isgd_optax import LeastSquares, Residual
 
 
-@pytest.mark.usefixtures("x64_restored", "quick_compilation")
+@pytest.mark.usefixtures("x64_restored")
 def test_stiff_quadratic_decays_as_equations_7_and_8_say(tmp_path):
     result = StiffQuadratic(num_alphas=4, max_steps=50, max_implicit_steps=20, out=tmp_path).run()
     assert [row["alpha"] for row in result["rows"]] == pytest.approx([1e-5, 1e-2, 10, 1e4])
@@ -57,7 +57,7 @@ def positive(value):
         (Kernel(repeats=1, points=20), "kernel.json", "1-D, 4×50", None),
     ],
 )
-@pytest.mark.usefixtures("x64_restored", "quick_compilation")
+@pytest.mark.usefixtures("x64_restored")
 def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key, names):
     with jax.numpy_rank_promotion("allow"):  # folx promotes ranks
         type(measurement)(**vars(measurement) | {"out": tmp_path}).run()
@@ -73,7 +73,7 @@ def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key, names
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("x64_restored", "quick_compilation")
+@pytest.mark.usefixtures("x64_restored")
 def test_intervals_count_draws_that_cover_the_truth(tmp_path):
     Intervals(cases=("decay",), weights=(100.0,), draws=3, steps=10, warm_steps=150, out=tmp_path).run()
     recorded = json.loads((tmp_path / "intervals.json").read_text())
@@ -86,7 +86,7 @@ def test_intervals_count_draws_that_cover_the_truth(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("x64_restored", "quick_compilation")
+@pytest.mark.usefixtures("x64_restored")
 def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path):
     result = Contraction(steps=(0, 2), alphas=(1e-6,), out=tmp_path).run()
     assert [panel["step"] for panel in result["panels"]] == [0, 2]

@@ -190,7 +190,6 @@ def test_slugs_are_plain_and_tell_cases_apart():
     assert case("α = 0.1", "α = 1") == "adam-seed=2"
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_spectra_are_those_of_the_jacobian_and_of_the_given_parameters(monkeypatch):
     monkeypatch.setattr("benchmarks.paper.figure1.LANCZOS", {"num_steps": 20, "num_probes": 1})
     jax.config.update("jax_enable_x64", True)

@@ -11,11 +11,6 @@ import pytest
 from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, isgd_adam, isgd_lbfgs
 
 
-@pytest.fixture(autouse=True)
-def _quick(quick_compilation):
-    """For all of these tests."""
-
-
 def _for_any_loss(solver):
     """A solver of least-squares problems for losses L ≥ 0 that are none: of the one residual √L."""
 

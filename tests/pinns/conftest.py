@@ -12,11 +12,6 @@ from pinns import MLP, SingularlyPerturbedODE, fit
 matplotlib.use("Agg")
 
 
-@pytest.fixture(autouse=True)
-def _quick(quick_compilation):
-    """For all of these tests."""
-
-
 @pytest.fixture
 def ode():
     """The ODE with few points."""
