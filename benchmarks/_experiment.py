@@ -15,6 +15,15 @@ _MOST_LBFGS_STEPS = 10_000  # "until convergence, so the number of iterations is
 
 
 @dataclasses.dataclass(frozen=True)
+class Slabs:
+    """Slabs of time, each trained until its loss on fresh points or its seconds are reached."""
+
+    number: int
+    fresh_loss: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """How an experiment is run: network, learning and mini-batches."""
 
@@ -26,6 +35,8 @@ class Plan:
     evaluate_every: int | None = None
     target: float | None = None
     time_limit: float | None = None
+    scaled: bool = False
+    slabs: Slabs | None = None
 
     def setting(self) -> dict[str, Any]:
         """What decides where a run goes; not when it stops."""
@@ -123,6 +134,8 @@ class Experiment:
             budget = dataclasses.replace(budget, momentum=self.momentum)
         names = ("sampling", "resample_every", "batch_size", "target", "time_limit")
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if plan.slabs and {"target", "time_limit"} & set(chosen):
+            raise ValueError(f"{self.name} is trained in slabs, which end by their own limits: {plan.slabs}.")
         return dataclasses.replace(plan, budget=budget, **chosen)
 
     @property

@@ -3,7 +3,7 @@
 import dataclasses
 import operator
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import tyro
 from flax import nnx
 
 import pinns
-from benchmarks._experiment import Experiment, Plan
+from benchmarks._experiment import Experiment, Plan, Slabs
 from benchmarks._optimizers import Budget
 
 _ADAPTIVE = pinns.AdaptiveSampling(every=10, pool=10)
@@ -31,6 +31,8 @@ class Row:
       seconds: Seconds of training.
       sampling: How points are drawn.
       embedding: Gives the embedding of coordinates of a dtype, or None.
+      scaled: Whether inputs, outputs and residuals are brought to size one.
+      slabs: Slabs of time, or None; they then end the training.
     """
 
     title: str
@@ -40,34 +42,57 @@ class Row:
     seconds: float = 120.0
     sampling: Any = _ADAPTIVE
     embedding: Callable[[Any], Any] | None = None
+    scaled: bool = False
+    slabs: Slabs | None = None
 
 
 _SOBOL = "sobol"
+_FRESH_SOBOL = pinns.Sampling(method=_SOBOL, resample_every=10)
 ROWS = {
     "burgers": Row("Burgers' equation, ν = 0.01/π", pinns.Burgers, (20,) * 5),
-    "kovasznay": Row("Kovasznay's flow, Re = 20", pinns.Kovasznay, (30,) * 3, outputs=3),
+    "kovasznay": Row(
+        "Kovasznay's flow, Re = 20", partial(pinns.Kovasznay, num_points=600), (20,) * 3, outputs=3
+    ),
     "schroedinger": Row("breather of the Schrödinger equation", pinns.Schroedinger, (24,) * 4, 2, 300.0),
-    "wave": Row("wave equation with two modes", pinns.Wave, (24,) * 4, seconds=300.0),
-    "convection": Row("convection at β = 40", pinns.Convection, (20,) * 4),
+    "wave": Row(
+        "wave equation with two modes",
+        partial(pinns.Wave, num_points=1200, num_boundary_points=300, num_initial_points=150),
+        (20,) * 3,
+        seconds=300.0,
+        scaled=True,
+    ),
+    "convection": Row(
+        "convection at β = 40",
+        partial(pinns.Convection, num_points=1200, num_boundary_points=300, num_initial_points=200),
+        (16,) * 4,
+    ),
     "reaction": Row("reaction at ρ = 5", pinns.Reaction, (20,) * 3),
     "allen_cahn": Row("Allen–Cahn equation, smooth", pinns.AllenCahn, (24,) * 4, seconds=600.0),
     "kdv": Row("Korteweg–de Vries equation", pinns.KdV, (24,) * 4, seconds=600.0),
-    "cavity": Row("lid-driven cavity, Re = 100, regularised", pinns.LidDrivenCavity, (20,) * 4, 3, 600.0),
-    "poisson_nd": Row(
-        "Poisson's equation in 5-D",
-        pinns.PoissonND,
-        (24,) * 3,
-        1,
+    "cavity": Row(
+        "lid-driven cavity, Re = 100, regularised",
+        partial(pinns.LidDrivenCavity, num_points=600, num_boundary_points=200),
+        (16,) * 4,
+        3,
         600.0,
-        pinns.Sampling(method=_SOBOL, resample_every=1),
     ),
+    "poisson_nd": Row("Poisson's equation in 5-D", pinns.PoissonND, (20,) * 2, 1, 600.0, _FRESH_SOBOL),
     "poisson_multiscale": Row(
         "Poisson's equation, four scales", pinns.PoissonMultiscale2D, (32,) * 3, seconds=300.0
     ),
     "beam": Row("clamped beam, fourth derivatives", pinns.Beam, (30,) * 3, 1, 20.0, _SOBOL),
     "biharmonic": Row("clamped plate", pinns.Biharmonic, (20,) * 3, 1, 120.0),
     "robertson": Row("Robertson's kinetics to t = 1e5", pinns.Robertson, (30,) * 2, 3, 120.0, _SOBOL),
-    "van_der_pol": Row("Van der Pol's oscillator, μ = 10", pinns.VanDerPol, (40,) * 2, 2, 120.0, _SOBOL),
+    "van_der_pol": Row(
+        "Van der Pol's oscillator, μ = 10",
+        partial(pinns.VanDerPol, num_points=150),
+        (20,) * 2,
+        2,
+        120.0,
+        dataclasses.replace(_FRESH_SOBOL, resample_every=5),
+        scaled=True,
+        slabs=Slabs(number=40, fresh_loss=1e-15, seconds=5.0),
+    ),
     "burgers_inverse": Row("Burgers' two coefficients", pinns.BurgersInverse, (20,) * 4, 1, 60.0),
     "kdv_inverse": Row("KdV's three coefficients", pinns.KdVInverse, (16,) * 2, 1, 60.0, _SOBOL),
     "oscillator_inverse": Row("the oscillator's two", pinns.OscillatorInverse, (30,) * 2, 1, 60.0, _SOBOL),
@@ -109,7 +134,9 @@ class FieldExperiment(Experiment):
             budget,
             sampling=self.row.sampling,
             evaluate_every=_EVALUATE_EVERY.get(self.optimizer, 1000),
-            time_limit=self.row.seconds,
+            time_limit=None if self.row.slabs else self.row.seconds,
+            scaled=self.row.scaled,
+            slabs=self.row.slabs,
         )
 
     @property

@@ -1,6 +1,7 @@
 """One training run: a folder that can be resumed, and what it leaves there."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def train(experiment: Experiment) -> dict[str, Any]:
     folder = experiment.folder()
     plan = experiment.plan()
     problem, model = experiment.problem(), experiment.model()
+    key = jax.random.key(experiment.seed)
+    if plan.scaled:
+        problem = pinns.scaled(problem, model, key)
     optimizer, num_steps = make_optimizer(experiment.optimizer, plan.budget)
     config = {
         "command": command(),
@@ -45,18 +49,23 @@ def train(experiment: Experiment) -> dict[str, Any]:
     if (finished := _finished(folder, config)) is not None:
         return finished
     write_json(folder / "config.json", config)
-    result = pinns.fit(
+    if plan.slabs:
+        stop = pinns.Stop(seconds=plan.slabs.seconds, fresh_loss=plan.slabs.fresh_loss)
+        run = functools.partial(pinns.fit_in_slabs, slabs=plan.slabs.number)
+    else:
+        stop = pinns.Stop(seconds=plan.time_limit, rel_l2=plan.target)
+        run = pinns.fit
+    result = run(
         problem,
         model,
         optimizer,
         num_steps=num_steps,
-        key=jax.random.key(experiment.seed),
+        key=key,
         sampling=plan.sampling,
         batch_size=plan.batch_size,
         resample_every=plan.resample_every,
         evaluate_every=plan.evaluate_every or evaluation_steps(experiment.optimizer, plan.budget),
-        target=plan.target,
-        time_limit=plan.time_limit,
+        stop=stop,
         progress=experiment.progress,
         description=f"{experiment.name}, {experiment.optimizer}",
         checkpoint_dir=folder / "checkpoint",
@@ -65,22 +74,23 @@ def train(experiment: Experiment) -> dict[str, Any]:
         on_evaluation=lambda history: write_jsonl(folder / "metrics.jsonl", history),
     )
     write_jsonl(folder / "metrics.jsonl", result.history)
+    final = _final(problem, result)
     summary = {
         **{key: config[key] for key in ("experiment", "optimizer", "preset", "seed", "dtype")},
-        **{key: result.final[key] for key in _MEASURED if key in result.final},
+        **{key: final[key] for key in _MEASURED if key in final},
         **_of_the_problem(problem, result),
         "alpha": _alpha(experiment.optimizer, plan.budget),
         "num_implicit_steps": plan.budget.implicit_steps if experiment.optimizer.startswith("isgd-") else 0,
         "stop_reason": result.stop_reason,
         "num_steps": result.num_steps,
-        "num_gradients": result.final["num_gradients"],
+        "num_gradients": final["num_gradients"],
         "compile_seconds": result.compile_seconds,
         "train_seconds": result.train_seconds,
         "device": config["device"],
         "versions": config["versions"],
         "command": config["command"],
     }
-    _save_prediction(result, folder / "prediction.npz")
+    _save_prediction(problem, result, folder / "prediction.npz")
     write_json(folder / "summary.json", summary)
     label = experiment.optimizer
     pinns.plot_history({label: result}, path=folder / "history.png")
@@ -107,26 +117,55 @@ def _alpha(optimizer: str, budget: Budget) -> float | None:
     return budget.alpha if optimizer.startswith("isgd-") else budget.learning_rate
 
 
-def _of_the_problem(problem: pinns.Problem, result: pinns.FitResult) -> dict[str, Any]:
+def _final(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) -> dict[str, Any]:
+    """The last row of the history; of slabs, with the errors over all times."""
+    row = dict(result.history[-1])
+    if isinstance(result, pinns.SlabsResult) and result.finished and "rel_l2" in row:
+        points = _points(problem, result)
+        exact = exact_values(problem, points)
+        prediction = _predicted(problem, result, points)
+        names = pinns.output_names(problem, exact.shape[1])
+        whole = pinns.errors(prediction, exact)._asdict()
+        by_output = pinns.errors_by_output(prediction, exact, names)
+        row |= jax.tree.map(float, whole | {"rel_l2_by_output": by_output})
+        row["fresh_loss"] = max(slab.final["fresh_loss"] for slab in result.results)
+    return row
+
+
+def _points(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) -> jax.Array:
+    params = result.results[0].params if isinstance(result, pinns.SlabsResult) else result.params
+    return evaluation_points(problem, jax.tree.leaves(params)[0].dtype)
+
+
+def _predicted(
+    problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult, points: jax.Array
+) -> jax.Array:
+    if isinstance(result, pinns.SlabsResult):
+        return jax.jit(lambda points: predict(result, points))(points)
+    return predict(lambda x: problem.predict(result.solution, x), points)
+
+
+def _of_the_problem(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) -> dict[str, Any]:
     """The floor of its reference and the coefficients that were found, where there are any."""
     found: dict[str, Any] = {}
+    problem = getattr(problem, "problem", problem)  # of a scaled one, what it scales
     floor = getattr(problem, "reference_floor", None)
     if floor is not None:
         found["reference_floor"] = floor
-    if result.unknowns:
+    if isinstance(result, pinns.FitResult) and result.unknowns:
         found["unknowns"] = {name: [float(x) for x in pair] for name, pair in result.unknowns.items()}
         found["true_unknowns"] = getattr(problem, "true_unknowns", None)
     return found
 
 
-def _save_prediction(result: pinns.FitResult, path: Path) -> None:
-    problem = result.problem
-    points = evaluation_points(problem, jax.tree.leaves(result.params)[0].dtype)
+def _save_prediction(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult, path: Path) -> None:
+    slabs = result.results if isinstance(result, pinns.SlabsResult) else [result]
+    points = _points(problem, result)
     arrays = {
         "points": points,
-        "prediction": predict(lambda x: problem.predict(result.solution, x), points),
+        "prediction": _predicted(problem, result, points),
         "exact": exact_values(problem, points),
-        "params": ravel_pytree(result.params)[0],
+        "params": ravel_pytree([slab.params for slab in slabs])[0],
     }
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})

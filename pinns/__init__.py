@@ -39,7 +39,8 @@ from pinns._regions import (
 from pinns._result import FitResult
 from pinns._samplers import Sampler, unit_points
 from pinns._scaling import Scaled, scaled
-from pinns._slabs import SlabsResult, fit_in_slabs
+from pinns._slabs import fit_in_slabs
+from pinns._slabs_result import SlabsResult
 from pinns._special_networks import SIREN, ModifiedMLP
 from pinns._taylor import derivatives, gradient, second_derivatives
 from pinns._threads import limited_blas_threads

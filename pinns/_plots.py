@@ -16,14 +16,17 @@ from pinns._functional import params_dtype
 from pinns._panels import Solutions, draw_curves, draw_maps
 from pinns._regions import Domain
 from pinns._result import FitResult
-from pinns._slabs import SlabsResult
+from pinns._slabs_result import SlabsResult
 from pinns.problems import Problem
 
 LABELS = {"num_gradients": "gradient evaluations", "step": "steps", "seconds": "seconds of training"}
 
 
 def plot_history(
-    results: Mapping[str, FitResult], *, x: str = "num_gradients", path: str | os.PathLike[str] | None = None
+    results: Mapping[str, FitResult | SlabsResult],
+    *,
+    x: str = "num_gradients",
+    path: str | os.PathLike[str] | None = None,
 ) -> Figure:
     """Loss and relative L2 error of one or several trainings, on logarithmic axes.
 
@@ -31,7 +34,7 @@ def plot_history(
     points and not the equation.
 
     Args:
-      results: The trainings by name.
+      results: The trainings by name, in slabs or not.
       x: What they are drawn against: ``"num_gradients"``, ``"step"`` or ``"seconds"``.
       path: Where to save it as PNG, if anywhere.
 
@@ -63,7 +66,7 @@ def plot_history(
     return _finish(figure, path)
 
 
-def _draw_history(axis: Axes, name: str, result: FitResult, x: str, column: str) -> None:
+def _draw_history(axis: Axes, name: str, result: FitResult | SlabsResult, x: str, column: str) -> None:
     diverged = result.stop_reason == "diverged"
     abscissa, ordinate = result.curve(x)[1], result.curve(column)[1]
     (line,) = axis.semilogy(abscissa, ordinate, label=name + " (diverged)" * diverged)

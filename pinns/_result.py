@@ -14,6 +14,20 @@ from pinns._verdicts import STOP_REASONS
 from pinns.problems import Problem
 
 
+def curve(history: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and a column of a history, see :meth:`FitResult.curve`."""
+    column, _, part = name.partition(".")
+    values = [row.get(column) for row in history]
+    if part:
+        values = [value and value.get(part) for value in values]
+    shape = next((np.shape(value) for value in values if value is not None), ())
+    missing = np.full(shape, np.nan)
+    return (
+        np.array([row["step"] for row in history]),
+        np.array([missing if value is None else value for value in values], dtype=float),
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class FitResult:
     """What :func:`pinns.fit` returns.
@@ -55,16 +69,7 @@ class FitResult:
           name: The column; of one that is kept by name both names with a dot, e.g. ``"losses.pde"`` or
             ``"unknowns.k"``.
         """
-        column, _, part = name.partition(".")
-        values = [row.get(column) for row in self.history]
-        if part:
-            values = [value and value.get(part) for value in values]
-        shape = next((np.shape(value) for value in values if value is not None), ())
-        missing = np.full(shape, np.nan)
-        return (
-            np.array([row["step"] for row in self.history]),
-            np.array([missing if value is None else value for value in values], dtype=float),
-        )
+        return curve(self.history, name)
 
     @property
     def final(self) -> dict[str, Any]:
@@ -113,5 +118,6 @@ class FitResult:
     @functools.cached_property
     def solution(self) -> Any:
         """What residuals see as ``u``: the trained network with the unknowns that were found."""
-        function, _ = self.problem.functional(self.model)
-        return function(self.params)
+        with jax.ensure_compile_time_eval():  # kept beyond a trace in which it may be asked for first
+            function, _ = self.problem.functional(self.model)
+            return function(self.params)

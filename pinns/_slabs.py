@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
-from pinns._evaluation import Errors, errors, evaluation_points, exact_values, predict
 from pinns._fit import fit
 from pinns._functional import Functional
 from pinns._regions import Box
 from pinns._result import FitResult
+from pinns._slabs_result import SlabsResult
 from pinns.problems import Condition, Problem
 
 
@@ -69,49 +68,6 @@ class _Slab(Problem):
 
     def predict(self, u: Any, x: jax.Array) -> jax.Array:
         return self.problem.predict(u, x)
-
-
-@dataclasses.dataclass(frozen=True)
-class SlabsResult:
-    """What :func:`fit_in_slabs` returns. Called, it is the solution at one point of any time.
-
-    Attributes:
-      problem: The whole problem.
-      results: The :class:`FitResult` of each slab that was reached.
-      edges: Times between which the slabs lie, one more than slabs.
-      axis: The coordinate of time.
-    """
-
-    problem: Problem
-    results: list[FitResult]
-    edges: tuple[float, ...]
-    axis: int
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """The solution of the slab in which ``x`` lies, shape (m,)."""
-        values = jnp.stack([self.problem.predict(r.solution, x) for r in self.results])
-        inner = jnp.asarray(self.edges[1 : len(self.results)], x.dtype)
-        return values[jnp.searchsorted(inner, x[self.axis])]
-
-    @property
-    def finished(self) -> bool:
-        """Whether every slab was trained to an end that is not an interruption or a failure."""
-        failed = ("diverged", "interrupted", "not_finite_at_start")
-        whole = len(self.results) == len(self.edges) - 1
-        return whole and all(result.stop_reason not in failed for result in self.results)
-
-    def errors(self) -> Errors:
-        """Errors over all times, of a problem with an exact solution.
-
-        Raises:
-          ValueError: There is no exact solution, or not every slab was reached.
-        """
-        dtype = jnp.result_type(*jax.tree.leaves(self.results[0].params))
-        points = evaluation_points(self.problem, dtype)
-        exact = exact_values(self.problem, points)
-        if exact is None or not self.finished:
-            raise ValueError("errors need an exact solution and a training of all slabs.")
-        return errors(jax.jit(lambda points: predict(self, points))(points), exact)
 
 
 def fit_in_slabs(

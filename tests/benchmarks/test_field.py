@@ -1,7 +1,9 @@
 """The field's problems as experiments: every row trains, and its summary tells what the problem has."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import _field
@@ -12,7 +14,7 @@ def test_every_row_fits_its_network_to_its_problem(kind):
     experiment = kind()
     problem, plan = experiment.problem(), experiment.plan()
     assert problem.domain.dim >= 1
-    assert plan.time_limit == kind.row.seconds
+    assert plan.time_limit == (None if plan.slabs else kind.row.seconds)
     json.dumps(plan.setting(), default=str)
     names = getattr(problem, "output_names", ("u",))
     # The cavity's pressure has no reference.
@@ -37,3 +39,31 @@ def test_an_inverse_problem_is_trained_and_summed_up(cli, tmp_path):
     assert summary["true_unknowns"] == {"mu": 4.0, "k": 400.0}
     assert summary["fresh_loss"] > 0
     assert (out / "solution.png").exists()
+
+
+def test_slabs_are_trained_and_summed_up_over_all_times(cli, tmp_path, monkeypatch):
+    row = _field.ROWS["van_der_pol"]
+    short = dataclasses.replace(row.slabs, number=3, seconds=0.5)
+    kind = next(kind for kind in _field.KINDS if kind.name == "van_der_pol")
+    monkeypatch.setattr(kind, "row", dataclasses.replace(row, hidden=(4,), slabs=short))
+    out = tmp_path / "run"
+    command = ("run", "van_der_pol", "--optimizer", "adam", "--no-progress", "--out", out)
+    cli(*command)
+    summary = json.loads((out / "summary.json").read_text())
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert {row["slab"] for row in rows} == {0, 1, 2}
+    assert [row["step"] for row in rows] == sorted(row["step"] for row in rows)
+    assert set(summary["rel_l2_by_output"]) == {"y", "z"}
+    data = np.load(out / "prediction.npz")
+    error = np.linalg.norm(data["prediction"] - data["exact"]) / np.linalg.norm(data["exact"])
+    assert summary["rel_l2"] == pytest.approx(error)
+    assert (out / "history.png").exists()
+    assert (out / "checkpoint" / "slab-0002").exists()
+    written = (out / "summary.json").stat().st_mtime_ns
+    cli(*command)  # it is finished
+    assert (out / "summary.json").stat().st_mtime_ns == written
+
+
+def test_slabs_end_by_their_own_limits(cli):
+    with pytest.raises(ValueError, match="in slabs, which end by their own limits"):
+        cli("run", "van_der_pol", "--time-limit", "1")

@@ -136,3 +136,10 @@ def test_slabs_of_a_scaled_problem_see_coordinates_of_size_one():
         np.testing.assert_allclose(network(jnp.array([begin])), plain * problem.outputs[0], rtol=1e-6)
         assert (slab.problem.domain.lower, slab.problem.domain.upper) == ((begin,), (end,))
     assert result.errors().rel_l2 < 1e-3
+
+
+def test_a_result_first_called_inside_of_jit_can_be_called_outside():
+    problem = scaled(Pendulum(), MLP(1, [12, 12], 1, rngs=nnx.Rngs(0)), jax.random.key(0))
+    result = run(problem=problem, num_steps=60)
+    x = jnp.array([0.3])
+    np.testing.assert_allclose(jax.jit(lambda x: result(x))(x), result(x), rtol=1e-6)
