@@ -123,6 +123,7 @@ def _final(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) 
     if isinstance(result, pinns.SlabsResult) and result.finished and "rel_l2" in row:
         points = _points(problem, result)
         exact = exact_values(problem, points)
+        assert exact is not None  # or there were no errors in the row
         prediction = _predicted(problem, result, points)
         names = pinns.output_names(problem, exact.shape[1])
         whole = pinns.errors(prediction, exact)._asdict()

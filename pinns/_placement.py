@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -59,7 +60,7 @@ class Placement:
         def place(x: jax.Array) -> jax.Array:
             spec = PartitionSpec(mesh.axis_names) if is_divided(x) else PartitionSpec()
             sharding = NamedSharding(mesh, spec)
-            if isinstance(x, jax.core.Tracer):
+            if isinstance(x, Tracer):
                 return jax.lax.with_sharding_constraint(x, sharding)
             return put(x, sharding)
 

@@ -42,7 +42,8 @@ class SlabsResult:
         Steps, seconds and gradients are counted on from slab to slab; losses and errors are those within the
         slab.
         """
-        rows, before = [], dict.fromkeys(("step", "seconds", "num_gradients"), 0)
+        rows: list[dict[str, Any]] = []
+        before: dict[str, float] = dict.fromkeys(("step", "seconds", "num_gradients"), 0)
         for slab, result in enumerate(self.results):
             counted = [{name: before[name] + row[name] for name in before} for row in result.history]
             rows += [
