@@ -75,10 +75,10 @@ def run_report(
       out: folder of the report.
       reproduction: also write REPRODUCTION.md, the verdicts alone, to this file.
     """
-    found = [*report.sections(_measurements.REPORTED, results), report.trainings_section(results)]
-    pages = list(report.write_report(found, out))
+    papers = [*report.sections(_measurements.REPORTED, results), report.trainings_section(results)]
+    pages = list(report.write_report([report.field_section(results, out), *papers], out))
     if reproduction is not None:
-        write_text(reproduction, reproduction_page(found))
+        write_text(reproduction, reproduction_page(papers))
         pages.append(reproduction)
     print(*pages, sep=", ")
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import jinja2
 
+from benchmarks import field
 from benchmarks._files import Table, write_text
 from benchmarks.paper import trainings
 from benchmarks.paper._claims import VERDICTS, Claim, Verdict
@@ -75,14 +76,14 @@ class Section:
     Args:
       name: of the experiment.
       title: the first line of its documentation.
-      kind: ``"paper"`` or ``"peers"``.
+      kind: ``"field"``, ``"paper"`` or ``"peers"``.
       runs: the recorded runs; those at paper scale first.
       setting: what is run.
     """
 
     name: str
     title: str
-    kind: Literal["paper", "peers"]
+    kind: Literal["field", "paper", "peers"]
     runs: list[Run]
     setting: str = ""
 
@@ -115,6 +116,26 @@ def trainings_section(results: Path = RESULTS) -> Section:
     )
     title = (trainings.__doc__ or "").splitlines()[0].removesuffix(".")
     return Section("trainings", title, "paper", [run] if found else [], trainings.SETTING)
+
+
+def field_section(results: Path, folder: Path) -> Section:
+    """The field's problems, as one run whose figure is drawn into ``folder``."""
+    found = field.read(results)
+    summaries = [summary for runs in found.values() for summary, _ in runs]
+    folder.mkdir(parents=True, exist_ok=True)
+    if found:
+        field.draw(found, folder / "field.png")
+    run = Run(
+        title="recorded runs",
+        commands=list(dict.fromkeys(summary["command"] for summary in summaries)),
+        machine=" / ".join(dict.fromkeys(f"{s['device']}; {_versions(s)}" for s in summaries)),
+        figures=[folder / "field.png"],
+        data=field.data(found),
+        claims=[],
+        source=results / "field",
+    )
+    title = (field.__doc__ or "").splitlines()[0].removesuffix(".")
+    return Section("field", title, "field", [run] if found else [], field.SETTING)
 
 
 def _versions(result: dict[str, Any]) -> str:

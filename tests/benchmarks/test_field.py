@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import _field
+from benchmarks import _field, field, report
 
 
 @pytest.mark.parametrize("kind", _field.KINDS, ids=lambda kind: kind.name)
@@ -67,3 +67,38 @@ def test_slabs_are_trained_and_summed_up_over_all_times(cli, tmp_path, monkeypat
 def test_slabs_end_by_their_own_limits(cli):
     with pytest.raises(ValueError, match="in slabs, which end by their own limits"):
         cli("run", "van_der_pol", "--time-limit", "1")
+
+
+def _record(results, name, seed, **summary):
+    folder = results / "field" / f"{name}-isgd-gn-seed{seed}"
+    folder.mkdir(parents=True)
+    measured = {"experiment": name, "optimizer": "isgd-gn", "seed": seed, "command": f"run {name} {seed}"}
+    machine = {"device": "cpu", "versions": {"jax": "1"}}
+    (folder / "summary.json").write_text(json.dumps(measured | machine | summary))
+    (folder / "config.json").write_text('{"num_parameters": 77}')
+    rows = [{"seconds": s, "rel_l2": 1 / (1 + s)} for s in (0.0, 1.0, 2.0)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_the_page_of_the_field_tells_what_is_reached(tmp_path):
+    outputs = {"rel_l2": 5e-8, "rel_l2_by_output": {"u": 1e-8, "p": 9e-7}, "train_seconds": 120.5}
+    for seed in (0, 1, 2):
+        _record(tmp_path, "kovasznay", seed, **outputs)  # the worst output counts
+        late = 300.0 if seed else 100.0
+        _record(tmp_path, "convection", seed, rel_l2=1e-7 * 10**seed, train_seconds=100.0)
+        _record(tmp_path, "beam", seed, rel_l2=1e-9, train_seconds=late)
+    found = {"unknowns": {"mu": [4.0, 0.1], "k": [400.0008, 0.1]}, "true_unknowns": {"mu": 4.0, "k": 400.0}}
+    _record(tmp_path, "oscillator_inverse", 0, rel_l2=1.0, train_seconds=60.0, **found)
+    section = report.field_section(tmp_path, tmp_path / "page")
+    lines = {line[0]: dict(zip(field.HEADER, line, strict=True)) for line in section.runs[0].data.rows}
+    assert list(lines) == ["kovasznay", "convection", "beam", "oscillator_inverse"]
+    assert {name: line["reached"] for name, line in lines.items()} == {
+        "kovasznay": "no", "convection": "yes", "beam": "no", "oscillator_inverse": "no"
+    }  # fmt: skip
+    assert lines["convection"]["error"] == "1.0e-06 (1.0e-07–1.0e-05)"
+    assert lines["oscillator_inverse"]["error"] == "2.0e-06"
+    assert "NNCG" in lines["convection"]["best in print"]
+    assert lines["beam"]["best in print"] == "none found"
+    html, _ = report.write_report([section], tmp_path / "page")
+    assert html.read_text().count("data:image/png") == 1
+    assert "run beam 2" in html.read_text()

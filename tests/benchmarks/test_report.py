@@ -12,7 +12,8 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    found = [*report.sections(_measurements.REPORTED), report.trainings_section()]
+    field = report.field_section(report.RESULTS, folder)
+    found = [field, *report.sections(_measurements.REPORTED), report.trainings_section()]
     return report.write_report(found, folder)
 
 

@@ -1,0 +1,125 @@
+"""The field's problems: what this library reaches beside the best that was found in print."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks._field import ROWS, Row
+from benchmarks._files import Table
+from benchmarks._published import PUBLISHED
+from benchmarks.paper._claims import median, number, spread
+
+SETTING = (
+    "`python -m benchmarks run PROBLEM --seed SEED`: Gauss–Newton in float64, boundary and initial data "
+    "by the loss, all weights 1, networks of some hundred parameters. Errors are relative L2 errors on "
+    "points that are not trained on, of inverse problems the largest relative error of a coefficient; the "
+    "median over seeds with its range. Seconds are those of training, without compilation. Published "
+    "figures are of other machines, mostly single runs, and not always of the same network."
+)
+HEADER = [
+    "problem",
+    "network",
+    "parameters",
+    "seeds",
+    "error",
+    "of the worst output",
+    "seconds",
+    "goal",
+    "reached",
+    "floor of the reference",
+    "best in print",
+]
+Runs = dict[str, list[tuple[dict[str, Any], Path]]]
+
+
+def read(results: Path) -> Runs:
+    """Recorded summaries and their folders by problem, in the order of the table of problems."""
+    found: Runs = {name: [] for name in ROWS}
+    for path in sorted(results.glob("field/*/summary.json")):
+        summary = json.loads(path.read_text())
+        if summary["optimizer"] == "isgd-gn":
+            found[summary["experiment"]].append((summary, path.parent))
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def error(summary: Mapping[str, Any]) -> float:
+    """The error by which a run is judged: of its solution, or the largest of its coefficients."""
+    if "unknowns" not in summary:
+        return summary["rel_l2"]
+    true = summary["true_unknowns"]
+    return max(abs(value / true[name] - 1) for name, (value, _) in summary["unknowns"].items())
+
+
+def data(found: Runs) -> Table:
+    """A line for every problem."""
+    lines = []
+    for name, runs in found.items():
+        row, summaries = ROWS[name], [summary for summary, _ in runs]
+        config = json.loads((runs[0][1] / "config.json").read_text())
+        errors = [error(summary) for summary in summaries]
+        worst = [max(s.get("rel_l2_by_output", {"": math.nan}).values()) for s in summaries]
+        floor = summaries[0].get("reference_floor")
+        lines.append(
+            [
+                name,
+                "×".join(map(str, (len(row.hidden), row.hidden[0]))),
+                str(config["num_parameters"]),
+                ", ".join(str(summary["seed"]) for summary in summaries),
+                spread(errors),
+                "—" if any(map(math.isnan, worst)) else spread(worst),
+                spread(summary["train_seconds"] for summary in summaries),
+                "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
+                _reached(row, errors, worst, summaries),
+                "—" if floor is None else number(floor),
+                _in_print(name),
+            ]
+        )
+    return Table(HEADER, lines)
+
+
+def _reached(row: Row, errors: list[float], worst: list[float], summaries: list[dict[str, Any]]) -> str:
+    """Whether the median over seeds is the goal, in its time and, where there are outputs, of each."""
+    if row.goal is None:
+        return "—"
+    judged = errors if any(map(math.isnan, worst)) else worst
+    in_time = median(summary["train_seconds"] for summary in summaries) <= 1.05 * row.seconds
+    return "yes" if median(judged) <= row.goal and in_time else "no"
+
+
+def _in_print(name: str) -> str:
+    if name not in PUBLISHED:
+        return "none found"
+    found = PUBLISHED[name]
+    told = [
+        number(found.error),
+        *([] if found.seconds is None else [f"{found.seconds:,.0f} s"]),
+        *filter(None, [found.hardware, found.source, found.remark]),
+    ]
+    return "; ".join(told)
+
+
+def draw(found: Runs, path: Path) -> None:
+    """Error against seconds of training for all problems; a star is the best in print that tells its time."""
+    forward = {name: runs for name, runs in found.items() if "unknowns" not in runs[0][0]}
+    figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
+    colors = plt.colormaps["tab20"](np.linspace(0, 1, max(1, len(forward))))
+    for (name, runs), color in zip(forward.items(), colors, strict=True):
+        for i, (_, folder) in enumerate(runs):
+            rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+            seconds, errors = zip(*((row["seconds"], row["rel_l2"]) for row in rows[1:]), strict=True)
+            axis.loglog(
+                seconds, errors, color=color, linewidth=1.2, label=None if i else name, alpha=0.5 if i else 1
+            )
+        if name in PUBLISHED and (published := PUBLISHED[name]).seconds:
+            axis.plot(published.seconds, published.error, "*", color=color, markersize=11)
+    axis.set(xlabel="seconds of training (stars: in print, other machines)", ylabel="relative L2 error")
+    axis.set_ylim(bottom=1e-10)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, ncols=2)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
