@@ -142,7 +142,7 @@ def _predicted(
     problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult, points: jax.Array
 ) -> jax.Array:
     if isinstance(result, pinns.SlabsResult):
-        return jax.jit(lambda points: predict(result, points))(points)
+        return result.at(points)
     return predict(lambda x: problem.predict(result.solution, x), points)
 
 

@@ -156,8 +156,8 @@ def _plane(domain: Domain, drawn: tuple[int, ...]) -> tuple[np.ndarray, np.ndarr
 def _function(problem: Problem, model: Any) -> tuple[Callable[[jax.Array], jax.Array], Any]:
     """What predicts at many points, and the dtype in which it does."""
     if isinstance(model, SlabsResult):
-        each, params = model, model.results[0].params
-    elif isinstance(model, FitResult):
+        return lambda points: model.at(points).reshape(len(points), -1), params_dtype(model.results[0].params)
+    if isinstance(model, FitResult):
         u, params = model.solution, model.params
         each = lambda x: problem.predict(u, x)
     else:

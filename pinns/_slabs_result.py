@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinns._evaluation import Errors, errors, evaluation_points, exact_values, predict
+from pinns._programs import Program
 from pinns._result import FitResult, curve
 from pinns.problems import Problem
 
@@ -34,6 +35,16 @@ class SlabsResult:
         values = jnp.stack([self.problem.predict(r.solution, x) for r in self.results])
         inner = jnp.asarray(self.edges[1 : len(self.results)], x.dtype)
         return values[jnp.searchsorted(inner, x[self.axis])]
+
+    def at(self, points: jax.Array) -> jax.Array:
+        """The solution at many points of shape (N, d), shape (N, m); slabs share one compiled program."""
+        inner = np.asarray(self.edges[1 : len(self.results)])
+        slab = np.searchsorted(inner, np.asarray(points)[:, self.axis])
+        values = []
+        for result in self.results:
+            each = lambda x, u=result.solution: self.problem.predict(u, x)
+            values.append(Program(lambda points, each=each: predict(each, points))(points))
+        return jnp.stack(values)[slab, jnp.arange(len(points))]
 
     @functools.cached_property
     def history(self) -> list[dict[str, Any]]:
@@ -94,4 +105,4 @@ class SlabsResult:
         exact = exact_values(self.problem, points)
         if exact is None or not self.finished:
             raise ValueError("errors need an exact solution and a training of all slabs.")
-        return errors(jax.jit(lambda points: predict(self, points))(points), exact)
+        return errors(self.at(points), exact)

@@ -143,3 +143,9 @@ def test_a_result_first_called_inside_of_jit_can_be_called_outside():
     result = run(problem=problem, num_steps=60)
     x = jnp.array([0.3])
     np.testing.assert_allclose(jax.jit(lambda x: result(x))(x), result(x), rtol=1e-6)
+
+
+def test_many_points_are_those_of_their_slabs():
+    result = run()
+    points = jnp.array([[0.0], [1.9], [2.0], [2.1], [4.0], [5.9]])
+    np.testing.assert_allclose(result.at(points), jnp.stack([result(x) for x in points]), rtol=1e-5)
