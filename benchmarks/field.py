@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.stats import spearmanr
 
 from benchmarks._field import ROWS, Row
 from benchmarks._files import Table
@@ -18,8 +19,10 @@ SETTING = (
     "`python -m benchmarks run PROBLEM --seed SEED`: Gauss–Newton in float64, boundary and initial data "
     "by the loss, all weights 1, networks of some hundred parameters. Errors are relative L2 errors on "
     "points that are not trained on, of inverse problems the largest relative error of a coefficient; the "
-    "median over seeds with its range. Seconds are those of training, without compilation. Published "
-    "figures are of other machines, mostly single runs, and not always of the same network."
+    "median over seeds with its range. Seconds are those of training, without compilation. How the loss on "
+    "fresh points ranks the networks of all evaluations is compared with the error by Spearman's "
+    "correlation; in brackets their number. Published figures are of other machines, mostly single runs, "
+    "and not always of the same network."
 )
 HEADER = [
     "problem",
@@ -31,6 +34,7 @@ HEADER = [
     "seconds",
     "goal",
     "reached",
+    "fresh loss ranks as error",
     "floor of the reference",
     "best in print",
 ]
@@ -75,6 +79,7 @@ def data(found: Runs) -> Table:
                 spread(summary["train_seconds"] for summary in summaries),
                 "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
                 _reached(row, errors, worst, summaries),
+                _rank(runs),
                 "—" if floor is None else number(floor),
                 _in_print(name),
             ]
@@ -89,6 +94,19 @@ def _reached(row: Row, errors: list[float], worst: list[float], summaries: list[
     judged = errors if any(map(math.isnan, worst)) else worst
     in_time = median(summary["train_seconds"] for summary in summaries) <= 1.05 * row.seconds
     return "yes" if median(judged) <= row.goal and in_time else "no"
+
+
+def _rank(runs: list[tuple[dict[str, Any], Path]]) -> str:
+    """Spearman's correlation of fresh loss and error over all evaluations, and their number."""
+    rows = [row for _, folder in runs for row in _history(folder)]
+    pairs = [(row["fresh_loss"], row["rel_l2"]) for row in rows if {"fresh_loss", "rel_l2"} <= row.keys()]
+    if len(pairs) < 3:
+        return "—"
+    return f"{spearmanr(*zip(*pairs, strict=True)).statistic:.3f} ({len(pairs)})"
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def _in_print(name: str) -> str:
@@ -110,8 +128,7 @@ def draw(found: Runs, path: Path) -> None:
     colors = plt.colormaps["tab20"](np.linspace(0, 1, max(1, len(forward))))
     for (name, runs), color in zip(forward.items(), colors, strict=True):
         for i, (_, folder) in enumerate(runs):
-            rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-            seconds, errors = zip(*((row["seconds"], row["rel_l2"]) for row in rows[1:]), strict=True)
+            seconds, errors = zip(*((r["seconds"], r["rel_l2"]) for r in _history(folder)[1:]), strict=True)
             axis.loglog(
                 seconds, errors, color=color, linewidth=1.2, label=None if i else name, alpha=0.5 if i else 1
             )

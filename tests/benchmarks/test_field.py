@@ -76,7 +76,7 @@ def _record(results, name, seed, **summary):
     machine = {"device": "cpu", "versions": {"jax": "1"}}
     (folder / "summary.json").write_text(json.dumps(measured | machine | summary))
     (folder / "config.json").write_text('{"num_parameters": 77}')
-    rows = [{"seconds": s, "rel_l2": 1 / (1 + s)} for s in (0.0, 1.0, 2.0)]
+    rows = [{"seconds": s, "rel_l2": 1 / (1 + s), "fresh_loss": 9.0 - s} for s in (0.0, 1.0, 2.0)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -96,6 +96,7 @@ def test_the_page_of_the_field_tells_what_is_reached(tmp_path):
         "kovasznay": "no", "convection": "yes", "beam": "no", "oscillator_inverse": "no"
     }  # fmt: skip
     assert lines["convection"]["error"] == "1.0e-06 (1.0e-07–1.0e-05)"
+    assert lines["beam"]["fresh loss ranks as error"] == "1.000 (9)"
     assert lines["oscillator_inverse"]["error"] == "2.0e-06"
     assert "NNCG" in lines["convection"]["best in print"]
     assert lines["beam"]["best in print"] == "none found"
