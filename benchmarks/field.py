@@ -89,7 +89,7 @@ def data(found: Runs) -> Table:
 
 
 def _reached(row: Row, judged: list[float], errors: list[float], seconds: list[float]) -> str:
-    """Whether the median over seeds is the goal, in its time; of the worst output, where there are several."""
+    """Whether the median over seeds is the goal, in its time; where there are outputs, of the worst."""
     if row.goal is None:
         return "—"
     judged = errors if any(map(math.isnan, judged)) else judged
@@ -139,10 +139,8 @@ def draw(found: Runs, path: Path) -> None:
             axis.loglog(seconds, errors, color=color, linewidth=1.2, label=label, alpha=0.5 if i else 1)
         if name in PUBLISHED and (published := PUBLISHED[name]).seconds:
             axis.plot(published.seconds, published.error, "*", color=color, markersize=11)
-    axis.set(
-        xlabel="seconds of training (stars: in print, other machines; circles: in slabs)",
-        ylabel="relative L2 error",
-    )
+    axis.set_xlabel("seconds of training (stars: in print, other machines; circles: in slabs)")
+    axis.set_ylabel("relative L2 error")
     axis.set_ylim(bottom=1e-10)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, ncols=2)
