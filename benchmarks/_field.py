@@ -51,7 +51,13 @@ class Row:
 _SOBOL = "sobol"
 _FRESH_SOBOL = pinns.Sampling(method=_SOBOL, resample_every=10)
 ROWS = {
-    "burgers": Row("Burgers' equation, ν = 0.01/π", pinns.Burgers, (20,) * 5, goal=1e-06),
+    "burgers": Row(
+        "Burgers' equation, ν = 0.01/π",
+        partial(pinns.Burgers, num_points=1600),
+        (16,) * 4,
+        sampling=dataclasses.replace(_ADAPTIVE, every=3),
+        goal=1e-06,
+    ),
     "kovasznay": Row(
         "Kovasznay's flow, Re = 20",
         partial(pinns.Kovasznay, num_points=600),
