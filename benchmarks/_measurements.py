@@ -22,6 +22,7 @@ from benchmarks.paper.stiff_quadratic import StiffQuadratic
 from benchmarks.paper.table2 import Table2
 from benchmarks.paper.theorem1 import Theorem1
 from benchmarks.peers import Peers
+from benchmarks.scaling import Scaling
 
 # In the order of the report.
 REPORTED = (
@@ -40,7 +41,7 @@ REPORTED = (
     Overhead,
     Peers,
 )
-KINDS = (*REPORTED, Derivatives, FitRate, Intervals, Kernel)
+KINDS = (*REPORTED, Derivatives, FitRate, Intervals, Kernel, Scaling)
 
 Measurement = (
     Annotated[StiffQuadratic, tyro.conf.subcommand("stiff_quadratic")]
@@ -60,5 +61,6 @@ Measurement = (
     | Annotated[Contraction, tyro.conf.subcommand("contraction")]
     | Annotated[Intervals, tyro.conf.subcommand("intervals")]
     | Annotated[Kernel, tyro.conf.subcommand("kernel")]
+    | Annotated[Scaling, tyro.conf.subcommand("scaling")]
     | Annotated[Peers, tyro.conf.subcommand("peers")]
 )

@@ -49,6 +49,11 @@ class Sampling:
         if isinstance(self.batch_size, int):
             check_positive(batch_size=self.batch_size)
 
+    @property
+    def interval(self) -> int | None:
+        """Steps after which points are drawn anew, None for never."""
+        return self.resample_every
+
     def numbers(self, problem: Problem) -> dict[str, int]:
         """Numbers of points by condition, before they are multiplied for ``"auto"``."""
         numbers = {name: c.num_points for name, c in problem.conditions().items()}
@@ -118,8 +123,12 @@ class AdaptiveSampling(Sampling):
             raise ValueError(f"exponent and floor must be at least 0, got {self.exponent} and {self.floor}.")
         if self.resample_every not in (None, self.every):
             raise ValueError(f"give every alone: resample_every is {self.resample_every}, not {self.every}.")
-        object.__setattr__(self, "resample_every", self.every)
         super().__post_init__()
+
+    @property
+    def interval(self) -> int:
+        """Steps after which points are drawn anew."""
+        return self.every
 
     def chosen(self, problem: Problem) -> tuple[str, ...]:
         """Names of the conditions whose points follow the residual."""

@@ -79,7 +79,7 @@ class PointSource:
     @property
     def constant(self) -> bool:
         """Whether every step sees the same points."""
-        return not self._batch_sizes and self.sampling.resample_every is None
+        return not self._batch_sizes and self.sampling.interval is None
 
     def first_order(self, points: Points) -> Order:
         """The order of the points of conditions that are split, before the first step."""
@@ -87,7 +87,7 @@ class PointSource:
 
     def at(self, step: jax.Array, params: Any, points: Points) -> Points:
         """The points from ``step`` on, given those before it."""
-        every = self.sampling.resample_every
+        every = self.sampling.interval
         if every is None:
             return points
         key = jax.random.fold_in(self._key, step)

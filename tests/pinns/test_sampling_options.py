@@ -1,5 +1,7 @@
 """Points that follow the residual, numbers of points, and weights that follow the training."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -187,3 +189,9 @@ def test_unfit_options_are_refused(make, message):
 def test_names_of_conditions_are_checked(train, sampling, message):
     with pytest.raises(ValueError, match=message):
         train(optax.adam(1e-3), 2, sampling=sampling)
+
+
+def test_options_are_changed_by_dataclasses_replace():
+    changed = dataclasses.replace(AdaptiveSampling(every=10, pool=4), every=3)
+    assert (changed.every, changed.interval, changed.pool) == (3, 3, 4)
+    assert dataclasses.replace(Sampling(resample_every=5), resample_every=None).interval is None
