@@ -94,7 +94,7 @@ ROWS = {
         goal=1e-04,
     ),
     "poisson_nd": Row(
-        "Poisson's equation in 5-D", pinns.PoissonND, (20,) * 2, 1, 600.0, _FRESH_SOBOL, goal=1e-06
+        "Poisson's equation in 5-D", pinns.PoissonND, (20,) * 2, 1, 300.0, _FRESH_SOBOL, goal=1e-06
     ),
     "poisson_multiscale": Row(
         "Poisson's equation, four scales", pinns.PoissonMultiscale2D, (32,) * 3, seconds=300.0
