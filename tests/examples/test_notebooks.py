@@ -19,7 +19,7 @@ EXPECTED = {
     "stiffness": (3, rf"step 40: α 1e\+06, loss {NUMBER}", 1e-6),
 }
 
-QUICK = ("quickstart", "implicit_step", "equinox_and_optax")  # the others take half a minute and more
+QUICK = ("quickstart", "implicit_step")  # the others take half a minute and more; the documentation runs all
 
 
 def test_every_notebook_has_an_expectation():
