@@ -35,6 +35,7 @@ class Row:
       scaled: Whether inputs, outputs and residuals are brought to size one.
       slabs: Slabs of time, or None; they then end the training.
       evaluate_every: Gauss–Newton steps between two evaluations.
+      momentum: The shift of Gauss–Newton's centre, of use with fresh points.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Row:
     scaled: bool = False
     slabs: Slabs | None = None
     evaluate_every: int = 10
+    momentum: float | None = None
 
 
 _SOBOL = "sobol"
@@ -59,6 +61,7 @@ ROWS = {
         (16,) * 4,
         sampling=dataclasses.replace(_ADAPTIVE, every=3),
         goal=1e-06,
+        momentum=0.5,
     ),
     "kovasznay": Row(
         "Kovasznay's flow, Re = 20",
@@ -66,6 +69,7 @@ ROWS = {
         (20,) * 3,
         outputs=3,
         goal=1e-07,
+        momentum=0.5,
     ),
     "schroedinger": Row(
         "breather of the Schrödinger equation", pinns.Schroedinger, (24,) * 4, 2, 300.0, goal=1e-05
@@ -163,7 +167,8 @@ class FieldExperiment(Experiment):
 
     def preset_plan(self) -> Plan:
         """The row's plan; float64 and the row's time for every optimiser."""
-        budget = Budget(_STEPS, _STEPS, inner_steps=1, alpha=1.0, safeguard=True)
+        momentum = self.row.momentum if self.gauss_newton else None
+        budget = Budget(_STEPS, _STEPS, inner_steps=1, alpha=1.0, safeguard=True, momentum=momentum)
         return Plan(
             self.row.hidden,
             budget,
