@@ -77,7 +77,7 @@ def data(found: Runs) -> Table:
                 ", ".join(str(summary["seed"]) for summary in summaries),
                 spread(errors),
                 "—" if any(map(math.isnan, worst)) else spread(worst),
-                f"{min(seconds):.0f}–{max(seconds):.0f}",
+                "–".join(dict.fromkeys(f"{each:.0f}" for each in (min(seconds), max(seconds)))),
                 "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
                 _reached(row, errors if "unknowns" in summaries[0] else worst, errors, seconds),
                 _rank(runs),
