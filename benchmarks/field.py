@@ -102,7 +102,9 @@ def _rank(runs: list[tuple[dict[str, Any], Path]]) -> str:
     pairs = [(row["fresh_loss"], row["rel_l2"]) for row in rows if {"fresh_loss", "rel_l2"} <= row.keys()]
     if len(pairs) < 3:
         return "—"
-    return f"{spearmanr(*zip(*pairs, strict=True)).statistic:.3f} ({len(pairs)})"
+    fresh, errors = np.array(pairs).T
+    found: Any = spearmanr(fresh, errors)
+    return f"{found.statistic:.3f} ({len(pairs)})"
 
 
 def _history(folder: Path) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ class Scaling:
         with jax.set_mesh(mesh):
             whole, spread = (jax.NamedSharding(mesh, jax.P(*axes)) for axes in ((), ("points",)))
             args = (*jax.device_put((params, solver.init(params)), whole), jax.device_put(points, spread))
-            compiled = jax.jit(step).lower(*args).compile()
+            compiled: Any = jax.jit(step).lower(*args).compile()
         analysis = compiled.memory_analysis()
         kinds, sent = collectives(compiled.as_text())
         return {
