@@ -104,8 +104,10 @@ def _check_step(tree, dtype, inner, metric, safeguard, vector, alpha, curvatures
     elif safeguard:
         # No ascent of the loss beyond rounding; a step that is not accepted is none.
         scale = abs(float(value)) + float(jnp.sum(arrays[2] * (_flat(params) - arrays[3]) ** 2))
-        precision = 2e-2 if dtype == "bfloat16" else 1e-5
-        assert float(after) <= float(value) + precision * scale + 1e-3
+        # The sum of parameters and update is rounded once more, and the loss there is another.
+        ulp = float(jnp.finfo(dtype).eps) * jnp.maximum(abs(_flat(params)), abs(_flat(new)))
+        rounding = jnp.sum(arrays[2] * (2 * abs(_flat(new) - arrays[3]) * ulp + ulp**2) + 3 * ulp)
+        assert float(after) <= float(value) + 1e-5 * scale + float(rounding) + 1e-3
         if not info.accepted:
             assert not any(np.any(np.asarray(u, np.float32)) for u in jax.tree.leaves(updates))
 
