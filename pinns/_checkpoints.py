@@ -49,7 +49,7 @@ class Checkpoints:
         if placement.leads:
             try:
                 self._take(identity)
-            except Exception as error:
+            except Exception as error:  # raised in every process below
                 fault = error
         if placement.agreed(fault is not None):
             self._lock.release()
