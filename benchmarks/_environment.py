@@ -5,6 +5,7 @@ import os
 import platform
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ def environment() -> dict[str, Any]:
     cores = ""
     if device.platform == "cpu":
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        cores = f", {usable} cores"
+        cores = f"{_processor()}, {usable} cores"
     return {
         "device": f"{device.device_kind}{cores}",
         "versions": {
@@ -26,6 +27,16 @@ def environment() -> dict[str, Any]:
             **{name: importlib.metadata.version(name) for name in _PACKAGES},
         },
     }
+
+
+def _processor() -> str:
+    """The model of the processor, where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f" ({models[0]})" if models else ""
 
 
 def command() -> str:

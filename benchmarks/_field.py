@@ -4,7 +4,7 @@ import dataclasses
 import operator
 from collections.abc import Callable
 from functools import partial, reduce
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
 import tyro
@@ -140,13 +140,48 @@ ROWS = {
 }
 
 
+def _large(
+    name: str, hidden: tuple[int, ...], seconds: float, points: tuple[int, ...], **changes: Any
+) -> Row:
+    """The row ``name`` with the network, the seconds and the points (inside, boundary, initial) of a GPU."""
+    row = ROWS[name]
+    kinds = ("num_points", "num_boundary_points", "num_initial_points")
+    problem = partial(getattr(row.problem, "func", row.problem), **dict(zip(kinds, points, strict=False)))
+    return dataclasses.replace(
+        row, problem=problem, hidden=hidden, seconds=seconds, goal=None, momentum=0.5, **changes
+    )
+
+
+GPU_ROWS = {
+    "burgers": _large("burgers", (30,) * 4, 180.0, (8000, 300, 500)),
+    "kovasznay": _large("kovasznay", (40,) * 3, 100.0, (3500, 700)),
+    "schroedinger": _large("schroedinger", (30,) * 4, 150.0, (4000, 300, 500)),
+    "wave": _large("wave", (30,) * 4, 120.0, (8000, 1200, 600), scaled=False),
+    "convection": _large("convection", (30,) * 4, 100.0, (8000, 1200, 600)),
+    "allen_cahn": _large("allen_cahn", (40,) * 4, 240.0, (12000, 300, 600)),
+    "kdv": _large("kdv", (40,) * 4, 240.0, (12000, 300, 600)),
+    "cavity": _large("cavity", (30,) * 4, 180.0, (3000, 600)),
+    "poisson_nd": _large("poisson_nd", (50,) * 2, 120.0, (5000, 3000)),
+    "poisson_multiscale": _large("poisson_multiscale", (50,) * 4, 150.0, (16000, 2000)),
+}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FieldExperiment(Experiment):
     """A problem of the field, trained for the seconds of its row."""
 
     optimizer: Literal["adam", "lbfgs", "isgd-gn"] = "isgd-gn"
     """isgd-gn finds α by itself; adam and lbfgs for comparison, on the same points."""
-    row: ClassVar[Row]
+    preset: Literal["quick", "gpu"] = "quick"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """quick: minutes on 2 CPU cores. gpu: larger networks and more points."""
+
+    @property
+    def row(self) -> Row:
+        """The row of the preset."""
+        rows = ROWS if self.preset == "quick" else GPU_ROWS
+        if self.name not in rows:
+            raise ValueError(f"there is no preset gpu of {self.name}; there is one of {', '.join(rows)}.")
+        return rows[self.name]
 
     def problem(self) -> pinns.Problem:
         """The problem of the row."""
@@ -186,7 +221,7 @@ class FieldExperiment(Experiment):
 
 
 def _kind(name: str, row: Row) -> type[FieldExperiment]:
-    namespace = {"name": name, "row": row, "__doc__": f"{row.title[0].upper()}{row.title[1:]}."}
+    namespace = {"name": name, "__doc__": f"{row.title[0].upper()}{row.title[1:]}."}
     class_name = "".join(word.capitalize() for word in name.split("_"))
     return dataclasses.make_dataclass(
         class_name, [], bases=(FieldExperiment,), namespace=namespace, frozen=True, kw_only=True

@@ -6,19 +6,37 @@ import json
 import numpy as np
 import pytest
 
+import pinns
 from benchmarks import _field, field, report
 
+_PRESETS = [(kind, "quick") for kind in _field.KINDS]
+_PRESETS += [(kind, "gpu") for kind in _field.KINDS if kind.name in _field.GPU_ROWS]
 
-@pytest.mark.parametrize("kind", _field.KINDS, ids=lambda kind: kind.name)
-def test_every_row_fits_its_network_to_its_problem(kind):
-    experiment = kind()
+
+@pytest.mark.parametrize(("kind", "preset"), _PRESETS, ids=lambda each: getattr(each, "name", each))
+def test_every_row_fits_its_network_to_its_problem(kind, preset):
+    experiment = kind(preset=preset)
     problem, plan = experiment.problem(), experiment.plan()
     assert problem.domain.dim >= 1
-    assert plan.time_limit == (None if plan.slabs else kind.row.seconds)
+    assert plan.time_limit == (None if plan.slabs else experiment.row.seconds)
     json.dumps(plan.setting(), default=str)
     names = getattr(problem, "output_names", ("u",))
     # The cavity's pressure has no reference.
-    assert kind.row.outputs == len(names) + (kind.name == "cavity")
+    assert experiment.row.outputs == len(names) + (kind.name == "cavity")
+
+
+@pytest.mark.parametrize("kind", [k for k in _field.KINDS if k.name in _field.GPU_ROWS], ids=lambda k: k.name)
+def test_the_rows_of_a_gpu_have_more_residuals_than_parameters(kind, x64):
+    large, quick = kind(preset="gpu"), kind()
+    conditions = large.problem().conditions().values()
+    assert sum(condition.num_points for condition in conditions) > pinns.num_parameters(large.model())
+    assert pinns.num_parameters(large.model()) > pinns.num_parameters(quick.model())
+    assert large.folder() != quick.folder()
+
+
+def test_a_row_without_a_gpu_preset_says_so(cli):
+    with pytest.raises(ValueError, match=r"no preset gpu of beam; there is one of burgers, "):
+        cli("run", "beam", "--preset", "gpu")
 
 
 def test_an_inverse_problem_is_trained_and_summed_up(cli, tmp_path):
@@ -44,8 +62,7 @@ def test_an_inverse_problem_is_trained_and_summed_up(cli, tmp_path):
 def test_slabs_are_trained_and_summed_up_over_all_times(cli, tmp_path, monkeypatch):
     row = _field.ROWS["van_der_pol"]
     short = dataclasses.replace(row.slabs, number=3, seconds=0.5)
-    kind = next(kind for kind in _field.KINDS if kind.name == "van_der_pol")
-    monkeypatch.setattr(kind, "row", dataclasses.replace(row, hidden=(4,), slabs=short))
+    monkeypatch.setitem(_field.ROWS, "van_der_pol", dataclasses.replace(row, hidden=(4,), slabs=short))
     out = tmp_path / "run"
     command = ("run", "van_der_pol", "--optimizer", "adam", "--no-progress", "--out", out)
     cli(*command)
