@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks._field import ROWS, Row
+from benchmarks._field import GPU_ROWS, ROWS, Row
 from benchmarks._files import Table
 from benchmarks._published import PUBLISHED
 from benchmarks.paper._claims import median, number, spread
@@ -38,15 +38,17 @@ HEADER = [
     "floor of the reference",
     "best in print",
 ]
+TITLES = {"quick": "on CPU cores", "gpu": "on a GPU: larger networks, more points"}
+_ROWS = {"quick": ROWS, "gpu": GPU_ROWS}
 Runs = dict[str, list[tuple[dict[str, Any], Path]]]
 
 
-def read(results: Path) -> Runs:
-    """Recorded summaries and their folders by problem, in the order of the table of problems."""
+def read(results: Path, preset: str = "quick") -> Runs:
+    """Recorded summaries of a preset and their folders by problem, in the order of the table of problems."""
     found: Runs = {name: [] for name in ROWS}
     for path in sorted(results.glob("field/*/summary.json")):
         summary = json.loads(path.read_text())
-        if summary["optimizer"] == "isgd-gn":
+        if summary["optimizer"] == "isgd-gn" and summary["preset"] == preset:
             found[summary["experiment"]].append((summary, path.parent))
     return {name: runs for name, runs in found.items() if runs}
 
@@ -59,11 +61,11 @@ def error(summary: Mapping[str, Any]) -> float:
     return max(abs(value / true[name] - 1) for name, (value, _) in summary["unknowns"].items())
 
 
-def data(found: Runs) -> Table:
+def data(found: Runs, preset: str = "quick") -> Table:
     """A line for every problem."""
     lines = []
     for name, runs in found.items():
-        row, summaries = ROWS[name], [summary for summary, _ in runs]
+        row, summaries = _ROWS[preset][name], [summary for summary, _ in runs]
         config = json.loads((runs[0][1] / "config.json").read_text())
         errors = [error(summary) for summary in summaries]
         worst = [max(s.get("rel_l2_by_output", {"": math.nan}).values()) for s in summaries]
@@ -123,27 +125,34 @@ def _in_print(name: str) -> str:
     return "; ".join(told)
 
 
-def draw(found: Runs, path: Path) -> None:
-    """Error against seconds of training for all problems.
+def draw(found: dict[str, Runs], path: Path) -> None:
+    """Error against seconds of training for all problems, by preset; those of a GPU are dashed.
 
     A star is the best in print that tells its time, a circle the end of a training in slabs of time.
     """
-    forward = {name: runs for name, runs in found.items() if "unknowns" not in runs[0][0]}
+    names = [
+        name
+        for name in ROWS
+        if any("unknowns" not in summary for runs in found.values() for summary, _ in runs.get(name, [])[:1])
+    ]
     figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
-    colors = plt.colormaps["tab20"](np.linspace(0, 1, max(1, len(forward))))
-    for (name, runs), color in zip(forward.items(), colors, strict=True):
-        for i, (summary, folder) in enumerate(runs):
-            label = None if i else name
-            if ROWS[name].slabs:
-                axis.plot(summary["train_seconds"], summary["rel_l2"], "o", color=color, label=label)
-                continue
-            seconds, errors = zip(*((r["seconds"], r["rel_l2"]) for r in _history(folder)[1:]), strict=True)
-            axis.loglog(seconds, errors, color=color, linewidth=1.2, label=label, alpha=0.5 if i else 1)
+    colors = dict(zip(names, plt.colormaps["tab20"](np.linspace(0, 1, max(1, len(names)))), strict=True))
+    for name, color in colors.items():
+        label = name
+        for preset, style in {"quick": "-", "gpu": "--"}.items():
+            for i, (summary, folder) in enumerate(found.get(preset, {}).get(name, [])):
+                look = {"color": color, "label": label, "alpha": 0.5 if i else 1}
+                label = None
+                if _ROWS[preset][name].slabs:
+                    axis.plot(summary["train_seconds"], summary["rel_l2"], "o", **look)
+                    continue
+                times, errors = zip(*((r["seconds"], r["rel_l2"]) for r in _history(folder)[1:]), strict=True)
+                axis.loglog(times, errors, style, linewidth=1.2, **look)
         if name in PUBLISHED and (published := PUBLISHED[name]).seconds:
             axis.plot(published.seconds, published.error, "*", color=color, markersize=11)
-    axis.set_xlabel("seconds of training (stars: in print, other machines; circles: in slabs)")
+    axis.set_xlabel("seconds of training (dashed: GPU; stars: in print, other machines; circles: in slabs)")
     axis.set_ylabel("relative L2 error")
-    axis.set_ylim(bottom=1e-10)
+    axis.set_ylim(bottom=2e-11)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, ncols=2)
     figure.savefig(path, dpi=130)

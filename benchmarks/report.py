@@ -119,23 +119,27 @@ def trainings_section(results: Path = RESULTS) -> Section:
 
 
 def field_section(results: Path, folder: Path) -> Section:
-    """The field's problems, as one run whose figure is drawn into ``folder``."""
-    found = field.read(results)
-    summaries = [summary for runs in found.values() for summary, _ in runs]
+    """The field's problems, a run for every preset, with one figure that is drawn into ``folder``."""
+    found = {preset: field.read(results, preset) for preset in field.TITLES}
+    found = {preset: by_problem for preset, by_problem in found.items() if by_problem}
     folder.mkdir(parents=True, exist_ok=True)
     if found:
         field.draw(found, folder / "field.png")
-    run = Run(
-        title="recorded runs",
-        commands=list(dict.fromkeys(summary["command"] for summary in summaries)),
-        machine=" / ".join(dict.fromkeys(f"{s['device']}; {_versions(s)}" for s in summaries)),
-        figures=[folder / "field.png"],
-        data=field.data(found),
-        claims=[],
-        source=results / "field",
-    )
+    runs = []
+    for preset, by_problem in found.items():
+        summaries = [summary for each in by_problem.values() for summary, _ in each]
+        run = Run(
+            title=field.TITLES[preset],
+            commands=list(dict.fromkeys(summary["command"] for summary in summaries)),
+            machine=" / ".join(dict.fromkeys(f"{s['device']}; {_versions(s)}" for s in summaries)),
+            figures=[] if runs else [folder / "field.png"],
+            data=field.data(by_problem, preset),
+            claims=[],
+            source=results / "field",
+        )
+        runs.append(run)
     title = (field.__doc__ or "").splitlines()[0].removesuffix(".")
-    return Section("field", title, "field", [run] if found else [], field.SETTING)
+    return Section("field", title, "field", runs, field.SETTING)
 
 
 def _versions(result: dict[str, Any]) -> str:

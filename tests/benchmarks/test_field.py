@@ -86,10 +86,11 @@ def test_slabs_end_by_their_own_limits(cli):
         cli("run", "van_der_pol", "--time-limit", "1")
 
 
-def _record(results, name, seed, **summary):
-    folder = results / "field" / f"{name}-isgd-gn-seed{seed}"
+def _record(results, name, seed, preset="quick", **summary):
+    folder = results / "field" / f"{name}-isgd-gn-{preset}-seed{seed}"
     folder.mkdir(parents=True)
-    measured = {"experiment": name, "optimizer": "isgd-gn", "seed": seed, "command": f"run {name} {seed}"}
+    measured = {"experiment": name, "optimizer": "isgd-gn", "seed": seed, "preset": preset}
+    measured |= {"command": f"run {name} {seed}"}
     machine = {"device": "cpu", "versions": {"jax": "1"}}
     (folder / "summary.json").write_text(json.dumps(measured | machine | summary))
     (folder / "config.json").write_text('{"num_parameters": 77}')
@@ -106,7 +107,11 @@ def test_the_page_of_the_field_tells_what_is_reached(tmp_path):
         _record(tmp_path, "beam", seed, rel_l2=1e-9, train_seconds=late)
     found = {"unknowns": {"mu": [4.0, 0.1], "k": [400.0008, 0.1]}, "true_unknowns": {"mu": 4.0, "k": 400.0}}
     _record(tmp_path, "oscillator_inverse", 0, rel_l2=1.0, train_seconds=60.0, **found)
+    _record(tmp_path, "convection", 0, "gpu", rel_l2=1e-9, train_seconds=50.0)
     section = report.field_section(tmp_path, tmp_path / "page")
+    assert [run.title for run in section.runs] == list(field.TITLES.values())
+    (large,) = (dict(zip(field.HEADER, line, strict=True)) for line in section.runs[1].data.rows)
+    assert (large["network"], large["error"], large["reached"]) == ("4×30", "1.0e-09", "—")
     lines = {line[0]: dict(zip(field.HEADER, line, strict=True)) for line in section.runs[0].data.rows}
     assert list(lines) == ["kovasznay", "convection", "beam", "oscillator_inverse"]
     assert {name: line["reached"] for name, line in lines.items()} == {
