@@ -8,7 +8,7 @@ import optax
 from flax import nnx
 
 import pinns
-from benchmarks._files import table
+from benchmarks._files import Table
 from benchmarks._optimizers import isgd_gauss_newton
 
 
@@ -38,7 +38,7 @@ def demo(*, seconds: float, seed: int, out: Path, progress: bool) -> dict[str, p
         )
         for name, (optimizer, every) in optimizers.items()
     }
-    print(table(["optimizer", "rel. L2", "max error", "loss", "steps", "seconds"], _rows(results)))
+    print(Table(["optimizer", "rel. L2", "max error", "loss", "steps", "seconds"], _rows(results)))
     out.mkdir(parents=True, exist_ok=True)
     pinns.plot_history(results, x="seconds", path=out / "history.png")
     pinns.plot_solution(problem, {k: r.model for k, r in results.items()}, path=out / "solution.png")

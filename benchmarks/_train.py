@@ -14,7 +14,7 @@ import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiment import Experiment
 from benchmarks._files import write_json, write_jsonl
-from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
+from benchmarks._optimizers import evaluation_steps, make_optimizer
 from pinns import evaluation_points, exact_values, predict
 
 _MEASURED = ("rel_l2", "max_error", "loss", "fresh_loss", "rel_l2_by_output")
@@ -79,8 +79,8 @@ def train(experiment: Experiment) -> dict[str, Any]:
         **{key: config[key] for key in ("experiment", "optimizer", "preset", "seed", "dtype")},
         **{key: final[key] for key in _MEASURED if key in final},
         **_of_the_problem(problem, result),
-        "alpha": _alpha(experiment.optimizer, plan.budget),
-        "num_implicit_steps": plan.budget.implicit_steps if experiment.optimizer.startswith("isgd-") else 0,
+        "alpha": experiment.method.rate(plan.budget),
+        "num_implicit_steps": experiment.method.phases(plan.budget)[0],
         "stop_reason": result.stop_reason,
         "num_steps": result.num_steps,
         "num_gradients": final["num_gradients"],
@@ -108,13 +108,6 @@ def _finished(folder: Path, config: dict[str, Any]) -> dict[str, Any] | None:
         json.dumps({k: v for k, v in config.items() if k not in apart})
     )
     return summary if same and summary["stop_reason"] != "interrupted" else None
-
-
-def _alpha(optimizer: str, budget: Budget) -> float | None:
-    """The learning rate of the method, for an implicit one that of its steps."""
-    if optimizer == "lbfgs":
-        return None
-    return budget.alpha if optimizer.startswith("isgd-") else budget.learning_rate
 
 
 def _final(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) -> dict[str, Any]:

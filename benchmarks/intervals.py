@@ -1,27 +1,28 @@
 """How often intervals of unknown coefficients cover the truth, over draws of the noise."""
 
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from benchmarks._environment import command, environment
-from benchmarks._files import table, write_rows
+from benchmarks._artefact import Artefact, Row, grid
+from benchmarks._files import Table
 from benchmarks._inverse_problems import CASES, InverseProblem
+from benchmarks._steps import take_steps
 from isgd_optax import LeastSquares, diagnostics, gauss_newton, implicit_step, largest_trusted
 from pinns import data_key
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Intervals:
+class Intervals(Artefact):
     """Coverage of 95 % intervals of unknown coefficients of differential equations, from noisy data."""
 
     name = "intervals"
+    axes = ("problem",)
+    dtype = "float64"
 
     cases: tuple[str, ...] = tuple(CASES)
     """Inverse problems: decay, oscillator, kdv."""
@@ -35,35 +36,38 @@ class Intervals:
     """Steps of that fit, from a random network for the first weight and from the last fit for others."""
     seed: int = 0
     """Of the network and the noise."""
-    out: Path = Path("runs/intervals")
-    """Folder of intervals.json."""
 
-    def run(self) -> dict[str, Any]:
+    def head(self) -> Row:
+        """What all problems have in common."""
+        return {name: getattr(self, name) for name in ("draws", "steps", "warm_steps", "seed")}
+
+    def cells(self) -> list[Row]:
+        """The problems."""
+        return grid(problem=self.cases)
+
+    @classmethod
+    def pack(cls, rows: Sequence[Row]) -> Row:
+        """A row for every unknown at every weight."""
+        return {"rows": [each for row in rows for each in row["unknowns"]]}
+
+    def measure(self, problem: str) -> Row:
         """Fits every draw, float64, and counts the intervals that hold the true coefficient."""
-        jax.config.update("jax_enable_x64", True)
-        rows: list[dict[str, Any]] = []
-        result = {
-            "command": command(),
-            "draws": self.draws,
-            "steps": self.steps,
-            "warm_steps": self.warm_steps,
-            "seed": self.seed,
-            **environment(),
-        }
-        for case in self.cases:
-            rows += self._rows(CASES[case]())
-            write_rows(self.out / "intervals.json", {**result, "rows": rows})
-        columns = ("problem", "weight", "unknown", "covered", "covered_noise_given")
-        ratios = ("spread", "standard_error", "standard_error_noise_given", "bound")
-        shown = [
-            [*(f"{row[key]:g}" if key == "weight" else str(row[key]) for key in columns)]
-            + [f"{row[key]:.3g}" for key in (*ratios, "noise_std")]
-            for row in rows
-        ]
-        print(table([*columns, *ratios, "noise_std"], shown))
-        return {**result, "rows": rows}
+        return {"unknowns": self._unknowns(CASES[problem]())}
 
-    def _rows(self, problem: InverseProblem) -> list[dict[str, Any]]:
+    @classmethod
+    def data(cls, result: Row) -> Table:
+        """Coverage, and standard errors beside the spread of the estimates."""
+        columns = ("problem", "weight", "unknown", "covered", "covered_noise_given")
+        ratios = ("spread", "standard_error", "standard_error_noise_given", "bound", "noise_std")
+        plain = lambda value: "nan" if value is None else f"{value:.3g}"
+        lines = [
+            [*(f"{row[key]:g}" if key == "weight" else str(row[key]) for key in columns)]
+            + [plain(row[key]) for key in ratios]
+            for row in result["rows"]
+        ]
+        return Table([*columns, *ratios], lines)
+
+    def _unknowns(self, problem: InverseProblem) -> list[Row]:
         params = problem.init(jax.random.key(self.seed))
         exact = problem.values()
         noise = jax.random.normal(data_key(jax.random.key(self.seed)), (self.draws, *exact.shape))
@@ -113,15 +117,7 @@ class _Draw(NamedTuple):
 def _train(loss: LeastSquares, params: Any, num_steps: int) -> tuple[Any, jax.Array]:
     """The parameters after Gauss–Newton steps, and the share by which the last five lowered the loss."""
     solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, store_grad=True)
-    value_and_grad: Callable[..., Any] = optax.value_and_grad_from_state(loss)
-
-    def step(carry: Any, _: None) -> tuple[Any, jax.Array]:
-        params, state = carry
-        value, grad = value_and_grad(params, state=state)
-        updates, state = solver.update(grad, state, params, value_fn=loss, value=value)
-        return (optax.apply_updates(params, updates), state), value
-
-    (params, _), values = jax.lax.scan(step, (params, solver.init(params)), length=num_steps)
+    (params, _), values = take_steps(solver, loss, (params, solver.init(params)), num_steps, stored=True)
     return params, values[-6:][0] / values[-1] - 1
 
 

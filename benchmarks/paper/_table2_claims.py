@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.paper._claims import UNRECORDED, Claim, claim, median
+from benchmarks._claims import UNRECORDED, Claim, claim, median
 
 ALPHAS = (0.001, 0.01, 0.1, 1.0, 2.0, 10.0)
 BATCHES = (32, 128, 512, 0)  # 0: all images
