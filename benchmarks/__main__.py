@@ -54,20 +54,6 @@ def run(experiment: Annotated[Runnable, tyro.conf.arg(name="")]) -> None:
         sys.exit(130)
 
 
-def run_demo(
-    seconds: float = 40.0, seed: int = 0, out: Path = Path("runs/demo"), progress: bool = True
-) -> None:
-    """Solve the multi-scale Poisson problem with ISGD, Adam and L-BFGS; about three minutes on 2 cores.
-
-    Args:
-      seconds: of training for each optimiser, without compilation.
-      seed: of the network.
-      out: folder of the figures.
-      progress: show progress bars.
-    """
-    demo(seconds=seconds, seed=seed, out=out, progress=progress)
-
-
 def run_report(
     results: Path = report.RESULTS, out: Path = Path("runs/report"), reproduction: Path | None = None
 ) -> None:
@@ -88,7 +74,7 @@ def run_report(
 
 def main(args: list[str] | None = None) -> None:
     """Parses the command line and does what it says."""
-    commands = {"list": list_experiments, "run": run, "demo": run_demo, "report": run_report}
+    commands = {"list": list_experiments, "run": run, "demo": demo, "report": run_report}
     with limited_blas_threads():
         tyro.extras.subcommand_cli_from_dict(
             commands,

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import itertools
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import jax
 
 from benchmarks._claims import Claim
 from benchmarks._environment import command, environment
-from benchmarks._files import Table, stored_result, write_json
+from benchmarks._files import Table, plain, write_json
 
 Row = dict[str, Any]
 
@@ -38,7 +39,10 @@ class Artefact(abc.ABC):
     axes: ClassVar[tuple[str, ...]] = ()
     """The entries of a row that tell which cell it is."""
     identity: ClassVar[tuple[str, ...]] = ()
-    """Entries that a file must share for its rows to be kept; without any, all is measured anew."""
+    """Options, or entries of ``head``, that a file must share for its rows to be kept; without any, all is
+    measured anew."""
+    entry: ClassVar[str] = "rows"
+    """What the rows are called in the file; an artefact without axes is a single one, not called anything."""
     dtype: ClassVar[Literal["float32", "float64"]] = "float32"
 
     def cells(self) -> Iterable[Row]:
@@ -50,7 +54,7 @@ class Artefact(abc.ABC):
         """The row of a cell, but for the cell itself."""
 
     def head(self) -> Row:
-        """What the file tells of all rows."""
+        """What the file tells of all rows, beside the options that are its identity."""
         return {}
 
     def is_stale(self, **cell: Any) -> bool:
@@ -61,12 +65,12 @@ class Artefact(abc.ABC):
     @classmethod
     def pack(cls, rows: Sequence[Row]) -> Row:
         """The rows as they lie in the file."""
-        return {"rows": rows}
+        return {cls.entry: rows} if cls.axes else rows[0]
 
     @classmethod
     def unpack(cls, stored: Row) -> Sequence[Row]:
         """The rows of a file."""
-        return stored.get("rows", [])
+        return stored.get(cls.entry, [])
 
     def extra(self, stored: Row, cells: Sequence[Row]) -> Row:
         """Further entries of the file, from those of the stored one and the cells that were measured now."""
@@ -95,8 +99,8 @@ class Artefact(abc.ABC):
         return (cls.__doc__ or "").splitlines()[0]
 
     def folder(self) -> Path:
-        """Where the results go."""
-        return self.out or Path("runs") / self.name
+        """Where the results go: by default runs/NAME or runs/NAME-PRESET."""
+        return self.out or Path("runs") / "-".join(filter(None, (self.name, getattr(self, "preset", ""))))
 
     def run(self) -> Row:
         """Measures what is missing, writes NAME.json after every cell, then draws and prints.
@@ -106,8 +110,9 @@ class Artefact(abc.ABC):
         jax.config.update("jax_enable_x64", self.dtype == "float64")
         folder = self.folder()
         path = folder / f"{self.name}.json"
-        head = {"command": command(), **self.head(), **environment()}
-        stored = stored_result(path, **{k: head[k] for k in self.identity}) if self.identity else {}
+        options = {key: getattr(self, key) for key in self.identity if hasattr(self, key)}
+        head = {"command": command(), **options, **self.head(), **environment()}
+        stored = self._stored(path, {key: plain(head[key]) for key in self.identity})
         rows = {self._key(row): row for row in self.unpack(stored)}
         cells = {self._key(cell): cell for cell in self.cells()}
         missing = [key for key, cell in cells.items() if key not in rows or self.is_stale(**cell)]
@@ -131,9 +136,26 @@ class Artefact(abc.ABC):
         """A cell in words, while it is measured."""
         return ", ".join(f"{key} {value}" for key, value in cell.items()) or self.name
 
+    def _stored(self, path: Path, identity: Row) -> Row:
+        """The file, to be continued; nothing if there is none or all is measured anew.
+
+        Raises:
+          ValueError: If it is of another identity: writing there would lose it.
+        """
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        if not identity or not self.unpack(stored):
+            return {}
+        for key, value in identity.items():
+            if stored.get(key) != value:
+                raise ValueError(
+                    f"{path} holds a result with {key} = {stored.get(key)!r}, not {value!r}; choose another "
+                    "folder with --out, or remove it."
+                )
+        return stored
+
     def _key(self, row: Row) -> tuple[Any, ...]:
         """What tells a cell from others, whether it comes from a file or not."""
-        return tuple(_plain(row[axis]) for axis in self.axes)
+        return tuple(_hashable(row[axis]) for axis in self.axes)
 
 
 def grid(**axes: Iterable[Any]) -> list[Row]:
@@ -141,7 +163,7 @@ def grid(**axes: Iterable[Any]) -> list[Row]:
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def _plain(value: Any) -> Any:
+def _hashable(value: Any) -> Any:
     """A value that can be compared: 10ˣ, for one, is not the same to the last bit everywhere."""
     if isinstance(value, float):
         return float(f"{value:.12g}")

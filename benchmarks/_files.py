@@ -20,28 +20,6 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     write_text(path, "".join(f"{_json(row)}\n" for row in rows))
 
 
-def stored_result(path: Path, **identity: Any) -> dict[str, Any]:
-    """The result on disk, to be continued; {} if there is none.
-
-    Args:
-      path: of the result.
-      identity: entries that it must have.
-
-    Raises:
-      ValueError: if it has others: writing there would lose it.
-    """
-    if not path.exists():
-        return {}
-    stored = json.loads(path.read_text())
-    for key, value in json.loads(json.dumps(identity)).items():
-        if stored.get(key) != value:
-            raise ValueError(
-                f"{path} holds a result with {key} = {stored.get(key)!r}, not {value!r}; choose another "
-                "folder with --out, or remove it."
-            )
-    return stored
-
-
 def write_text(path: Path, text: str) -> None:
     """Writes ``text``, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)

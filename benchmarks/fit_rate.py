@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -57,11 +56,6 @@ class FitRate(Artefact):
             theirs.append(2 * self.steps / bare())
         rates = ratio(np.array(ours), np.array(theirs))
         return {"fit_steps_per_second": ours, "scan_steps_per_second": theirs, "ratio": rates}
-
-    @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """The only row."""
-        return rows[0]
 
     @classmethod
     def data(cls, result: Row) -> Table:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +74,7 @@ class Intervals(Artefact):
         warm = jax.jit(lambda params, weight: _train(problem.loss(exact, weight), params, self.warm_steps))
 
         @jax.jit
-        def draw(params: Any, noise: jax.Array, weight: jax.Array) -> _Draw:
+        def draw(params: Any, noise: jax.Array, weight: jax.Array) -> Row:
             loss = problem.loss(exact + problem.noise_std * noise, weight)
             fitted, progress = _train(loss, params, self.steps)
             unknowns = lambda p: p["unknowns"]
@@ -82,16 +82,16 @@ class Intervals(Artefact):
                 loss, fitted, select=unknowns, noisy=("data",), **given
             )
             estimated, given = of(), of(noise_std=problem.noise_std)
-            return _Draw(
-                fitted["unknowns"],
-                estimated.standard_error,
-                given.standard_error,
-                estimated.intervals(),
-                given.intervals(),
-                estimated.noise_std["data"],
-                estimated.degrees_of_freedom,
-                progress,
-            )
+            return {
+                "estimate": fitted["unknowns"],
+                "error": estimated.standard_error,
+                "error_given": given.standard_error,
+                "interval": estimated.intervals(),
+                "interval_given": given.intervals(),
+                "noise_std": estimated.noise_std["data"],
+                "degrees_of_freedom": estimated.degrees_of_freedom,
+                "progress": progress,
+            }
 
         rows: list[dict[str, Any]] = []
         for weight in self.weights:
@@ -101,19 +101,6 @@ class Intervals(Artefact):
         return rows
 
 
-class _Draw(NamedTuple):
-    """What one draw of the noise gives; arrays of shape (unknowns,) but for the last three."""
-
-    estimate: Any
-    error: Any
-    error_given: Any
-    interval: Any
-    interval_given: Any
-    noise_std: Any
-    degrees_of_freedom: Any
-    progress: Any
-
-
 def _train(loss: LeastSquares, params: Any, num_steps: int) -> tuple[Any, jax.Array]:
     """The parameters after Gauss–Newton steps, and the share by which the last five lowered the loss."""
     solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, store_grad=True)
@@ -121,7 +108,7 @@ def _train(loss: LeastSquares, params: Any, num_steps: int) -> tuple[Any, jax.Ar
     return params, values[-6:][0] / values[-1] - 1
 
 
-def _summary(problem: InverseProblem, weight: float, draws: _Draw) -> list[dict[str, Any]]:
+def _summary(problem: InverseProblem, weight: float, draws: Row) -> list[dict[str, Any]]:
     """One row for each unknown, in the unit of the equation."""
     bound = problem.bound()
     rows = []
@@ -129,25 +116,25 @@ def _summary(problem: InverseProblem, weight: float, draws: _Draw) -> list[dict[
         covered = lambda ends, i=i, scaled=truth / unit: int(
             np.sum((ends[0][:, i] < scaled) & (scaled < ends[1][:, i]))
         )
-        estimates = unit * draws.estimate[:, i]
+        estimates = unit * draws["estimate"][:, i]
         rows.append(
             {
                 "problem": problem.name,
                 "weight": weight,
                 "unknown": name,
                 "truth": truth,
-                "covered": covered(draws.interval),
-                "covered_noise_given": covered(draws.interval_given),
+                "covered": covered(draws["interval"]),
+                "covered_noise_given": covered(draws["interval_given"]),
                 "bias": float(np.mean(estimates) - truth),
                 "spread": float(np.std(estimates, ddof=1)) if len(estimates) > 1 else None,
-                "standard_error": unit * float(np.median(draws.error[:, i])),
-                "standard_error_noise_given": unit * float(np.median(draws.error_given[:, i])),
+                "standard_error": unit * float(np.median(draws["error"][:, i])),
+                "standard_error_noise_given": unit * float(np.median(draws["error_given"][:, i])),
                 "bound": float("nan") if bound is None else float(bound[i]),
-                "undetermined": int(np.sum(np.isinf(draws.error_given[:, i]))),
+                "undetermined": int(np.sum(np.isinf(draws["error_given"][:, i]))),
                 "true_noise_std": problem.noise_std,
-                "noise_std": float(np.median(draws.noise_std)),
-                "degrees_of_freedom": float(np.median(draws.degrees_of_freedom)),
-                "largest_fall_of_loss_in_last_5_steps": float(np.max(draws.progress)),
+                "noise_std": float(np.median(draws["noise_std"])),
+                "degrees_of_freedom": float(np.median(draws["degrees_of_freedom"])),
+                "largest_fall_of_loss_in_last_5_steps": float(np.max(draws["progress"])),
                 "num_residuals": problem.num_residuals,
                 "num_parameters": problem.num_parameters,
             }

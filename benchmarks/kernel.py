@@ -28,16 +28,13 @@ class Kernel(Artefact):
 
     name = "kernel"
     axes = ("case",)
+    identity = ("points",)
     dtype = "float64"
 
     repeats: int = 5
     """Rounds of timings."""
     points: int = 1000
     """Residuals N."""
-
-    def head(self) -> Row:
-        """The number of residuals."""
-        return {"points": self.points}
 
     def cells(self) -> list[Row]:
         """The networks."""

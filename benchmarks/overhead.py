@@ -1,7 +1,7 @@
 """What an implicit step costs beside the gradients in it."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -70,11 +70,6 @@ class Overhead(Artefact):
             "seconds_per_gradient": {name: values.tolist() for name, values in per_gradient.items()},
             "ratio_to_adam": {name: ratio(v, per_gradient["adam"]) for name, v in per_gradient.items()},
         }
-
-    @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """The only row."""
-        return rows[0]
 
     @classmethod
     def data(cls, result: Row) -> Table:

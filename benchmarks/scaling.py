@@ -33,16 +33,13 @@ class Scaling(Artefact):
 
     name = "scaling"
     axes = ("linear_solver", "devices")
+    identity = ("points", "width")
     dtype = "float64"
 
     points: int = 1024
     """Residuals N."""
     width: int = 20
     """Width of three hidden layers."""
-
-    def head(self) -> Row:
-        """The sizes."""
-        return {"points": self.points, "width": self.width}
 
     def cells(self) -> list[Row]:
         """Every linear solver on every number of devices."""

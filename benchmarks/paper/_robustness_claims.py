@@ -14,6 +14,7 @@ from benchmarks._optimizers import (
     SOLVED,
     Method,
 )
+from benchmarks.paper._rows import medians, where
 from benchmarks.paper._rules import MARGIN, TRAINED, Outcome, all_train
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
@@ -64,11 +65,11 @@ def robustness_claims(rows: list[dict[str, Any]]) -> list[Claim]:
         swept = SWEPT[optimizer]
         if not swept.method.has_rate:
             continue
-        seeds = _errors(rows, problem, optimizer)
-        outcomes: list[Outcome] = [_outcome(error) for errors in seeds for error in errors]
+        seeds = where(rows, problem=problem, optimizer=optimizer)
+        outcomes: list[Outcome] = [_outcome(error) for row in seeds for error in row["rel_l2"]]
         stable = all_train(outcomes)
         expected = swept.method.implicit
-        shown = medians(rows, problem, optimizer)
+        shown = medians(seeds, "rel_l2")
         trained, lost = (outcomes.count(kind) for kind in ("trained", "failed"))
         found.append(
             claim(
@@ -91,13 +92,13 @@ def _second_phase_claims(rows: list[dict[str, Any]], problem: str) -> list[Claim
     for whole in (ISGD_ADAM, ISGD_LBFGS):
         plain = whole.second_phase
         assert plain is not None
-        ours, theirs = (_errors(rows, problem, method.name) for method in (whole, plain))
+        ours, theirs = (where(rows, problem=problem, optimizer=m.name) for m in (whole, plain))
         if not ours or not theirs:
             continue
         rate = f" at {SECOND_RATE:g}" if plain.has_rate else ""
         k = ALPHAS.index(SECOND_RATE)  # L-BFGS has the same there as at every other
-        alone = median(errors[k] for errors in theirs)
-        values = medians(rows, problem, whole.name)
+        alone = median(row["rel_l2"][k] for row in theirs)
+        values = medians(ours, "rel_l2")
         better = sum(MARGIN * value <= alone for value in values)
         found.append(
             claim(
@@ -117,13 +118,3 @@ def _outcome(error: float | None) -> Outcome:
     if error is None:
         return "failed"
     return "trained" if error <= TRAINED else "open"
-
-
-def _errors(rows: list[dict[str, Any]], problem: str, optimizer: str) -> list[list[float | None]]:
-    """Errors for every α, by seed."""
-    return [r["rel_l2"] for r in rows if (r["problem"], r["optimizer"]) == (problem, optimizer)]
-
-
-def medians(rows: list[dict[str, Any]], problem: str, optimizer: str) -> list[float]:
-    """Median error over the seeds for every α, +∞ where it diverged."""
-    return [median(values) for values in zip(*_errors(rows, problem, optimizer), strict=True)]

@@ -86,14 +86,6 @@ class Study(Artefact):
         del panels
         return ""
 
-    def folder(self) -> Path:
-        """By default runs/NAME-PRESET."""
-        return self.out or Path("runs") / f"{self.name}-{self.preset}"
-
-    def head(self) -> Row:
-        """The preset."""
-        return {"preset": self.preset}
-
     def cells(self) -> list[Row]:
         """The chosen optimisers' runs."""
         cases = [case for seed in self.seeds for case in self.cases(seed)]

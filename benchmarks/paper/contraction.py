@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ class Contraction(Artefact):
         "with H of the new point and I₀, is for wide two-layer networks: see Theorem 1."
     )
     axes = ("step", "alpha")
+    entry = "panels"
     dtype = "float64"
 
     epsilon: float = 0.01
@@ -56,20 +56,18 @@ class Contraction(Artefact):
         return _modes(*self._solve(self._trained[step], alpha))
 
     @functools.cached_property
-    def _loss(self) -> Any:
+    def _start(self) -> tuple[Any, Any]:
+        """The loss and the initial parameters."""
         problem = pinns.SingularlyPerturbedODE(self.epsilon)
+        model = pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
         points = problem.sample(pinns.data_key(jax.random.key(self.seed)), dtype=jnp.float64)
-        return problem.loss(self._model, points)
-
-    @functools.cached_property
-    def _model(self) -> nnx.Module:
-        return pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
+        return problem.loss(model, points), nnx.state(model, nnx.Param)
 
     @functools.cached_property
     def _trained(self) -> dict[int, Any]:
         """Parameters by the number of steps that led to them."""
-        solver, params = isgd_gauss_newton(), nnx.state(self._model, nnx.Param)
-        advance = jax.jit(lambda carry: take_step(solver, self._loss, carry)[0])
+        solver, (loss, params) = isgd_gauss_newton(), self._start
+        advance = jax.jit(lambda carry: take_step(solver, loss, carry)[0])
         carry, found = (params, solver.init(params)), {}
         for taken in range(max(self.steps) + 1):
             carry = advance(carry) if taken else carry
@@ -83,19 +81,15 @@ class Contraction(Artefact):
 
         α is an argument, so that one compilation serves every cell.
         """
+        loss, _ = self._start
 
         def solve(params: Any, alpha: jax.Array) -> tuple[Any, Any, Any]:
             solver = implicit_step(gauss_newton(), alpha, max_inner_steps=self.max_inner_steps, rtol=1e-8)
-            (new, state), _ = take_step(solver, self._loss, (params, solver.init(params)))
-            modes = diagnostics.contraction(self._loss, params, new, alpha)
-            return state.info, modes, diagnostics.loss_decay(self._loss, params, new, alpha)
+            (new, state), _ = take_step(solver, loss, (params, solver.init(params)))
+            modes = diagnostics.contraction(loss, params, new, alpha)
+            return state.info, modes, diagnostics.loss_decay(loss, params, new, alpha)
 
         return jax.jit(solve)
-
-    @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """A panel for each cell."""
-        return {"panels": rows}
 
     @classmethod
     def data(cls, result: Row) -> Table:

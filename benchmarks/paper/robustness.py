@@ -21,7 +21,8 @@ from benchmarks._files import Table
 from benchmarks._optimizers import make_optimizer
 from benchmarks._plots import figure, legend_below
 from benchmarks._steps import take_steps
-from benchmarks.paper._robustness_claims import ALPHAS, SWEPT, medians, robustness_claims
+from benchmarks.paper._robustness_claims import ALPHAS, SWEPT, robustness_claims
+from benchmarks.paper._rows import medians, where
 from pinns import errors, evaluation_points, exact_values, predict
 
 PROBLEMS: dict[str, Callable[..., Experiment]] = {
@@ -64,13 +65,9 @@ class Robustness(Artefact):
     seeds: tuple[int, ...] = (0,)
     """Of the networks and points."""
 
-    def folder(self) -> Path:
-        """By default runs/robustness-PRESET."""
-        return self.out or Path("runs") / f"robustness-{self.preset}"
-
     def head(self) -> Row:
         """The learning rates and the problems."""
-        return {"preset": self.preset, "alphas": ALPHAS, "problems": self._problems()}
+        return {"alphas": ALPHAS, "problems": self._problems()}
 
     def cells(self) -> list[Row]:
         """Every optimiser on every problem; a row is a sweep of α."""
@@ -142,7 +139,12 @@ class Robustness(Artefact):
         rows = result["rows"]
         kinds = dict.fromkeys((r["problem"], r["optimizer"], r["steps"]) for r in rows)
         lines = [
-            [problem, SWEPT[name].label, f"{steps:,}", *map(number, medians(rows, problem, name))]
+            [
+                problem,
+                SWEPT[name].label,
+                f"{steps:,}",
+                *map(number, medians(rows, "rel_l2", problem=problem, optimizer=name)),
+            ]
             for problem, name, steps in kinds
         ]
         return Table(["problem", "optimizer", "steps", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
@@ -156,15 +158,16 @@ class Robustness(Artefact):
     def draw(cls, result: Row, folder: Path) -> None:
         """A panel for each problem, a curve for each optimiser; divergence as a cross on the upper edge."""
         rows = result["rows"]
-        problems = [name for name in PROBLEMS if any(row["problem"] == name for row in rows)]
+        problems = [name for name in PROBLEMS if where(rows, problem=name)]
         columns = min(4, len(problems))
         lines, legend_columns = -(-len(problems) // columns), max(1, round(1.4 * columns))
         height = 3.4 * lines + 0.25 * (len(SWEPT) / legend_columns + 1)
         path, size = folder / f"{cls.name}.png", (3.8 * columns, height)
         with figure(path, lines, columns, size=size) as (drawn, axes):
             for axis, problem in zip(axes.flat, problems, strict=False):
-                for name in dict.fromkeys(row["optimizer"] for row in rows if row["problem"] == problem):
-                    swept, values = SWEPT[name], np.array(medians(rows, problem, name))
+                runs = where(rows, problem=problem)
+                for name in dict.fromkeys(row["optimizer"] for row in runs):
+                    swept, values = SWEPT[name], np.array(medians(runs, "rel_l2", optimizer=name))
                     line = "o--" if swept.all_implicit else "o-" if swept.method.has_rate else "-"
                     style = {"color": swept.method.color, "label": swept.label}
                     axis.loglog(ALPHAS, np.minimum(values, LARGEST), line, ms=3.5, **style)

@@ -22,7 +22,8 @@ from benchmarks._plots import figure
 from benchmarks._steps import take_step
 from benchmarks.paper._cross_entropy import cross_entropy
 from benchmarks.paper._digits import Digits, bundled_digits, mnist
-from benchmarks.paper._table2_claims import ALPHAS, BATCHES, PAPER, medians, sizes, table2_claims
+from benchmarks.paper._rows import medians, where
+from benchmarks.paper._table2_claims import ALPHAS, BATCHES, PAPER, sizes, table2_claims
 from isgd_optax import gauss_newton, implicit_step
 
 # What the implicit steps report, a mean over all of them; the equation's residual is 1 where a step starts.
@@ -134,11 +135,14 @@ class Table2(Artefact):
         """The paper's table, medians over the seeds, and what the implicit steps report."""
         rows, lines = result["rows"], []
         for batch in sizes(rows):
-            for name in dict.fromkeys(row["optimizer"] for row in rows if row["batch"] == batch):
+            for name in dict.fromkeys(row["optimizer"] for row in where(rows, batch=batch)):
                 size, reported = str(batch or "all"), REPORTED if BY_LABEL[name].implicit else {}
-                lines.append([size, name, *(f"{v:.3f}" for v in medians(rows, name, batch))])
+                of = lambda quantity, name=name, batch=batch: medians(
+                    rows, quantity, optimizer=name, batch=batch
+                )
+                lines.append([size, name, *(f"{v:.3f}" for v in of("accuracy"))])
                 lines += [
-                    [size, f"{name}: {title}", *(f"{v:.2g}" for v in medians(rows, name, batch, quantity))]
+                    [size, f"{name}: {title}", *(f"{v:.2g}" for v in of(quantity))]
                     for quantity, title in reported.items()
                 ]
         return Table(["b", "optimizer", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
@@ -156,10 +160,11 @@ class Table2(Artefact):
         size = (3.5 * len(batches), 3.6)
         with figure(path, columns=len(batches), size=size, sharey=True) as (drawn, axes):
             for axis, batch in zip(axes[0], batches, strict=True):
-                for name in dict.fromkeys(row["optimizer"] for row in rows if row["batch"] == batch):
+                for name in dict.fromkeys(row["optimizer"] for row in where(rows, batch=batch)):
                     _, color, _, paper, *_ = BY_LABEL[name]
                     line = "o-" if paper else "s-"
-                    axis.semilogx(ALPHAS, medians(rows, name, batch), line, color=color, label=name)
+                    accuracies = medians(rows, "accuracy", optimizer=name, batch=batch)
+                    axis.semilogx(ALPHAS, accuracies, line, color=color, label=name)
                     if result["dataset"] == "MNIST" and (paper, batch) in PAPER:
                         label = f"{paper}, paper"
                         axis.semilogx(ALPHAS, PAPER[paper, batch], "--", color=color, lw=0.9, label=label)

@@ -80,10 +80,6 @@ class Theorem1(Artefact):
     outer: Literal["signs", "uniform"] = "signs"
     """a_r = ±1, or uniform on [−1, 1]. The paper's notation allows both; its H^∞ is the limit for ±1."""
 
-    def folder(self) -> Path:
-        """By default runs/theorem1-PRESET."""
-        return self.out or Path("runs") / f"theorem1-{self.preset}"
-
     @functools.cached_property
     def _sets(self) -> list[DataSet]:
         """The data sets."""
@@ -103,7 +99,6 @@ class Theorem1(Artefact):
         smallest = [data.smallest for data in self._sets]
         return {
             "preset": self.preset,
-            **{key: getattr(self, key) for key in self.identity},
             "lambda_min": smallest,
             "monte_carlo_error": max(data.error for data in self._sets),
             "required_width": [required_width(value, self.num_points) for value in smallest],
