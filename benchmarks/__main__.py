@@ -1,6 +1,7 @@
 """The command line: ``python -m benchmarks list | run EXPERIMENT | demo | report``."""
 
-import inspect
+import functools
+import operator
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,25 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from benchmarks import _experiments, _field, _measurements, report
+from benchmarks._artefact import Artefact
 from benchmarks._demo import demo
 from benchmarks._experiment import Experiment
-from benchmarks._experiments import TrainingExperiment
-from benchmarks._files import table, write_text
+from benchmarks._files import Table, write_text
 from benchmarks._reproduction import reproduction_page
 from benchmarks._train import train
 from pinns import limited_blas_threads
 
-if TYPE_CHECKING:  # the union of the table's rows is made when the program runs
-    Runnable = Experiment | _measurements.Measurement
+KINDS = (*_experiments.KINDS, *_field.KINDS, *_measurements.KINDS)
+if TYPE_CHECKING:  # the union of the tables' rows is made when the program runs
+    Runnable = Experiment | Artefact
 else:
-    Runnable = TrainingExperiment | _field.FieldTraining | _measurements.Measurement
+    Runnable = functools.reduce(
+        operator.or_, (Annotated[kind, tyro.conf.subcommand(kind.name)] for kind in KINDS)
+    )
 
 
 def list_experiments() -> None:
     """List the experiments that ``run`` knows."""
-    kinds = [k for k in vars(_experiments).values() if inspect.isclass(k) and issubclass(k, Experiment)]
-    kinds = [k for k in kinds if k.name] + [*_field.KINDS, *_measurements.KINDS]
-    print(table(["experiment", "what it is"], [[k.name, (k.__doc__ or "").splitlines()[0]] for k in kinds]))
+    lines = [[kind.name, (kind.__doc__ or "").splitlines()[0]] for kind in KINDS]
+    print(Table(["experiment", "what it is"], lines))
     print("\nOptions of one of them: python -m benchmarks run EXPERIMENT --help")
 
 
@@ -42,27 +45,13 @@ def run(experiment: Annotated[Runnable, tyro.conf.arg(name="")]) -> None:
     summary = train(experiment)
     names = ("rel_l2", "max_error", "loss", "fresh_loss", "num_gradients", "train_seconds", "compile_seconds")
     shown = [name for name in names if name in summary]
-    print(table(["stopped", *shown], [[summary["stop_reason"], *(f"{summary[key]:.3g}" for key in shown)]]))
+    print(Table(["stopped", *shown], [[summary["stop_reason"], *(f"{summary[key]:.3g}" for key in shown)]]))
     for name, (value, error) in summary.get("unknowns", {}).items():
         print(f"{name} = {value:.10g} ± {error:.2g}")
     print(f"results in {experiment.folder()}")
     if summary["stop_reason"] == "interrupted":
         print("interrupted; the same command continues")
         sys.exit(130)
-
-
-def run_demo(
-    seconds: float = 40.0, seed: int = 0, out: Path = Path("runs/demo"), progress: bool = True
-) -> None:
-    """Solve the multi-scale Poisson problem with ISGD, Adam and L-BFGS; about three minutes on 2 cores.
-
-    Args:
-      seconds: of training for each optimiser, without compilation.
-      seed: of the network.
-      out: folder of the figures.
-      progress: show progress bars.
-    """
-    demo(seconds=seconds, seed=seed, out=out, progress=progress)
 
 
 def run_report(
@@ -85,7 +74,7 @@ def run_report(
 
 def main(args: list[str] | None = None) -> None:
     """Parses the command line and does what it says."""
-    commands = {"list": list_experiments, "run": run, "demo": run_demo, "report": run_report}
+    commands = {"list": list_experiments, "run": run, "demo": demo, "report": run_report}
     with limited_blas_threads():
         tyro.extras.subcommand_cli_from_dict(
             commands,

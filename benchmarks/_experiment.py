@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 import pinns
-from benchmarks._optimizers import Budget
+from benchmarks._optimizers import ISGD_ADAM, METHODS, Budget, Method, Name
 
 Preset = Literal["quick", "paper"]
 _MOST_LBFGS_STEPS = 10_000  # "until convergence, so the number of iterations is ignored" (Section 2.4)
@@ -47,9 +47,7 @@ class Plan:
 class Experiment:
     """What all training experiments let you choose."""
 
-    optimizer: Literal[
-        "sgd", "adam", "lbfgs", "isgd-sgd", "isgd-adam", "isgd-lbfgs", "isgd-gn", "isgd-gn-constant"
-    ] = "isgd-adam"
+    optimizer: Name = ISGD_ADAM.name
     """isgd-gn finds α by itself; isgd-gn-constant solves the implicit equation at a constant one."""
     preset: Preset = "quick"
     """quick: minutes on 2 CPU cores. paper: Table 1's network, points and iterations; of isgd-gn, the
@@ -101,47 +99,52 @@ class Experiment:
         raise TypeError("an experiment defines preset_plan()")
 
     def plan(self) -> Plan:
-        """The preset's plan with --steps and --alpha."""
-        plan = self.preset_plan()
+        """The preset's plan with what is chosen in its place."""
+        plan, method = self.preset_plan(), self.method
         budget = plan.budget
-        if self.steps is not None:  # in the preset's split, that of isgd-adam also for isgd-lbfgs
+        if self.steps is not None:  # in the preset's split, that of "ISGD, Adam" also for "ISGD, L-BFGS"
             budget = budget.scaled(self.steps)
-        elif self.optimizer.endswith("lbfgs"):
-            within = budget.implicit_iterations if self.optimizer == "isgd-lbfgs" else 0
-            most = within + _MOST_LBFGS_STEPS
+        elif method.line_search:
+            most = _MOST_LBFGS_STEPS + (budget.implicit_iterations if method.implicit else 0)
             budget = dataclasses.replace(budget, iterations=min(budget.iterations, most))
-        if self.inner_steps is not None:
-            budget = dataclasses.replace(budget, inner_steps=self.inner_steps)
         if self.implicit_steps is not None:
             budget = dataclasses.replace(budget, implicit_iterations=self.implicit_steps)
-        if self.decay is not None:
-            budget = dataclasses.replace(budget, decay=self.decay)
-        if not self.reset_inner:
-            if budget.decay:
-                raise ValueError(
-                    "no-reset-inner carries the step count of the inner learning rate, which has decayed to "
-                    "zero after the first implicit step; take --no-decay with it."
-                )
-            if self.optimizer != "isgd-adam":
-                raise ValueError(f"no-reset-inner is an option of isgd-adam, not of {self.optimizer}.")
-            budget = dataclasses.replace(budget, reset_inner=False)
+        budget = dataclasses.replace(budget, **self._given("inner_steps", "decay", "momentum"))
+        budget = dataclasses.replace(budget, reset_inner=self.reset_inner)
         if self.alpha is not None:
-            field = "alpha" if self.optimizer.startswith("isgd-") else "learning_rate"
-            budget = dataclasses.replace(budget, **{field: self.alpha})
-        if self.momentum is not None:
-            if self.optimizer != "isgd-gn":
-                raise ValueError(f"momentum is an option of isgd-gn, not of {self.optimizer}.")
-            budget = dataclasses.replace(budget, momentum=self.momentum)
-        names = ("sampling", "resample_every", "batch_size", "target", "time_limit")
-        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+            budget = method.with_rate(budget, self.alpha)
+        self._refuse(budget)
+        chosen = self._given("sampling", "resample_every", "batch_size", "target", "time_limit")
         if plan.slabs and {"target", "time_limit"} & set(chosen):
             raise ValueError(f"{self.name} is trained in slabs, which end by their own limits: {plan.slabs}.")
         return dataclasses.replace(plan, budget=budget, **chosen)
 
+    def _given(self, *names: str) -> dict[str, Any]:
+        """Those of these options that are chosen."""
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def _refuse(self, budget: Budget) -> None:
+        """Raises an error for options that do not go with each other or with the optimiser."""
+        if not self.reset_inner and budget.decay:
+            raise ValueError(
+                "no-reset-inner carries the step count of the inner learning rate, which has decayed to "
+                "zero after the first implicit step; take --no-decay with it."
+            )
+        if not self.reset_inner and self.method is not ISGD_ADAM:
+            raise ValueError(f"no-reset-inner is an option of {ISGD_ADAM.name}, not of {self.optimizer}.")
+        if self.momentum is not None and not self.method.adapts:
+            owner = next(method.name for method in METHODS.values() if method.adapts)
+            raise ValueError(f"momentum is an option of {owner}, not of {self.optimizer}.")
+
+    @property
+    def method(self) -> Method:
+        """The optimiser."""
+        return METHODS[self.optimizer]
+
     @property
     def gauss_newton(self) -> bool:
         """Whether the inner solver is Gauss–Newton."""
-        return self.optimizer in ("isgd-gn", "isgd-gn-constant")
+        return self.method.gauss_newton
 
     @property
     def precision(self) -> str:
@@ -174,11 +177,3 @@ class Experiment:
         }
         parts = [self.optimizer, self.preset, *(f"{key}={value}" for key, value in changed.items())]
         return Path("runs") / self.name / "-".join([*parts, f"seed={self.seed}"])
-
-    def _batch_size(self, size: int) -> int | None:
-        """Mini-batches for a small learning rate, all points for a large one (paper Section 4.1)."""
-        if self.optimizer.endswith("lbfgs"):
-            return None  # its curvature pairs need one and the same loss
-        if self.alpha is not None:
-            return size if self.alpha < 0.1 else None
-        return None if self.optimizer.startswith("isgd-") else size

@@ -8,42 +8,16 @@ from typing import Any, NamedTuple
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes ``value`` as indented JSON; non-finite numbers become null."""
-    write_text(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+    """Writes ``value`` as indented JSON, its ``rows`` on a line each; non-finite numbers become null."""
+    rows = value.get("rows", [])
+    text = _json(value | {"rows": []} if rows else value, indent=2)
+    lines = ",\n".join(f"    {_json(row)}" for row in rows)
+    write_text(path, text.replace('"rows": []', f'"rows": [\n{lines}\n  ]' if rows else '"rows": []') + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Writes one JSON value per line."""
-    write_text(path, "".join(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows))
-
-
-def write_rows(path: Path, value: dict[str, Any]) -> None:
-    """Writes ``value`` as JSON, indented, with each of its ``rows`` on one line."""
-    head = json.dumps(_plain({**value, "rows": []}), indent=2, ensure_ascii=False)
-    rows = ",\n".join("    " + json.dumps(_plain(row), ensure_ascii=False) for row in value["rows"])
-    write_text(path, head.replace('"rows": []', f'"rows": [\n{rows}\n  ]') + "\n")
-
-
-def stored_result(path: Path, **identity: Any) -> dict[str, Any]:
-    """The result on disk, to be continued; {} if there is none.
-
-    Args:
-      path: of the result.
-      identity: entries that it must have.
-
-    Raises:
-      ValueError: if it has others: writing there would lose it.
-    """
-    if not path.exists():
-        return {}
-    stored = json.loads(path.read_text())
-    for key, value in json.loads(json.dumps(identity)).items():
-        if stored.get(key) != value:
-            raise ValueError(
-                f"{path} holds a result with {key} = {stored.get(key)!r}, not {value!r}; choose another "
-                "folder with --out, or remove it."
-            )
-    return stored
+    write_text(path, "".join(f"{_json(row)}\n" for row in rows))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -54,11 +28,16 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _plain(value: Any) -> Any:
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False)
+
+
+def plain(value: Any) -> Any:
+    """As JSON has it: lists, and null for non-finite numbers."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -71,13 +50,9 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
     def __str__(self) -> str:
-        return table(self.header, self.rows)
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Rows as aligned text."""
-    widths = [max(len(cells[i]) for cells in [header, *rows]) for i in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)).rstrip() for cells in lines
-    )
+        widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
+        lines = [self.header, ["-" * width for width in widths], *self.rows]
+        return "\n".join(
+            "  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)).rstrip()
+            for cells in lines
+        )

@@ -1,9 +1,6 @@
-"""The paper's artefacts and the measurements of this library: experiments other than a single training."""
+"""The table of artefacts: what the command line runs and the report shows."""
 
-from typing import Annotated
-
-import tyro
-
+from benchmarks._artefact import Artefact
 from benchmarks.derivatives import Derivatives
 from benchmarks.fit_rate import FitRate
 from benchmarks.intervals import Intervals
@@ -25,7 +22,7 @@ from benchmarks.peers import Peers
 from benchmarks.scaling import Scaling
 
 # In the order of the report.
-REPORTED = (
+REPORTED: tuple[type[Artefact], ...] = (
     StiffQuadratic,
     Figure1,
     Theorem1,
@@ -41,26 +38,4 @@ REPORTED = (
     Overhead,
     Peers,
 )
-KINDS = (*REPORTED, Derivatives, FitRate, Intervals, Kernel, Scaling)
-
-Measurement = (
-    Annotated[StiffQuadratic, tyro.conf.subcommand("stiff_quadratic")]
-    | Annotated[Figure1, tyro.conf.subcommand("figure1")]
-    | Annotated[Figure2, tyro.conf.subcommand("figure2")]
-    | Annotated[Figure3, tyro.conf.subcommand("figure3")]
-    | Annotated[Figure4, tyro.conf.subcommand("figure4")]
-    | Annotated[Figure5, tyro.conf.subcommand("figure5")]
-    | Annotated[Figure6, tyro.conf.subcommand("figure6")]
-    | Annotated[Algorithm1, tyro.conf.subcommand("algorithm1")]
-    | Annotated[Theorem1, tyro.conf.subcommand("theorem1")]
-    | Annotated[Table2, tyro.conf.subcommand("table2")]
-    | Annotated[Robustness, tyro.conf.subcommand("robustness")]
-    | Annotated[Overhead, tyro.conf.subcommand("overhead")]
-    | Annotated[Derivatives, tyro.conf.subcommand("derivatives")]
-    | Annotated[FitRate, tyro.conf.subcommand("fit_rate")]
-    | Annotated[Contraction, tyro.conf.subcommand("contraction")]
-    | Annotated[Intervals, tyro.conf.subcommand("intervals")]
-    | Annotated[Kernel, tyro.conf.subcommand("kernel")]
-    | Annotated[Scaling, tyro.conf.subcommand("scaling")]
-    | Annotated[Peers, tyro.conf.subcommand("peers")]
-)
+KINDS: tuple[type[Artefact], ...] = (*REPORTED, Derivatives, FitRate, Intervals, Kernel, Scaling)

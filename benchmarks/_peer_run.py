@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 import pinns
-from benchmarks._peer_settings import WholeLibrary, peers
+from benchmarks._peer_settings import peers
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 PROBLEMS: dict[str, tuple[pinns.Problem, tuple[int, ...], str]] = {
@@ -43,9 +43,9 @@ def run_setting(
         return {"skipped": f"needs a matrix of {pinns.num_parameters(model):,} rows and columns"}
     before = _peak_mib()
     points = problem.sample(pinns.data_key(key), method=sampling, dtype=jnp.float64)
-    if isinstance(peer, WholeLibrary):
+    if peer.steps is None:
         arrays = {k: np.asarray(v) for k, v in points.items()}
-        curve = peer.settings[setting](problem, hidden, arrays, seconds, seed)
+        curve = peer.settings[setting](problem, hidden, arrays, seconds=seconds, seed=seed)
         return _record(curve.rows, curve.num_steps, curve.compile_seconds) | _memory(before)
     result = pinns.fit(
         problem,

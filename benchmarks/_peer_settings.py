@@ -2,140 +2,101 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import numpy as np
 import optax
 
-import pinns
 from benchmarks import _libraries, _peers
-from benchmarks._libraries import Curve
-from benchmarks._optimizers import isgd_gauss_newton
+from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_ADAM, LBFGS, SGD, isgd_gauss_newton
 from isgd_optax import LeastSquares, isgd_adam, switch_after
-
-Make = Callable[[LeastSquares], optax.GradientTransformation]
-Points = dict[str, np.ndarray]
-Library = Callable[[pinns.Problem, tuple[int, ...], Points, float, int], Curve]
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimizer:
-    """An optimiser that ``pinns.fit`` runs.
+class Peer:
+    """An optimiser that ``pinns.fit`` runs, or a whole library.
 
     Args:
-      settings: what is tried, by name.
-      steps: between two looks at the clock.
+      settings: what is tried, by name: functions that give the optimiser for a loss, or that train with the
+        library, see ``_libraries``.
+      steps: between two looks at the clock; None of a library, with networks, losses and a training loop of
+        its own, on the same points.
       package: what must be installed.
       counts_gradients: whether the gradients it evaluates are known.
       most_parameters: what its matrices limit it to.
     """
 
-    settings: Mapping[str, Make]
-    steps: int
+    settings: Mapping[str, Callable[..., Any]]
+    steps: int | None
     package: str = "optax"
     counts_gradients: bool = True
     most_parameters: int | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class WholeLibrary:
-    """A library with networks, losses and a training loop of its own, on the same points.
-
-    Args:
-      settings: what is tried, by name: ``run(problem, hidden, points, seconds, seed)``.
-      package: what must be installed.
-      most_parameters: what its matrices limit it to.
-    """
-
-    settings: Mapping[str, Library]
-    package: str
-    most_parameters: int | None = None
-
-
-def peers() -> dict[str, Optimizer | WholeLibrary]:
+def peers() -> dict[str, Peer]:
     """All of them, by name."""
-    plain = lambda make, *rates: {f"η = {r:g}": lambda loss, r=r: make(r) for r in rates}
+    ours = partial(Peer, package="isgd_optax")
+    solver = partial(Peer, steps=1, counts_gradients=False)
+    library = partial(Peer, steps=None)
     return {
-        "isgd-gn": Optimizer({"α by itself": lambda loss: isgd_gauss_newton()}, 10, "isgd_optax"),
-        "sgd": Optimizer(plain(optax.sgd, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6), 200),
-        "adam": Optimizer(plain(optax.adam, 1e-2, 3e-3, 1e-3, 3e-4), 200),
-        "adamw, decay": Optimizer(plain(_decaying_adamw, 1e-2, 3e-3, 1e-3), 200),
-        "lbfgs": Optimizer(
-            {f"memory {m}": lambda loss, m=m: optax.lbfgs(memory_size=m) for m in (10, 50)}, 50
+        GAUSS_NEWTON.name: ours({"α by itself": lambda loss: isgd_gauss_newton()}, 10),
+        SGD.name: Peer(_rates(optax.sgd, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6), 200),
+        ADAM.name: Peer(_rates(optax.adam, 1e-2, 3e-3, 1e-3, 3e-4), 200),
+        "adamw, decay": Peer(_rates(_decaying_adamw, 1e-2, 3e-3, 1e-3), 200),
+        LBFGS.name: Peer(_tried("memory {}", lambda m, loss: optax.lbfgs(memory_size=m), (10,), (50,)), 50),
+        "adam, then lbfgs": Peer(
+            _tried("{} steps, η = {:g}", _adam_then_lbfgs, (500, 3e-3), (2000, 3e-3), (2000, 1e-3)), 50
         ),
-        "adam, then lbfgs": Optimizer(
-            {
-                f"{n} steps, η = {r:g}": _adam_then_lbfgs(n, r)
-                for n, r in ((500, 3e-3), (2000, 3e-3), (2000, 1e-3))
-            },
-            50,
+        ISGD_ADAM.name: ours(_tried("α = {:g}, η = {:g}", _algorithm_1, (0.5, 1e-3), (0.1, 3e-3)), 20),
+        "optimistix LM (LSMR)": solver(
+            _tried("rtol {:g}", _peers.optimistix_levenberg_marquardt, (1e-3,), (1e-6,)), package="optimistix"
         ),
-        "isgd-adam": Optimizer(
-            {f"α = {a:g}, η = {r:g}": _algorithm_1(a, r) for a, r in ((0.5, 1e-3), (0.1, 3e-3))},
-            20,
-            "isgd_optax",
+        "optimistix BFGS": solver(
+            {"defaults": _peers.optimistix_bfgs}, steps=5, package="optimistix", most_parameters=20_000
         ),
-        "optimistix LM (LSMR)": Optimizer(
-            {
-                f"rtol {t:g}": lambda loss, t=t: _peers.optimistix_levenberg_marquardt(loss, rtol=t)
-                for t in (1e-3, 1e-6)
-            },
-            1,
-            "optimistix",
-            counts_gradients=False,
+        "jaxopt LM": solver(
+            _tried(
+                "damping {:g}, geodesic {}",
+                _peers.jaxopt_levenberg_marquardt,
+                (1e-6, False),
+                (1e-2, False),
+                (1e-2, True),
+            ),
+            package="jaxopt",
         ),
-        "optimistix BFGS": Optimizer(
-            {"defaults": _peers.optimistix_bfgs},
-            5,
-            "optimistix",
-            counts_gradients=False,
-            most_parameters=20_000,
+        "somax dual GN": solver(
+            _tried(
+                "{} {:g}",
+                _peers.somax_gauss_newton,
+                ("trust_region", 1.0),
+                ("trust_region", 1e-3),
+                ("const", 1e-3),
+            ),
+            package="somax",
         ),
-        "jaxopt LM": Optimizer(
-            {
-                f"damping {d:g}, geodesic {g}": lambda loss, d=d, g=g: _peers.jaxopt_levenberg_marquardt(
-                    loss, damping=d, geodesic=g
-                )
-                for d, g in ((1e-6, False), (1e-2, False), (1e-2, True))
-            },
-            1,
-            "jaxopt",
-            counts_gradients=False,
+        "DeepXDE, adam": library(_learning(_libraries.deepxde, 1e-2, 3e-3, 1e-3), package="deepxde"),
+        "jinns, adam": library(
+            _learning(partial(_libraries.jinns, optimizer="adam"), 1e-2, 3e-3, 1e-3), package="jinns"
         ),
-        "somax dual GN": Optimizer(
-            {
-                f"{p} {d:g}": lambda loss, p=p, d=d: _peers.somax_gauss_newton(loss, policy=p, damping=d)
-                for p, d in (("trust_region", 1.0), ("trust_region", 1e-3), ("const", 1e-3))
-            },
-            1,
-            "somax",
-            counts_gradients=False,
-        ),
-        "DeepXDE, adam": WholeLibrary(
-            {f"η = {r:g}": _run(_libraries.deepxde, learning_rate=r) for r in (1e-2, 3e-3, 1e-3)}, "deepxde"
-        ),
-        "jinns, adam": WholeLibrary(
-            {
-                f"η = {r:g}": _run(_libraries.jinns, optimizer="adam", learning_rate=r)
-                for r in (1e-2, 3e-3, 1e-3)
-            },
-            "jinns",
-        ),
-        "jinns, natural gradient": WholeLibrary(
-            {
-                f"η = {r:g}": _run(_libraries.jinns, optimizer="vanilla_ngd", learning_rate=r)
-                for r in (1.0, 1e-1)
-            },
-            "jinns",
+        "jinns, natural gradient": library(
+            _learning(partial(_libraries.jinns, optimizer="vanilla_ngd"), 1.0, 1e-1),
+            package="jinns",
             most_parameters=20_000,
         ),
     }
 
 
-def _run(function: Callable[..., Curve], **options: Any) -> Library:
-    return lambda problem, hidden, points, seconds, seed: function(
-        problem, hidden, points, seconds=seconds, seed=seed, **options
-    )
+def _tried(text: str, make: Callable[..., Any], *settings: tuple[Any, ...]) -> dict[str, Callable[..., Any]]:
+    """``make(*setting, loss)`` by the text of each setting."""
+    return {text.format(*setting): partial(make, *setting) for setting in settings}
+
+
+def _rates(make: Callable[[float], Any], *rates: float) -> dict[str, Callable[..., Any]]:
+    return _tried("η = {:g}", lambda rate, loss: make(rate), *((rate,) for rate in rates))
+
+
+def _learning(train: Callable[..., Any], *rates: float) -> dict[str, Callable[..., Any]]:
+    return {f"η = {rate:g}": partial(train, learning_rate=rate) for rate in rates}
 
 
 def _decaying_adamw(rate: float) -> optax.GradientTransformation:
@@ -143,16 +104,12 @@ def _decaying_adamw(rate: float) -> optax.GradientTransformation:
     return optax.adamw(optax.exponential_decay(rate, 2000, 0.9))
 
 
-def _adam_then_lbfgs(num_steps: int, rate: float) -> Make:
-    return lambda loss: switch_after(num_steps, optax.adam(rate), optax.lbfgs(memory_size=50))
+def _adam_then_lbfgs(num_steps: int, rate: float, loss: LeastSquares) -> optax.GradientTransformation:
+    del loss
+    return switch_after(num_steps, optax.adam(rate), optax.lbfgs(memory_size=50))
 
 
-def _algorithm_1(alpha: float, rate: float) -> Make:
-    return lambda loss: isgd_adam(
-        alpha,
-        num_implicit_steps=20,
-        num_inner_steps=100,
-        inner_learning_rate=rate,
-        outer_learning_rate=rate,
-        safeguard=False,
-    )
+def _algorithm_1(alpha: float, rate: float, loss: LeastSquares) -> optax.GradientTransformation:
+    del loss
+    rates = {"inner_learning_rate": rate, "outer_learning_rate": rate}
+    return isgd_adam(alpha, num_implicit_steps=20, num_inner_steps=100, safeguard=False, **rates)

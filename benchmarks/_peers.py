@@ -21,9 +21,7 @@ def is_installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def optimistix_levenberg_marquardt(
-    loss: LeastSquares, *, rtol: float
-) -> optax.GradientTransformationExtraArgs:
+def optimistix_levenberg_marquardt(rtol: float, loss: LeastSquares) -> optax.GradientTransformationExtraArgs:
     """optimistix.LevenbergMarquardt with matrix-free LSMR solves to ``rtol``."""
     import lineax as lx
     import optimistix as optx
@@ -65,7 +63,7 @@ def _optimistix(solver: Any, function: Callable[[Any], jax.Array]) -> optax.Grad
 
 
 def jaxopt_levenberg_marquardt(
-    loss: LeastSquares, *, damping: float, geodesic: bool
+    damping: float, geodesic: bool, loss: LeastSquares
 ) -> optax.GradientTransformationExtraArgs:
     """jaxopt.LevenbergMarquardt, matrix-free, on the flat parameters.
 
@@ -107,7 +105,7 @@ class SomaxState(NamedTuple):
 
 
 def somax_gauss_newton(
-    loss: LeastSquares, *, policy: str, damping: float
+    policy: str, damping: float, loss: LeastSquares
 ) -> optax.GradientTransformationExtraArgs:
     """python-somax's dual Gauss–Newton (row Cholesky), with constant or trust-region damping."""
     import somax

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.paper._claims import Claim
+from benchmarks._claims import Claim
 from benchmarks.paper._readings import ERRATA, READINGS
 from benchmarks.paper._rules import MARGIN, TRAINED
 from benchmarks.report import RESULTS, Run, Section, render

@@ -14,10 +14,14 @@ import pinns
 from benchmarks._environment import command, environment
 from benchmarks._experiment import Experiment
 from benchmarks._files import write_json, write_jsonl
-from benchmarks._optimizers import Budget, evaluation_steps, make_optimizer
+from benchmarks._optimizers import evaluation_steps, make_optimizer
 from pinns import evaluation_points, exact_values, predict
 
+_CHOSEN = ("experiment", "optimizer", "preset", "seed", "dtype", "device", "versions", "command")
+_TAKEN = ("stop_reason", "num_steps", "compile_seconds", "train_seconds")
 _MEASURED = ("rel_l2", "max_error", "loss", "fresh_loss", "rel_l2_by_output")
+
+Result = pinns.FitResult | pinns.SlabsResult
 
 
 def train(experiment: Experiment) -> dict[str, Any]:
@@ -74,23 +78,19 @@ def train(experiment: Experiment) -> dict[str, Any]:
         on_evaluation=lambda history: write_jsonl(folder / "metrics.jsonl", history),
     )
     write_jsonl(folder / "metrics.jsonl", result.history)
-    final = _final(problem, result)
+    arrays = _prediction(problem, result)
+    final = _final(problem, result, arrays)
     summary = {
-        **{key: config[key] for key in ("experiment", "optimizer", "preset", "seed", "dtype")},
+        **{key: config[key] for key in _CHOSEN},
         **{key: final[key] for key in _MEASURED if key in final},
         **_of_the_problem(problem, result),
-        "alpha": _alpha(experiment.optimizer, plan.budget),
-        "num_implicit_steps": plan.budget.implicit_steps if experiment.optimizer.startswith("isgd-") else 0,
-        "stop_reason": result.stop_reason,
-        "num_steps": result.num_steps,
+        "alpha": experiment.method.rate(plan.budget),
+        "num_implicit_steps": experiment.method.phases(plan.budget)[0],
+        **{key: getattr(result, key) for key in _TAKEN},
         "num_gradients": final["num_gradients"],
-        "compile_seconds": result.compile_seconds,
-        "train_seconds": result.train_seconds,
-        "device": config["device"],
-        "versions": config["versions"],
-        "command": config["command"],
     }
-    _save_prediction(problem, result, folder / "prediction.npz")
+    with (folder / "prediction.npz").open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})
     write_json(folder / "summary.json", summary)
     label = experiment.optimizer
     pinns.plot_history({label: result}, path=folder / "history.png")
@@ -110,21 +110,27 @@ def _finished(folder: Path, config: dict[str, Any]) -> dict[str, Any] | None:
     return summary if same and summary["stop_reason"] != "interrupted" else None
 
 
-def _alpha(optimizer: str, budget: Budget) -> float | None:
-    """The learning rate of the method, for an implicit one that of its steps."""
-    if optimizer == "lbfgs":
-        return None
-    return budget.alpha if optimizer.startswith("isgd-") else budget.learning_rate
+def _prediction(problem: pinns.Problem, result: Result) -> dict[str, Any]:
+    """What ``prediction.npz`` holds."""
+    slabs = result.results if isinstance(result, pinns.SlabsResult) else [result]
+    points = evaluation_points(problem, jax.tree.leaves(slabs[0].params)[0].dtype)
+    if isinstance(result, pinns.SlabsResult):
+        prediction = result.at(points)
+    else:
+        prediction = predict(lambda x: problem.predict(result.solution, x), points)
+    return {
+        "points": points,
+        "prediction": prediction,
+        "exact": exact_values(problem, points),
+        "params": ravel_pytree([slab.params for slab in slabs])[0],
+    }
 
 
-def _final(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) -> dict[str, Any]:
+def _final(problem: pinns.Problem, result: Result, arrays: dict[str, Any]) -> dict[str, Any]:
     """The last row of the history; of slabs, with the errors over all times."""
     row = dict(result.history[-1])
     if isinstance(result, pinns.SlabsResult) and result.finished and "rel_l2" in row:
-        points = _points(problem, result)
-        exact = exact_values(problem, points)
-        assert exact is not None  # or there were no errors in the row
-        prediction = _predicted(problem, result, points)
+        prediction, exact = arrays["prediction"], arrays["exact"]
         names = pinns.output_names(problem, exact.shape[1])
         whole = pinns.errors(prediction, exact)._asdict()
         by_output = pinns.errors_by_output(prediction, exact, names)
@@ -133,20 +139,7 @@ def _final(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) 
     return row
 
 
-def _points(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) -> jax.Array:
-    params = result.results[0].params if isinstance(result, pinns.SlabsResult) else result.params
-    return evaluation_points(problem, jax.tree.leaves(params)[0].dtype)
-
-
-def _predicted(
-    problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult, points: jax.Array
-) -> jax.Array:
-    if isinstance(result, pinns.SlabsResult):
-        return result.at(points)
-    return predict(lambda x: problem.predict(result.solution, x), points)
-
-
-def _of_the_problem(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult) -> dict[str, Any]:
+def _of_the_problem(problem: pinns.Problem, result: Result) -> dict[str, Any]:
     """The floor of its reference and the coefficients that were found, where there are any."""
     found: dict[str, Any] = {}
     problem = getattr(problem, "problem", problem)  # of a scaled one, what it scales
@@ -157,16 +150,3 @@ def _of_the_problem(problem: pinns.Problem, result: pinns.FitResult | pinns.Slab
         found["unknowns"] = {name: [float(x) for x in pair] for name, pair in result.unknowns.items()}
         found["true_unknowns"] = getattr(problem, "true_unknowns", None)
     return found
-
-
-def _save_prediction(problem: pinns.Problem, result: pinns.FitResult | pinns.SlabsResult, path: Path) -> None:
-    slabs = result.results if isinstance(result, pinns.SlabsResult) else [result]
-    points = _points(problem, result)
-    arrays = {
-        "points": points,
-        "prediction": _predicted(problem, result, points),
-        "exact": exact_values(problem, points),
-        "params": ravel_pytree([slab.params for slab in slabs])[0],
-    }
-    with path.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})

@@ -1,8 +1,7 @@
 """Loss and gradient with forward-propagated derivatives against nested autodiff."""
 
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -10,19 +9,20 @@ import jax.numpy as jnp
 from flax import nnx
 
 import pinns
-from benchmarks._environment import command, environment
-from benchmarks._files import table, write_json
-from benchmarks._timing import paired, ratio
+from benchmarks._artefact import Artefact, Row, grid
+from benchmarks._files import Table
+from benchmarks._timing import STATISTICS, paired, ratio, shown
 
 Operator = Callable[[Any, jax.Array], jax.Array]
 OURS = "pinns"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Derivatives:
+class Derivatives(Artefact):
     """Time of loss and gradient with our Laplacian, u_xy and u_xxxx against that with nested autodiff."""
 
     name = "derivatives"
+    axes = ("derivative",)
 
     repeats: int = 7
     """Rounds of timings."""
@@ -30,13 +30,14 @@ class Derivatives:
     """Collocation points."""
     width: int = 100
     """Width of the 6 hidden layers."""
-    out: Path = Path("runs/derivatives")
-    """Folder of derivatives.json."""
 
-    def run(self) -> dict[str, Any]:
-        """Measures with a 6-layer tanh network in two dimensions, float32; folx where it is installed."""
-        model = pinns.MLP(2, [self.width] * 6, 1, rngs=nnx.Rngs(0))
-        graphdef, params = nnx.split(model)
+    def cells(self) -> list[Row]:
+        """The derivatives."""
+        return grid(derivative=_operators())
+
+    def measure(self, derivative: str) -> Row:
+        """Times of each way, with a 6-layer tanh network in two dimensions, float32."""
+        graphdef, params = nnx.split(pinns.MLP(2, [self.width] * 6, 1, rngs=nnx.Rngs(0)))
         points = jax.random.uniform(pinns.data_key(jax.random.key(0)), (self.points, 2))
 
         def loss_and_grad(operator: Operator) -> Callable[[], Any]:
@@ -47,20 +48,24 @@ class Derivatives:
             compiled = jax.jit(jax.value_and_grad(loss))
             return lambda: compiled(params)
 
-        result: dict[str, Any] = {"command": command(), "seconds": {}, "ratio_to_ours": {}, **environment()}
-        rows = []
-        for derivative, operators in _operators().items():
-            seconds = paired({name: loss_and_grad(op) for name, op in operators.items()}, self.repeats)
-            ratios = {name: ratio(values, seconds[OURS]) for name, values in seconds.items()}
-            result["seconds"][derivative] = {name: values.tolist() for name, values in seconds.items()}
-            result["ratio_to_ours"][derivative] = ratios
-            rows += [
-                [derivative, name, *(f"{r[key]:.2f}" for key in ("median", "min", "max"))]
-                for name, r in ratios.items()
-            ]
-        write_json(self.out / "derivatives.json", result)
-        print(table(["derivative", "loss and gradient, time over ours", "median", "min", "max"], rows))
-        return result
+        ways = {name: loss_and_grad(operator) for name, operator in _operators()[derivative].items()}
+        seconds = paired(ways, self.repeats)
+        return {
+            "seconds": {name: values.tolist() for name, values in seconds.items()},
+            "ratio_to_ours": {name: ratio(values, seconds[OURS]) for name, values in seconds.items()},
+        }
+
+    @classmethod
+    def pack(cls, rows: Sequence[Row]) -> Row:
+        """Seconds and ratios by derivative."""
+        return {key: {row["derivative"]: row[key] for row in rows} for key in ("seconds", "ratio_to_ours")}
+
+    @classmethod
+    def data(cls, result: Row) -> Table:
+        """Times over ours."""
+        ratios = [(d, name, r) for d, ways in result["ratio_to_ours"].items() for name, r in ways.items()]
+        header = ["derivative", "loss and gradient, time over ours", *STATISTICS]
+        return Table(header, [[derivative, name, *shown(r)] for derivative, name, r in ratios])
 
 
 def _operators() -> dict[str, dict[str, Operator]]:

@@ -10,10 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks._claims import median, number, spread
 from benchmarks._field import GPU_ROWS, ROWS, Row
 from benchmarks._files import Table
 from benchmarks._published import PUBLISHED
-from benchmarks.paper._claims import median, number, spread
 
 SETTING = (
     "`python -m benchmarks run PROBLEM --seed SEED`: Gauss–Newton in float64, boundary and initial data "

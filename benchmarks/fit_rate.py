@@ -2,8 +2,6 @@
 
 import dataclasses
 import time
-from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -11,13 +9,14 @@ import optax
 from flax import nnx
 
 import pinns
-from benchmarks._environment import command, environment
-from benchmarks._files import table, write_json
-from benchmarks._timing import ratio
+from benchmarks._artefact import Artefact, Row
+from benchmarks._files import Table
+from benchmarks._steps import take_steps
+from benchmarks._timing import STATISTICS, ratio, shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FitRate:
+class FitRate(Artefact):
     """Steps per second of fit, evaluation and progress included, over those of a bare lax.scan."""
 
     name = "fit_rate"
@@ -26,44 +25,27 @@ class FitRate:
     """Pairs of timings."""
     steps: int = 2000
     """Steps per timing; fit is timed on 3n and on n steps, and the difference taken."""
-    out: Path = Path("runs/fit_rate")
-    """Folder of fit_rate.json."""
 
-    def run(self) -> dict[str, Any]:
-        """Measures Adam on the ODE problem: 4×50 tanh, 400 + 2 points, float32."""
+    def measure(self) -> Row:
+        """Rates of Adam on the ODE problem: 4×50 tanh, 400 + 2 points, float32."""
         problem = pinns.SingularlyPerturbedODE(epsilon=2.0)
         model = pinns.MLP(1, [50] * 4, 1, rngs=nnx.Rngs(0))
         params = nnx.state(model, nnx.Param)
         loss = problem.loss(model, problem.sample(pinns.data_key(jax.random.key(0))))
         adam = optax.adam(1e-3)
-
-        @jax.jit
-        def scan(params, state):
-            def step(carry, _):
-                params, state = carry
-                value, grad = jax.value_and_grad(loss)(params)
-                updates, state = adam.update(grad, state, params)
-                return (optax.apply_updates(params, updates), state), value
-
-            return jax.lax.scan(step, (params, state), length=2 * self.steps)
-
-        state = adam.init(params)
+        scan = jax.jit(lambda carry: take_steps(adam, loss, carry, 2 * self.steps))
+        carry = params, adam.init(params)
 
         def bare() -> float:
             began = time.perf_counter()
-            jax.block_until_ready(scan(params, state))
+            jax.block_until_ready(scan(carry))
             return time.perf_counter() - began
 
         def fit(num_steps: int) -> float:
             began = time.perf_counter()
-            result = pinns.fit(
-                problem,
-                model,
-                adam,
-                num_steps=num_steps,
-                key=jax.random.key(0),
-                evaluate_every=max(1, self.steps // 20),
-            )
+            every = max(1, self.steps // 20)
+            key = jax.random.key(0)
+            result = pinns.fit(problem, model, adam, num_steps=num_steps, key=key, evaluate_every=every)
             return time.perf_counter() - began - result.compile_seconds
 
         bare()  # compiles
@@ -73,14 +55,10 @@ class FitRate:
             ours.append(2 * self.steps / (fit(3 * self.steps) - short))
             theirs.append(2 * self.steps / bare())
         rates = ratio(np.array(ours), np.array(theirs))
-        result = {
-            "command": command(),
-            "fit_steps_per_second": ours,
-            "scan_steps_per_second": theirs,
-            "ratio": rates,
-            **environment(),
-        }
-        write_json(self.out / "fit_rate.json", result)
-        row = [f"{rates[key]:.3f}" for key in ("median", "min", "max")]
-        print(table(["step rate of fit over lax.scan", "median", "min", "max"], [["adam, ODE", *row]]))
-        return result
+        return {"fit_steps_per_second": ours, "scan_steps_per_second": theirs, "ratio": rates}
+
+    @classmethod
+    def data(cls, result: Row) -> Table:
+        """The ratio of the rates."""
+        header = ["step rate of fit over lax.scan", *STATISTICS]
+        return Table(header, [["adam, ODE", *shown(result["ratio"], 3)]])

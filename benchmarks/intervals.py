@@ -1,27 +1,28 @@
 """How often intervals of unknown coefficients cover the truth, over draws of the noise."""
 
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from benchmarks._environment import command, environment
-from benchmarks._files import table, write_rows
+from benchmarks._artefact import Artefact, Row, grid
+from benchmarks._files import Table
 from benchmarks._inverse_problems import CASES, InverseProblem
+from benchmarks._steps import take_steps
 from isgd_optax import LeastSquares, diagnostics, gauss_newton, implicit_step, largest_trusted
 from pinns import data_key
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Intervals:
+class Intervals(Artefact):
     """Coverage of 95 % intervals of unknown coefficients of differential equations, from noisy data."""
 
     name = "intervals"
+    axes = ("problem",)
+    dtype = "float64"
 
     cases: tuple[str, ...] = tuple(CASES)
     """Inverse problems: decay, oscillator, kdv."""
@@ -35,42 +36,45 @@ class Intervals:
     """Steps of that fit, from a random network for the first weight and from the last fit for others."""
     seed: int = 0
     """Of the network and the noise."""
-    out: Path = Path("runs/intervals")
-    """Folder of intervals.json."""
 
-    def run(self) -> dict[str, Any]:
+    def head(self) -> Row:
+        """What all problems have in common."""
+        return {name: getattr(self, name) for name in ("draws", "steps", "warm_steps", "seed")}
+
+    def cells(self) -> list[Row]:
+        """The problems."""
+        return grid(problem=self.cases)
+
+    @classmethod
+    def pack(cls, rows: Sequence[Row]) -> Row:
+        """A row for every unknown at every weight."""
+        return {"rows": [each for row in rows for each in row["unknowns"]]}
+
+    def measure(self, problem: str) -> Row:
         """Fits every draw, float64, and counts the intervals that hold the true coefficient."""
-        jax.config.update("jax_enable_x64", True)
-        rows: list[dict[str, Any]] = []
-        result = {
-            "command": command(),
-            "draws": self.draws,
-            "steps": self.steps,
-            "warm_steps": self.warm_steps,
-            "seed": self.seed,
-            **environment(),
-        }
-        for case in self.cases:
-            rows += self._rows(CASES[case]())
-            write_rows(self.out / "intervals.json", {**result, "rows": rows})
-        columns = ("problem", "weight", "unknown", "covered", "covered_noise_given")
-        ratios = ("spread", "standard_error", "standard_error_noise_given", "bound")
-        shown = [
-            [*(f"{row[key]:g}" if key == "weight" else str(row[key]) for key in columns)]
-            + [f"{row[key]:.3g}" for key in (*ratios, "noise_std")]
-            for row in rows
-        ]
-        print(table([*columns, *ratios, "noise_std"], shown))
-        return {**result, "rows": rows}
+        return {"unknowns": self._unknowns(CASES[problem]())}
 
-    def _rows(self, problem: InverseProblem) -> list[dict[str, Any]]:
+    @classmethod
+    def data(cls, result: Row) -> Table:
+        """Coverage, and standard errors beside the spread of the estimates."""
+        columns = ("problem", "weight", "unknown", "covered", "covered_noise_given")
+        ratios = ("spread", "standard_error", "standard_error_noise_given", "bound", "noise_std")
+        plain = lambda value: "nan" if value is None else f"{value:.3g}"
+        lines = [
+            [*(f"{row[key]:g}" if key == "weight" else str(row[key]) for key in columns)]
+            + [plain(row[key]) for key in ratios]
+            for row in result["rows"]
+        ]
+        return Table([*columns, *ratios], lines)
+
+    def _unknowns(self, problem: InverseProblem) -> list[Row]:
         params = problem.init(jax.random.key(self.seed))
         exact = problem.values()
         noise = jax.random.normal(data_key(jax.random.key(self.seed)), (self.draws, *exact.shape))
         warm = jax.jit(lambda params, weight: _train(problem.loss(exact, weight), params, self.warm_steps))
 
         @jax.jit
-        def draw(params: Any, noise: jax.Array, weight: jax.Array) -> _Draw:
+        def draw(params: Any, noise: jax.Array, weight: jax.Array) -> Row:
             loss = problem.loss(exact + problem.noise_std * noise, weight)
             fitted, progress = _train(loss, params, self.steps)
             unknowns = lambda p: p["unknowns"]
@@ -78,16 +82,16 @@ class Intervals:
                 loss, fitted, select=unknowns, noisy=("data",), **given
             )
             estimated, given = of(), of(noise_std=problem.noise_std)
-            return _Draw(
-                fitted["unknowns"],
-                estimated.standard_error,
-                given.standard_error,
-                estimated.intervals(),
-                given.intervals(),
-                estimated.noise_std["data"],
-                estimated.degrees_of_freedom,
-                progress,
-            )
+            return {
+                "estimate": fitted["unknowns"],
+                "error": estimated.standard_error,
+                "error_given": given.standard_error,
+                "interval": estimated.intervals(),
+                "interval_given": given.intervals(),
+                "noise_std": estimated.noise_std["data"],
+                "degrees_of_freedom": estimated.degrees_of_freedom,
+                "progress": progress,
+            }
 
         rows: list[dict[str, Any]] = []
         for weight in self.weights:
@@ -97,35 +101,14 @@ class Intervals:
         return rows
 
 
-class _Draw(NamedTuple):
-    """What one draw of the noise gives; arrays of shape (unknowns,) but for the last three."""
-
-    estimate: Any
-    error: Any
-    error_given: Any
-    interval: Any
-    interval_given: Any
-    noise_std: Any
-    degrees_of_freedom: Any
-    progress: Any
-
-
 def _train(loss: LeastSquares, params: Any, num_steps: int) -> tuple[Any, jax.Array]:
     """The parameters after Gauss–Newton steps, and the share by which the last five lowered the loss."""
     solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, store_grad=True)
-    value_and_grad: Callable[..., Any] = optax.value_and_grad_from_state(loss)
-
-    def step(carry: Any, _: None) -> tuple[Any, jax.Array]:
-        params, state = carry
-        value, grad = value_and_grad(params, state=state)
-        updates, state = solver.update(grad, state, params, value_fn=loss, value=value)
-        return (optax.apply_updates(params, updates), state), value
-
-    (params, _), values = jax.lax.scan(step, (params, solver.init(params)), length=num_steps)
+    (params, _), values = take_steps(solver, loss, (params, solver.init(params)), num_steps, stored=True)
     return params, values[-6:][0] / values[-1] - 1
 
 
-def _summary(problem: InverseProblem, weight: float, draws: _Draw) -> list[dict[str, Any]]:
+def _summary(problem: InverseProblem, weight: float, draws: Row) -> list[dict[str, Any]]:
     """One row for each unknown, in the unit of the equation."""
     bound = problem.bound()
     rows = []
@@ -133,25 +116,25 @@ def _summary(problem: InverseProblem, weight: float, draws: _Draw) -> list[dict[
         covered = lambda ends, i=i, scaled=truth / unit: int(
             np.sum((ends[0][:, i] < scaled) & (scaled < ends[1][:, i]))
         )
-        estimates = unit * draws.estimate[:, i]
+        estimates = unit * draws["estimate"][:, i]
         rows.append(
             {
                 "problem": problem.name,
                 "weight": weight,
                 "unknown": name,
                 "truth": truth,
-                "covered": covered(draws.interval),
-                "covered_noise_given": covered(draws.interval_given),
+                "covered": covered(draws["interval"]),
+                "covered_noise_given": covered(draws["interval_given"]),
                 "bias": float(np.mean(estimates) - truth),
                 "spread": float(np.std(estimates, ddof=1)) if len(estimates) > 1 else None,
-                "standard_error": unit * float(np.median(draws.error[:, i])),
-                "standard_error_noise_given": unit * float(np.median(draws.error_given[:, i])),
+                "standard_error": unit * float(np.median(draws["error"][:, i])),
+                "standard_error_noise_given": unit * float(np.median(draws["error_given"][:, i])),
                 "bound": float("nan") if bound is None else float(bound[i]),
-                "undetermined": int(np.sum(np.isinf(draws.error_given[:, i]))),
+                "undetermined": int(np.sum(np.isinf(draws["error_given"][:, i]))),
                 "true_noise_std": problem.noise_std,
-                "noise_std": float(np.median(draws.noise_std)),
-                "degrees_of_freedom": float(np.median(draws.degrees_of_freedom)),
-                "largest_fall_of_loss_in_last_5_steps": float(np.max(draws.progress)),
+                "noise_std": float(np.median(draws["noise_std"])),
+                "degrees_of_freedom": float(np.median(draws["degrees_of_freedom"])),
+                "largest_fall_of_loss_in_last_5_steps": float(np.max(draws["progress"])),
                 "num_residuals": problem.num_residuals,
                 "num_parameters": problem.num_parameters,
             }

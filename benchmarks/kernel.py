@@ -1,7 +1,7 @@
 """The layer-wise kernel against rows of the Jacobian."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,48 +10,62 @@ import numpy as np
 from flax import nnx
 
 import pinns
-from benchmarks._environment import command, environment
-from benchmarks._files import table, write_json
-from benchmarks._timing import paired, ratio
+from benchmarks._artefact import Artefact, Row, grid
+from benchmarks._files import Table
+from benchmarks._timing import STATISTICS, paired, ratio, shown
 from isgd_optax import diagnostics
+
+CASES = {  # The paper's networks, and the problem for a number of residuals.
+    "2-D, 6×100": (lambda n: pinns.Poisson2D(n - n // 10, n // 10), (100,) * 6),
+    "1-D, 5×200": (lambda n: pinns.Poisson1D(num_points=n - 2), (200,) * 5),
+    "1-D, 4×50": (lambda n: pinns.Poisson1D(num_points=n - 2), (50,) * 4),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Kernel:
+class Kernel(Artefact):
     """Time and memory of K = JJᵀ from layers' factors, from blocks of rows of J, and from a whole J."""
 
     name = "kernel"
+    axes = ("case",)
+    identity = ("points",)
+    dtype = "float64"
 
     repeats: int = 5
     """Rounds of timings."""
     points: int = 1000
     """Residuals N."""
-    out: Path = Path("runs/kernel")
-    """Folder of kernel.json."""
 
-    def run(self) -> dict[str, Any]:
-        """Measures on the 2-D and 1-D Poisson problems with the paper's networks, float64."""
-        jax.config.update("jax_enable_x64", True)
-        num_boundary = self.points // 10
-        cases = {
-            "2-D, 6×100": (pinns.Poisson2D(self.points - num_boundary, num_boundary), (100,) * 6),
-            "1-D, 5×200": (pinns.Poisson1D(num_points=self.points - 2), (200,) * 5),
-            "1-D, 4×50": (pinns.Poisson1D(num_points=self.points - 2), (50,) * 4),
-        }
-        result: dict[str, Any] = {"command": command(), "points": self.points, **environment()}
-        rows = []
-        for case, (problem, hidden) in cases.items():
-            measured = _measure(problem, hidden, self.repeats)
-            result[case] = measured
-            for name, values in measured.items():
-                r = values["time_over_layers"]
-                times = [f"{r[key]:.2f}" for key in ("median", "min", "max")]
-                rows.append(
-                    [case, name, f"{np.median(values['seconds']):.3f}", *times, f"{values['gib']:.2f}"]
-                )
-        write_json(self.out / "kernel.json", result)
-        print(table(["network", "K from", "seconds", "over layers", "min", "max", "GiB"], rows))
-        return result
+    def cells(self) -> list[Row]:
+        """The networks."""
+        return grid(case=CASES)
+
+    def measure(self, case: str) -> Row:
+        """Seconds and memory of each way, on the 2-D and 1-D Poisson problems, float64."""
+        problem, hidden = CASES[case]
+        return {"ways": _measure(problem(self.points), hidden, self.repeats)}
+
+    @classmethod
+    def pack(cls, rows: Sequence[Row]) -> Row:
+        """The ways by network."""
+        return {row["case"]: row["ways"] for row in rows}
+
+    @classmethod
+    def data(cls, result: Row) -> Table:
+        """Times over those from the layers' factors."""
+        header = ["network", "K from", "seconds", "over layers", *STATISTICS[1:], "GiB"]
+        lines = [
+            [
+                case,
+                name,
+                f"{np.median(way['seconds']):.3f}",
+                *shown(way["time_over_layers"]),
+                f"{way['gib']:.2f}",
+            ]
+            for case in CASES
+            for name, way in result.get(case, {}).items()
+        ]
+        return Table(header, lines)
 
 
 def _measure(problem: pinns.Problem, hidden: tuple[int, ...], repeats: int) -> dict[str, Any]:

@@ -5,33 +5,19 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal
 
 import jinja2
 
 from benchmarks import field
+from benchmarks._artefact import Artefact
+from benchmarks._claims import VERDICTS, Claim, Verdict
 from benchmarks._files import Table, write_text
 from benchmarks.paper import trainings
-from benchmarks.paper._claims import VERDICTS, Claim, Verdict
+from benchmarks.peers import Peers
 
 RESULTS = Path(__file__).parent / "results"
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-class Artefact(Protocol):
-    """An experiment that can be reported: it makes NAME.json and NAME*.png in one folder."""
-
-    name: ClassVar[str]
-    setting: ClassVar[str]
-    """What is run, and what of the paper is read how."""
-
-    def data(self, result: dict[str, Any]) -> Table:
-        """What was measured, as a table."""
-        ...
-
-    def claims(self, result: dict[str, Any]) -> list[Claim]:
-        """What the paper says beside it."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,31 +77,21 @@ class Section:
 def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> list[Section]:
     """Every artefact with the runs that lie below ``results``, in folders or on their own."""
     found = []
-    for kind in artefacts:
-        artefact = kind()
+    for artefact in artefacts:
         files = sorted(results.rglob(f"{artefact.name}.json"), key=lambda p: ("paper" not in str(p), str(p)))
         runs = [_run(artefact, path) for path in files]
-        title = (kind.__doc__ or "").splitlines()[0].removesuffix(".")
-        sort = "peers" if artefact.name == "peers" else "paper"
-        found.append(Section(artefact.name, title, sort, runs, artefact.setting))
+        kind = "peers" if artefact is Peers else "paper"
+        found.append(Section(artefact.name, artefact.title().removesuffix("."), kind, runs, artefact.setting))
     return found
 
 
 def trainings_section(results: Path = RESULTS) -> Section:
     """The single trainings that lie below ``results``, as one run."""
     found = trainings.read(results)
-    machines = dict.fromkeys(f"{s['device']}; {_versions(s)}" for s in found.values())
-    run = Run(
-        title="recorded runs",
-        commands=list(dict.fromkeys(summary["command"] for summary in found.values())),
-        machine=" / ".join(machines),
-        figures=sorted(results.glob("*/solution.png")),
-        data=trainings.data(found),
-        claims=trainings.claims(found),
-        source=results,
-    )
-    title = (trainings.__doc__ or "").splitlines()[0].removesuffix(".")
-    return Section("trainings", title, "paper", [run] if found else [], trainings.SETTING)
+    figures = sorted(results.glob("*/solution.png"))
+    tables = trainings.data(found), trainings.claims(found)
+    run = _several(list(found.values()), figures, *tables, source=results)
+    return _section("trainings", trainings, "paper", [run] if found else [])
 
 
 def field_section(results: Path, folder: Path) -> Section:
@@ -128,32 +104,48 @@ def field_section(results: Path, folder: Path) -> Section:
     runs = []
     for preset, by_problem in found.items():
         summaries = [summary for each in by_problem.values() for summary, _ in each]
-        run = Run(
-            title=field.TITLES[preset],
-            commands=list(dict.fromkeys(summary["command"] for summary in summaries)),
-            machine=" / ".join(dict.fromkeys(f"{s['device']}; {_versions(s)}" for s in summaries)),
-            figures=[] if runs else [folder / "field.png"],
-            data=field.data(by_problem, preset),
-            claims=[],
-            source=results / "field",
-        )
-        runs.append(run)
-    title = (field.__doc__ or "").splitlines()[0].removesuffix(".")
-    return Section("field", title, "field", runs, field.SETTING)
+        figures = [] if runs else [folder / "field.png"]
+        data = field.data(by_problem, preset)
+        source = results / "field"
+        runs.append(_several(summaries, figures, data, [], source=source, title=field.TITLES[preset]))
+    return _section("field", field, "field", runs)
 
 
-def _versions(result: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+def _section(name: str, module: Any, kind: Literal["field", "paper"], runs: list[Run]) -> Section:
+    """What a module tells of single trainings."""
+    title = (module.__doc__ or "").splitlines()[0].removesuffix(".")
+    return Section(name, title, kind, runs, module.SETTING)
 
 
-def _run(artefact: Artefact, path: Path) -> Run:
+def _several(
+    summaries: Sequence[dict[str, Any]],
+    figures: list[Path],
+    data: Table,
+    claims: list[Claim],
+    *,
+    source: Path,
+    title: str = "recorded runs",
+) -> Run:
+    """Trainings of several commands as one run."""
+    commands = list(dict.fromkeys(summary["command"] for summary in summaries))
+    machine = " / ".join(dict.fromkeys(map(_machine, summaries)))
+    return Run(title, commands, machine, figures, data, claims, source)
+
+
+def _machine(result: dict[str, Any]) -> str:
+    """Device and versions."""
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return f"{result['device']}; {versions}"
+
+
+def _run(artefact: type[Artefact], path: Path) -> Run:
     result = json.loads(path.read_text())
     preset = result.get("preset")
     of_rows = [row.get("command") for row in result.get("rows", [])]
     return Run(
         title=result.get("dataset") or (f"preset {preset}" if preset else "recorded run"),
         commands=list(dict.fromkeys([result["command"], *filter(None, of_rows)])),
-        machine=f"{result['device']}; {_versions(result)}",
+        machine=_machine(result),
         figures=sorted(path.parent.glob(f"{artefact.name}*.png")),
         data=artefact.data(result),
         claims=artefact.claims(result),

@@ -3,18 +3,17 @@
 import dataclasses
 import re
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
 import pinns
-from benchmarks._environment import command, environment
-from benchmarks._files import table, write_json
+from benchmarks._artefact import Artefact, Row, grid
+from benchmarks._files import Table
+from benchmarks._steps import Carry, take_step
 from isgd_optax import gauss_newton, implicit_step
 
 # E.g. "%all-reduce.3 = (f64[16]{0}, f64[]) all-reduce(": kind and shapes of what is sent.
@@ -26,49 +25,30 @@ _SOLVERS = ("dual", "primal", "cg")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Scaling:
+class Scaling(Artefact):
     """Memory and communication of a Gauss–Newton step on 1, 2 and 4 devices, read from the compiled program.
 
     Devices of a CPU are virtual: this shows what is kept and sent, not how fast.
     """
 
     name = "scaling"
+    axes = ("linear_solver", "devices")
+    identity = ("points", "width")
+    dtype = "float64"
 
     points: int = 1024
     """Residuals N."""
     width: int = 20
     """Width of three hidden layers."""
-    out: Path = Path("runs/scaling")
-    """Folder of scaling.json."""
 
-    def run(self) -> dict[str, Any]:
-        """Compiles a step on the Burgers problem, float64, for each number of devices and linear solver."""
-        jax.config.update("jax_enable_x64", True)
+    def cells(self) -> list[Row]:
+        """Every linear solver on every number of devices."""
         if jax.default_backend() == "cpu" and jax.device_count() < 4:
             raise RuntimeError("scaling needs four devices: set JAX_NUM_CPU_DEVICES=4 for those of a CPU.")
-        rows = [
-            {"linear_solver": solver, "devices": number, **self._measure(solver, number)}
-            for solver in _SOLVERS
-            for number in (1, 2, 4)
-        ]
-        result = {"command": command(), "points": self.points, "width": self.width, "rows": rows}
-        result |= environment()
-        write_json(self.out / "scaling.json", result)
-        header = ["linear solver", "devices", "MiB on each", "collectives", "MiB sent by each"]
-        shown = [
-            [
-                row["linear_solver"],
-                str(row["devices"]),
-                f"{row['bytes_per_device'] / 2**20:.1f}",
-                ", ".join(f"{count} {kind}" for kind, count in row["collectives"].items()) or "none",
-                f"{row['bytes_sent'] / 2**20:.2f}",
-            ]
-            for row in rows
-        ]
-        print(table(header, shown))
-        return result
+        return grid(linear_solver=_SOLVERS, devices=(1, 2, 4))
 
-    def _measure(self, linear_solver: str, number: int) -> dict[str, Any]:
+    def measure(self, linear_solver: str, devices: int) -> Row:
+        """A step on the Burgers problem, float64, compiled."""
         ends = self.points // 8
         problem = pinns.Burgers(self.points - 2 * ends, num_boundary_points=ends, num_initial_points=ends)
         model = pinns.MLP(2, [self.width] * 3, 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
@@ -76,18 +56,15 @@ class Scaling:
         points = problem.sample(pinns.data_key(jax.random.key(0)), dtype=jnp.float64)
         solver = implicit_step(gauss_newton(linear_solver=linear_solver), 100.0, max_inner_steps=1)
 
-        def step(params: Any, state: Any, points: Any) -> tuple[Any, Any]:
-            loss = problem.loss(function, points)
-            value, grad = jax.value_and_grad(loss)(params)
-            updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
-            return optax.apply_updates(params, updates), state
+        def advance(params: Any, state: Any, points: Any) -> Carry:
+            return take_step(solver, problem.loss(function, points), (params, state))[0]
 
         auto = (jax.sharding.AxisType.Auto,)
-        mesh = jax.make_mesh((number,), ("points",), axis_types=auto, devices=jax.devices()[:number])
+        mesh = jax.make_mesh((devices,), ("points",), axis_types=auto, devices=jax.devices()[:devices])
         with jax.set_mesh(mesh):
             whole, spread = (jax.NamedSharding(mesh, jax.P(*axes)) for axes in ((), ("points",)))
             args = (*jax.device_put((params, solver.init(params)), whole), jax.device_put(points, spread))
-            compiled: Any = jax.jit(step).lower(*args).compile()
+            compiled: Any = jax.jit(advance).lower(*args).compile()
         analysis = compiled.memory_analysis()
         kinds, sent = collectives(compiled.as_text())
         return {
@@ -96,6 +73,22 @@ class Scaling:
             "collectives": dict(kinds),
             "bytes_sent": sent,
         }
+
+    @classmethod
+    def data(cls, result: Row) -> Table:
+        """What each device keeps and sends."""
+        header = ["linear solver", "devices", "MiB on each", "collectives", "MiB sent by each"]
+        lines = [
+            [
+                row["linear_solver"],
+                str(row["devices"]),
+                f"{row['bytes_per_device'] / 2**20:.1f}",
+                ", ".join(f"{count} {kind}" for kind, count in row["collectives"].items()) or "none",
+                f"{row['bytes_sent'] / 2**20:.2f}",
+            ]
+            for row in result["rows"]
+        ]
+        return Table(header, lines)
 
 
 def collectives(program: str) -> tuple[Counter[str], int]:

@@ -1,43 +1,143 @@
-"""The comparison of figures 2 to 6: every optimiser at several learning rates on one problem."""
+"""The comparison of figures 2 to 6: every optimiser at several learning rates, a panel for each."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
+import pinns
+from benchmarks._artefact import Row
+from benchmarks._claims import Claim
 from benchmarks._experiment import Experiment
-from benchmarks.paper._study import Case
+from benchmarks._optimizers import (
+    ADAM,
+    GAUSS_NEWTON,
+    ISGD_ADAM,
+    ISGD_LBFGS,
+    LBFGS,
+    SGD,
+    SOLVED,
+    Method,
+)
+from benchmarks.paper._figures import draw_curves, draw_maps, draw_solutions
+from benchmarks.paper._panel_claims import own_alpha_claims, panel_claims
+from benchmarks.paper._study import Case, Study
 
-WITH_ALPHA = ("sgd", "adam", "isgd-adam", "isgd-lbfgs", "isgd-gn-constant")
+AT_ALPHA = (SGD, ADAM, ISGD_ADAM, ISGD_LBFGS, SOLVED)
+WITHOUT_ALPHA = (LBFGS, GAUSS_NEWTON)  # or with one of their own: in all panels of a problem
 
 
-def comparison(
-    title: str,
-    alphas: Sequence[float],
-    make: Callable[..., Experiment],
-    *,
-    steps: dict[float, int] | int | None = None,
-    gauss_newton: dict[str, Any] | None = None,
-) -> list[Case]:
-    """Each optimiser at each α, a panel for every α; those without an α of their own in all panels.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A problem at a learning rate, and what the paper says of it.
 
     Args:
-      title: what the panels' names begin with.
-      alphas: learning rates.
-      make: ``make(optimizer=..., alpha=..., ...)``, the experiment.
-      steps: iterations instead of the preset's, of the optimisers that are not Gauss–Newton, by α or
-        for all.
-      gauss_newton: further options of those that are.
+      kind: Experiment of the problem.
+      alpha: Learning rate α of SGD and Adam, and of the implicit steps.
+      iterations: The paper's of SGD and Adam; times α the flow time that steps of a constant α must cover.
+      gradients: Those of "ISGD, Adam" by Table 1, or as many as its epochs.
+      rate: Learning rate of its second phase.
+      explicit: Whether the paper has SGD and Adam train; None where nothing is known of it.
+      said: Whether its text says so.
+      options: Those of the experiment that choose the problem.
+      group: What the problem is called where there are several.
+      steps: Iterations of every optimiser but Gauss–Newton, where they are not the preset's.
+      epochs: Whether the paper counts epochs, which may be implicit steps; else gradients.
+      lbfgs: Whether the paper's ISGD may be "ISGD, L-BFGS" there: Table 1 has "ISGD, Adam" alone.
+      improves: Whether the paper has ISGD improve the convergence significantly.
+      close: Whether it has it very close to SGD.
+      control: Further options of the command that would measure the second phase alone.
     """
-    panels = {alpha: f"{title}, α = {alpha:g}" if title else f"α = {alpha:g}" for alpha in alphas}
 
-    def case(shown: Sequence[float], optimizer: str, alpha: float | None) -> Case:
-        options: dict[str, Any] = {"optimizer": optimizer, "alpha": alpha}
-        if optimizer.startswith("isgd-gn"):
-            options |= gauss_newton or {}
+    kind: type[Experiment]
+    alpha: float
+    iterations: int
+    gradients: int
+    rate: float
+    explicit: bool | None
+    said: bool = True
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    group: str = ""
+    steps: int | None = None
+    epochs: bool = False
+    lbfgs: bool = False
+    improves: bool = False
+    close: bool = False
+    control: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name in rows and figures."""
+        return ", ".join(filter(None, (self.group, f"α = {self.alpha:g}")))
+
+    def problem(self) -> pinns.Problem:
+        """What is solved."""
+        return self.kind(**self.options).problem()
+
+    @property
+    def command(self) -> str:
+        """What trains on the problem, without the optimiser."""
+        words = {k: f"{v:g}" if isinstance(v, float) else v for k, v in self.options.items()}
+        options = "".join(f" --{key} {word}" for key, word in words.items())
+        return f"python -m benchmarks run {self.kind.name}{options} --preset paper --optimizer"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison(Study):
+    """Every optimiser in every panel."""
+
+    panels: ClassVar[tuple[Panel, ...]]
+    quick_steps: ClassVar[int]
+    seconds: ClassVar[tuple[float, float]]
+    """Of Gauss–Newton, with presets quick and paper."""
+
+    def cases(self, seed: int) -> list[Case]:
+        """Every optimiser at every learning rate; those without one in all panels of a problem."""
+        found = []
+        for group in dict.fromkeys(panel.group for panel in self.panels):
+            panels = [panel for panel in self.panels if panel.group == group]
+            found += [self._case([panel], m, panel.alpha, seed) for panel in panels for m in AT_ALPHA]
+            found += [self._case(panels, method, None, seed) for method in WITHOUT_ALPHA]
+        return found
+
+    def _case(self, shown: Sequence[Panel], method: Method, alpha: float | None, seed: int) -> Case:
+        quick, panel = self.preset == "quick", shown[0]
+        options: dict[str, Any] = {"optimizer": method.name, "alpha": alpha, "seed": seed}
+        if method.gauss_newton:
+            options["time_limit"] = self.seconds[not quick]
         else:
-            options["steps"] = steps[shown[0]] if isinstance(steps, dict) else steps
-        if optimizer.endswith("lbfgs"):
+            options["steps"] = self.quick_steps if quick else panel.steps
+        if method.line_search:
             options["dtype"] = "float64"  # in float32 its line search ends far from the minimum
-        return Case(tuple(panels[a] for a in shown), make(**options))
+        experiment = panel.kind(preset=self.preset, **panel.options, **options)
+        return Case(tuple(each.title for each in shown), experiment, group=panel.group)
 
-    cases = [case([alpha], name, alpha) for alpha in alphas for name in WITH_ALPHA]
-    return [*cases, *(case(alphas, name, None) for name in ("lbfgs", "isgd-gn"))]
+    @classmethod
+    def group(cls, panels: Sequence[str]) -> str:
+        """The problem that several panels have in common."""
+        return next(panel.group for panel in cls.panels if panel.title == panels[0])
+
+    @classmethod
+    def claims(cls, result: Row) -> list[Claim]:
+        """What the paper says of every panel, and what Gauss–Newton does with its own α."""
+        rows, shortened = result["rows"], result["preset"] == "quick"
+        found = [c for panel in cls.panels for c in panel_claims(rows, panel, shortened=shortened)]
+        return found + own_alpha_claims(rows, cls.group, shortened=shortened)
+
+    @classmethod
+    def draw(cls, result: Row, folder: Path) -> None:
+        """Curves and, in 1-D, solutions, or else maps of them and their errors, where the runs are there."""
+        rows = result["rows"]
+        draw_curves(rows, folder / f"{cls.name}.png")
+        problems = {panel.title: panel.problem() for panel in cls.panels}
+        if all(problem.domain.dim == 1 for problem in problems.values()):
+            draw_solutions(rows, problems, folder / f"{cls.name}-solutions.png")
+            return
+        study, maps = cls(preset=result["preset"], out=folder), {}
+        for case in study.cases(min(row["seed"] for row in rows)):
+            path = study.place(case) / "prediction.npz"
+            if case.experiment.method in (ISGD_ADAM, GAUSS_NEWTON) and path.exists():
+                title = f"{case.label}, {case.panels[0]}" if len(case.panels) == 1 else case.label
+                maps[title] = path
+        if maps:
+            draw_maps(maps, folder / f"{cls.name}-maps.png")

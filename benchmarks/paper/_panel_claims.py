@@ -1,123 +1,95 @@
 """What the paper says of a panel of figures 2 to 6, beside what was measured there."""
 
-import dataclasses
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.paper._claims import Claim
-from benchmarks.paper._study import LABELS, common_title, select
-from benchmarks.paper._training_claims import better_claim, open_claim, training_claim
+from benchmarks._claims import Claim
+from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, LBFGS, SGD, SOLVED, Method
+from benchmarks.paper._rows import select
+from benchmarks.paper._training_claims import better_claim, close_claim, open_claim, training_claim
 
+if TYPE_CHECKING:
+    from benchmarks.paper._comparison import Panel
 
-@dataclasses.dataclass(frozen=True)
-class Panel:
-    """What the paper says of one learning rate.
-
-    Args:
-      alpha: Learning rate α of SGD and Adam, and of the implicit steps.
-      iterations: The paper's iterations at it; times α the flow time that steps of a constant α must cover.
-      explicit: Whether the paper has SGD and Adam train; None where nothing is known of it.
-      said: Whether its text says so.
-      lbfgs: Whether the paper's ISGD may be "ISGD, L-BFGS" there: Table 1 has "ISGD, Adam" alone.
-      control: Command of the second phase alone, Adam with as many gradients, where no row has it.
-      control_alpha: Learning rate of the row of Adam that has it, if any.
-      implicit: Command of "ISGD, Adam" with implicit steps alone.
-      epochs: Whether the paper counts epochs, which may be implicit steps; else gradients.
-    """
-
-    alpha: float
-    iterations: int
-    explicit: bool | None
-    control: str
-    implicit: str
-    said: bool = True
-    epochs: bool = False
-    lbfgs: bool = False
-    control_alpha: float | None = None
+Rows = list[dict[str, Any]]
 
 
-def panel_claims(rows: list[dict[str, Any]], title: str, panel: Panel, *, shortened: bool) -> list[Claim]:
+def panel_claims(rows: Rows, panel: "Panel", *, shortened: bool) -> list[Claim]:
     """That ISGD trains at this α, what the paper says of SGD and Adam, and what its second phase does.
 
     Args:
       rows: Rows of the study.
-      title: Name of the panel in the rows.
       panel: What the paper says of it.
       shortened: Whether the study's runs are shorter than the paper's.
     """
-    of = lambda name: select(rows, title, optimizer=name)
-    flow_time = panel.alpha * panel.iterations
-    claims = [
-        training_claim(f"{title}: ISGD, Adam trains", of("isgd-adam"), True, shortened=shortened),
-        training_claim(
-            f"{title}: ISGD, L-BFGS trains",
-            of("isgd-lbfgs"),
+    of = lambda method: select(rows, panel.title, optimizer=method.name)
+    trains = functools.partial(training_claim, shortened=shortened)
+    better = functools.partial(better_claim, shortened=shortened)
+    found = []
+    if panel.close:
+        text = f"{panel.title}: {ISGD_ADAM.label}, with a second phase, is very close to {SGD.label}"
+        found.append(close_claim(text, of(ISGD_ADAM), of(SGD), shortened=shortened))
+    solved = "implicit steps solved by Gauss–Newton train, without a second phase"
+    found += [
+        trains(f"{panel.title}: {ISGD_ADAM.label} trains", of(ISGD_ADAM), True),
+        trains(f"{panel.title}: {ISGD_LBFGS.label} trains", of(ISGD_LBFGS), True, asked=not panel.lbfgs),
+        trains(
+            f"{panel.title}: {solved}",
+            of(SOLVED),
             True,
-            shortened=shortened,
-            asked=not panel.lbfgs,
-        ),
-        training_claim(
-            f"{title}: implicit steps solved by Gauss–Newton train, without a second phase",
-            of("isgd-gn-constant"),
-            True,
-            shortened=shortened,
-            flow_time=flow_time,
+            flow_time=panel.alpha * panel.iterations,
             asked=True,
         ),
     ]
     if panel.explicit is not None:
-        claims += [
-            training_claim(
-                f"{title}: {LABELS[name]} {'trains' if panel.explicit else 'does not converge'}",
-                of(name),
-                panel.explicit,
-                shortened=shortened,
-                asked=not panel.said,
-            )
-            for name in ("sgd", "adam")
+        verb = "trains" if panel.explicit else "does not converge"
+        found += [
+            trains(f"{panel.title}: {m.label} {verb}", of(m), panel.explicit, asked=not panel.said)
+            for m in (SGD, ADAM)
         ]
-    return claims + _second_phase_claims(rows, title, panel, shortened=shortened)
+    found += _second_phase_claims(panel, of, better, shortened=shortened)
+    if panel.improves:
+        text = f"{panel.title}: {ISGD_ADAM.label} significantly improves the convergence of"
+        found += [better(f"{text} {m.label}", of(ISGD_ADAM), of(m)) for m in (SGD, ADAM)]
+    return found
 
 
 def _second_phase_claims(
-    rows: list[dict[str, Any]], title: str, panel: Panel, *, shortened: bool
+    panel: "Panel", of: Callable[[Method], Rows], better: Callable[..., Claim], *, shortened: bool
 ) -> list[Claim]:
     """What the implicit steps add to the second phase, and what they do without it."""
-    of = lambda name: select(rows, title, optimizer=name)
-    adam = [
-        run
-        for run in of("adam")
-        if panel.control_alpha is not None and run["alpha"] == panel.control_alpha and not shortened
-    ]
-    counted = "implicit steps, the paper's epochs" if panel.epochs else "gradients in implicit steps"
+    adam = [run for run in of(ADAM) if run["alpha"] == panel.rate and not shortened]
+    inside = f" --implicit-steps {panel.gradients}"
+    counted = "gradients in implicit steps"
+    if panel.epochs:
+        inside = f" --steps {100 * panel.gradients} --implicit-steps {100 * panel.gradients}"
+        counted = "implicit steps, the paper's epochs"
+    alone = f"{panel.title}: {{}} is better than its second phase alone, {{}}"
     return [
-        better_claim(
-            f"{title}: ISGD, Adam is better than its second phase alone, Adam with as many gradients",
-            of("isgd-adam") if adam else [],
+        better(
+            alone.format(ISGD_ADAM.label, f"{ADAM.label} with as many gradients"),
+            of(ISGD_ADAM) if adam else [],
             adam,
-            shortened=shortened,
             asked=True,
-            command=panel.control,
+            command=f"{panel.command} {ADAM.name} --alpha {panel.rate:g}{panel.control} "
+            f"--steps {panel.gradients}",
         ),
-        better_claim(
-            f"{title}: ISGD, L-BFGS is better than its second phase alone, L-BFGS",
-            of("isgd-lbfgs"),
-            of("lbfgs"),
-            shortened=shortened,
-            asked=True,
-        ),
+        better(alone.format(ISGD_LBFGS.label, LBFGS.label), of(ISGD_LBFGS), of(LBFGS), asked=True),
         open_claim(
-            f"{title}: ISGD, Adam trains without a second phase, all its {counted}",
-            panel.implicit,
+            f"{panel.title}: {ISGD_ADAM.label} trains without a second phase, all its {counted}",
+            f"{panel.command} {ISGD_ADAM.name} --alpha {panel.alpha:g}{inside}",
         ),
     ]
 
 
-def own_alpha_claims(rows: list[dict[str, Any]], *, shortened: bool) -> list[Claim]:
-    """That Gauss–Newton with its own α, which the paper has not, trains."""
-    ours = [row for row in rows if row["optimizer"] == "isgd-gn"]
+def own_alpha_claims(rows: Rows, group: Callable[[Sequence[str]], str], *, shortened: bool) -> list[Claim]:
+    """That Gauss–Newton with its own α, which the paper has not, trains; ``group`` names several panels."""
+    ours = [row for row in rows if row["optimizer"] == GAUSS_NEWTON.name]
+    text = f"{GAUSS_NEWTON.label} with its own α trains"
     return [
         training_claim(
-            f"{common_title(panels)}: {LABELS['isgd-gn']} with its own α trains".removeprefix(": "),
+            ": ".join(filter(None, [panels[0] if len(panels) == 1 else group(panels), text])),
             select(ours, panels[0]),
             True,
             shortened=shortened,

@@ -1,65 +1,108 @@
 """What the paper says of the learning rate, beside a sweep of it."""
 
+import dataclasses
 from typing import Any
 
-from benchmarks.paper._claims import Claim, claim, median, number
+from benchmarks._claims import Claim, claim, median, number
+from benchmarks._optimizers import (
+    ADAM,
+    GAUSS_NEWTON,
+    ISGD_ADAM,
+    ISGD_LBFGS,
+    LBFGS,
+    SGD,
+    SOLVED,
+    Method,
+)
+from benchmarks.paper._rows import medians, where
 from benchmarks.paper._rules import MARGIN, TRAINED, Outcome, all_train
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
-IMPLICIT = "-implicit"  # ends the name of a method that makes implicit steps alone
-SECOND_PHASES = {"isgd-adam": "adam", "isgd-lbfgs": "lbfgs"}
-SECOND_RATE = 1e-3  # of Adam there
+SECOND_RATE = 1e-3  # of Adam as a second phase
 
 
-def robustness_claims(rows: list[dict[str, Any]], names: dict[str, str]) -> list[Claim]:
+@dataclasses.dataclass(frozen=True)
+class Swept:
+    """An optimiser of the sweep.
+
+    Args:
+      method: What it is.
+      all_implicit: Whether it is without its second phase, which does not depend on α.
+    """
+
+    method: Method
+    all_implicit: bool = False
+
+    @property
+    def name(self) -> str:
+        """In recorded rows."""
+        return self.method.name + ("-implicit" if self.all_implicit else "")
+
+    @property
+    def label(self) -> str:
+        """In figures and tables."""
+        return self.method.label + (", all implicit" if self.all_implicit else "")
+
+
+_ALL = (
+    *map(Swept, (SGD, ADAM, LBFGS)),
+    *(Swept(method, alone) for method in (ISGD_ADAM, ISGD_LBFGS) for alone in (False, True)),
+    *map(Swept, (SOLVED, GAUSS_NEWTON)),
+)
+SWEPT = {swept.name: swept for swept in _ALL}
+
+
+def robustness_claims(rows: list[dict[str, Any]]) -> list[Claim]:
     """Whether each optimiser trains at every α and, at the end, how much its second phase does.
 
     All runs are shorter than the paper's: what has neither trained nor diverged is open.
 
     Args:
       rows: Errors of an optimiser on a problem for every α, one row a seed; None where it diverged.
-      names: Optimisers by the names of the rows.
     """
     found = []
     for problem, optimizer in dict.fromkeys((r["problem"], r["optimizer"]) for r in rows):
-        if optimizer == "lbfgs":
-            continue  # it has no α
-        seeds = _errors(rows, problem, optimizer)
-        outcomes: list[Outcome] = [_outcome(error) for errors in seeds for error in errors]
+        swept = SWEPT[optimizer]
+        if not swept.method.has_rate:
+            continue
+        seeds = where(rows, problem=problem, optimizer=optimizer)
+        outcomes: list[Outcome] = [_outcome(error) for row in seeds for error in row["rel_l2"]]
         stable = all_train(outcomes)
-        expected = optimizer.startswith("isgd")
-        shown = medians(rows, problem, optimizer)
+        expected = swept.method.implicit
+        shown = medians(seeds, "rel_l2")
         trained, lost = (outcomes.count(kind) for kind in ("trained", "failed"))
         found.append(
             claim(
-                f"{problem}: {names[optimizer]} {'trains at every' if expected else 'is sensitive to'} α",
+                f"{problem}: {swept.label} {'trains at every' if expected else 'is sensitive to'} α",
                 f"rel. L2 {number(min(shown))} to {number(max(shown))}; trained at {trained}, diverged at "
                 f"{lost} of {len(outcomes)}",
                 bool(stable) if expected else not stable,
                 decided=stable is not None,
-                asked=optimizer.startswith("isgd-gn") or optimizer.endswith(IMPLICIT),
-                second_phase=optimizer in SECOND_PHASES,
+                asked=swept.method.gauss_newton or swept.all_implicit,
+                second_phase=swept.method.second_phase is not None and not swept.all_implicit,
             )
         )
     problems = dict.fromkeys(row["problem"] for row in rows)
-    return found + [c for problem in problems for c in _second_phase_claims(rows, problem, names)]
+    return found + [c for problem in problems for c in _second_phase_claims(rows, problem)]
 
 
-def _second_phase_claims(rows: list[dict[str, Any]], problem: str, names: dict[str, str]) -> list[Claim]:
+def _second_phase_claims(rows: list[dict[str, Any]], problem: str) -> list[Claim]:
     """That the two phases are better than the second one alone, with as many gradients."""
     found = []
-    for whole, plain in SECOND_PHASES.items():
-        ours, theirs = _errors(rows, problem, whole), _errors(rows, problem, plain)
+    for whole in (ISGD_ADAM, ISGD_LBFGS):
+        plain = whole.second_phase
+        assert plain is not None
+        ours, theirs = (where(rows, problem=problem, optimizer=m.name) for m in (whole, plain))
         if not ours or not theirs:
             continue
-        rate = f" at {SECOND_RATE:g}" if plain == "adam" else ""
+        rate = f" at {SECOND_RATE:g}" if plain.has_rate else ""
         k = ALPHAS.index(SECOND_RATE)  # L-BFGS has the same there as at every other
-        alone = median(errors[k] for errors in theirs)
-        values = medians(rows, problem, whole)
+        alone = median(row["rel_l2"][k] for row in theirs)
+        values = medians(ours, "rel_l2")
         better = sum(MARGIN * value <= alone for value in values)
         found.append(
             claim(
-                f"{problem}: {names[whole]} is better than its second phase alone, {names[plain]}{rate}",
+                f"{problem}: {whole.label} is better than its second phase alone, {plain.label}{rate}",
                 f"rel. L2 {number(min(values))} to {number(max(values))} against {number(alone)}; at least "
                 f"{MARGIN:g}× better at {better} of {len(values)} values of α",
                 better == len(values),
@@ -75,13 +118,3 @@ def _outcome(error: float | None) -> Outcome:
     if error is None:
         return "failed"
     return "trained" if error <= TRAINED else "open"
-
-
-def _errors(rows: list[dict[str, Any]], problem: str, optimizer: str) -> list[list[float | None]]:
-    """Errors for every α, by seed."""
-    return [r["rel_l2"] for r in rows if (r["problem"], r["optimizer"]) == (problem, optimizer)]
-
-
-def medians(rows: list[dict[str, Any]], problem: str, optimizer: str) -> list[float]:
-    """Median error over the seeds for every α, +∞ where it diverged."""
-    return [median(values) for values in zip(*_errors(rows, problem, optimizer), strict=True)]

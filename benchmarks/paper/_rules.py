@@ -9,7 +9,8 @@ nowhere if every seed has failed. What open trainings leave open is undecided.
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from benchmarks.paper._study import final
+from benchmarks._optimizers import METHODS
+from benchmarks.paper._rows import final
 
 TRAINED = 5e-2  # relative L2 error up to which a network counts as trained; the cut is ours, not the paper's
 MARGIN = 2.0  # "better", and at most this "close": the paper's words have no numbers
@@ -42,9 +43,10 @@ def is_final(run: dict[str, Any], *, shortened: bool, flow_time: float | None = 
     """
     if run["stop_reason"] == "diverged":
         return True
-    if run["optimizer"].endswith("lbfgs") or run["optimizer"] == "isgd-gn":
+    method = METHODS[run["optimizer"]]
+    if method.line_search or method.adapts:
         return False
-    if run["optimizer"] == "isgd-gn-constant":
+    if method.gauss_newton:
         return flow_time is not None and run["num_steps"] * run["alpha"] >= flow_time * (1 - ROUNDING)
     return not shortened and run["stop_reason"] == "num_steps"
 
@@ -84,3 +86,12 @@ def every(values: Iterable[bool | None]) -> bool | None:
     if False in values:
         return False
     return None if None in values else True
+
+
+def all_below(limit: float, quantity: str, runs: Sequence[dict[str, Any]], *, shortened: bool) -> bool | None:
+    """Whether an error of every run is less than a limit; None while that is open."""
+    below = [(error := final(run, quantity)) is not None and error < limit for run in runs]
+    return every(
+        small or (False if is_final(run, shortened=shortened) else None)
+        for small, run in zip(below, runs, strict=True)
+    )

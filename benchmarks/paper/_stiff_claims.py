@@ -4,7 +4,7 @@ import itertools
 import math
 from typing import Any
 
-from benchmarks.paper._claims import UNRECORDED, Claim, claim, number
+from benchmarks._claims import UNRECORDED, Claim, claim, number
 
 K = (1e-4, 1e4)
 TOLERANCE = 1e-3

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.paper._claims import UNRECORDED, Claim, claim, median
+from benchmarks._claims import UNRECORDED, Claim, claim
+from benchmarks.paper._rows import medians, where
 
 ALPHAS = (0.001, 0.01, 0.1, 1.0, 2.0, 10.0)
 BATCHES = (32, 128, 512, 0)  # 0: all images
@@ -55,7 +56,7 @@ def _large_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: bo
     if not seeds:
         return claim(statement, UNRECORDED, None, asked=asked)
     held = [s[-1] >= max(s[:-1]) - CLOSE if stable else s[-1] < COLLAPSED for s in seeds.values()]
-    shown = ", ".join(f"{v:.3f}" for v in medians(rows, name, batch))
+    shown = ", ".join(f"{v:.3f}" for v in medians(rows, "accuracy", optimizer=name, batch=batch))
     return claim(statement, f"{shown}; on {sum(held)} of {len(held)} seeds", all(held), asked=asked)
 
 
@@ -98,15 +99,7 @@ def _same_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: boo
 
 def accuracies(rows: list[dict[str, Any]], optimizer: str, batch: int) -> dict[int, list[float]]:
     """Accuracies for every α, by seed."""
-    return {r["seed"]: r["accuracy"] for r in rows if (r["optimizer"], r["batch"]) == (optimizer, batch)}
-
-
-def medians(
-    rows: list[dict[str, Any]], optimizer: str, batch: int, quantity: str = "accuracy"
-) -> list[float]:
-    """Median over the seeds, for every α."""
-    chosen = [r[quantity] for r in rows if (r["optimizer"], r["batch"]) == (optimizer, batch)]
-    return [median(values) for values in zip(*chosen, strict=True)]
+    return {row["seed"]: row["accuracy"] for row in where(rows, optimizer=optimizer, batch=batch)}
 
 
 def sizes(rows: list[dict[str, Any]]) -> list[int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.paper._claims import UNRECORDED, Claim, claim, number
+from benchmarks._claims import UNRECORDED, Claim, claim, number
 
 
 def theorem1_claims(result: dict[str, Any]) -> list[Claim]:

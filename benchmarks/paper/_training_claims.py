@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.paper._claims import UNRECORDED, Claim, claim, number, spread
+from benchmarks._claims import UNRECORDED, Claim, claim, number, spread
+from benchmarks._optimizers import METHODS
+from benchmarks.paper._rows import final
 from benchmarks.paper._rules import MARGIN, Outcome, all_train, any_trains, every, is_final, outcome
-from benchmarks.paper._study import final
+
+Runs = Sequence[dict[str, Any]]
 
 
 def training_claim(
     paper: str,
-    runs: Sequence[dict[str, Any]],
+    runs: Runs,
     trains: bool,
     *,
     shortened: bool,
@@ -27,12 +30,12 @@ def training_claim(
       flow_time: Flow time of the paper's runs; see :func:`benchmarks.paper._rules.outcome`.
       asked: Whether the paper does not say it.
     """
+    if not runs:
+        return claim(paper, UNRECORDED, None, asked=asked)
     outcomes: list[Outcome] = [outcome(run, shortened=shortened, flow_time=flow_time) for run in runs]
     train = all_train(outcomes) if trains else any_trains(outcomes)
     errors = spread(final(run, "rel_l2") for run in runs)
     count = f"; {outcomes.count('trained')} of {len(runs)} seeds trained" if len(runs) > 1 else ""
-    if not runs:
-        return claim(paper, UNRECORDED, None, asked=asked)
     return claim(
         paper,
         ", ".join(filter(None, [f"rel. L2 {errors}{count}", _flow_time(runs, flow_time), phases(runs)])),
@@ -43,37 +46,16 @@ def training_claim(
     )
 
 
-def better_claim(
-    paper: str,
-    ours: Sequence[dict[str, Any]],
-    others: Sequence[dict[str, Any]],
-    *,
-    shortened: bool,
-    asked: bool = False,
-    command: str = "",
-) -> Claim:
+def better_claim(paper: str, ours: Runs, others: Runs, *, shortened: bool, **marks: Any) -> Claim:
     """That on every seed the error is at most 1/MARGIN of another's, with the same network and points."""
-
-    def better(a: float | None, b: float | None) -> bool:
-        return a is not None and (b is None or MARGIN * a <= b)
-
-    text = f"at least {MARGIN:g}× better"
-    return _pairwise(paper, ours, others, better, text, shortened=shortened, asked=asked, command=command)
+    better = lambda a, b: a is not None and (b is None or MARGIN * a <= b)
+    return _pairwise(paper, ours, others, better, f"at least {MARGIN:g}× better", shortened, **marks)
 
 
-def close_claim(
-    paper: str,
-    ours: Sequence[dict[str, Any]],
-    others: Sequence[dict[str, Any]],
-    *,
-    shortened: bool,
-) -> Claim:
+def close_claim(paper: str, ours: Runs, others: Runs, *, shortened: bool) -> Claim:
     """That on every seed two errors are within a factor of MARGIN of each other."""
-
-    def close(a: float | None, b: float | None) -> bool:
-        return a is not None and b is not None and max(a, b) <= MARGIN * min(a, b)
-
-    return _pairwise(paper, ours, others, close, f"within {MARGIN:g}× of it", shortened=shortened)
+    close = lambda a, b: a is not None and b is not None and max(a, b) <= MARGIN * min(a, b)
+    return _pairwise(paper, ours, others, close, f"within {MARGIN:g}× of it", shortened)
 
 
 def open_claim(paper: str, command: str) -> Claim:
@@ -81,15 +63,15 @@ def open_claim(paper: str, command: str) -> Claim:
     return claim(paper, UNRECORDED, None, asked=True, command=command)
 
 
-def has_second_phase(runs: Sequence[dict[str, Any]]) -> bool:
+def has_second_phase(runs: Runs) -> bool:
     """Whether plain steps follow the implicit ones of Algorithm 1 in any run."""
     return any(k2 > 0 for _, k2 in map(_phase_lengths, runs))
 
 
-def phases(runs: Sequence[dict[str, Any]]) -> str:
+def phases(runs: Runs) -> str:
     """K0 and K2 of "ISGD, Adam" or "ISGD, L-BFGS" in words; nothing of other optimisers."""
     known = sorted({_phase_lengths(run) for run in runs} - {(0, 0)})
-    plain = "L-BFGS" if any(run["optimizer"].endswith("lbfgs") for run in runs) else "Adam"
+    plain = next((m.label for run in runs if (m := METHODS[run["optimizer"]].second_phase)), "")
     return "; ".join(
         f"{k0:,} implicit steps, then {k2:,} of {plain}" if k2 else f"{k0:,} implicit steps"
         for k0, k2 in known
@@ -98,28 +80,28 @@ def phases(runs: Sequence[dict[str, Any]]) -> str:
 
 def _phase_lengths(run: dict[str, Any]) -> tuple[int, int]:
     """K0 and K2 of Algorithm 1; zeros for another optimiser."""
-    if run["optimizer"] not in ("isgd-adam", "isgd-lbfgs"):
+    if not METHODS[run["optimizer"]].second_phase:
         return 0, 0
     return run["num_implicit_steps"], max(0, run["num_steps"] - run["num_implicit_steps"])
 
 
-def _flow_time(runs: Sequence[dict[str, Any]], flow_time: float | None) -> str:
+def _flow_time(runs: Runs, flow_time: float | None) -> str:
     """How far along the gradient flow steps of a constant α have come, and how far the paper's go."""
-    if flow_time is None or not runs:
+    if flow_time is None:
         return ""
     return f"flow time {number(max(run['num_steps'] * run['alpha'] for run in runs))} of {flow_time:g}"
 
 
 def _pairwise(
     paper: str,
-    ours: Sequence[dict[str, Any]],
-    others: Sequence[dict[str, Any]],
+    ours: Runs,
+    others: Runs,
     relation: Callable[[float | None, float | None], bool],
     text: str,
-    *,
     shortened: bool,
-    asked: bool = False,
+    *,
     command: str = "",
+    asked: bool = False,
 ) -> Claim:
     """A relation of the errors of two optimisers, seed by seed; decided where both runs are final."""
     theirs = {run["seed"]: run for run in others}

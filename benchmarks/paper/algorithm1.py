@@ -2,13 +2,16 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+from benchmarks._artefact import Row
+from benchmarks._claims import Claim, claim, spread
 from benchmarks._experiments import Ode
-from benchmarks.paper._claims import Claim, claim, spread
+from benchmarks._optimizers import ISGD_ADAM
 from benchmarks.paper._figures import draw_curves
+from benchmarks.paper._rows import final, select
 from benchmarks.paper._rules import MARGIN, Outcome, all_train, outcome
-from benchmarks.paper._study import Case, Study, final, select
+from benchmarks.paper._study import Case, Study
 
 INNER_STEPS = (10, 100, 1000)
 TOTALS = {"quick": 4_000, "paper": 102_000}  # K0·K1 + K2; the latter is Table 1's
@@ -20,8 +23,8 @@ SHARES = {"2 %, or one step": 0.02, "half": 0.5, "all": 1.0}
 class Algorithm1(Study):
     """Algorithm 1's open choices: K1, the share of implicit steps, a fresh or a carried inner Adam."""
 
-    name: ClassVar[str] = "algorithm1"
-    setting: ClassVar[str] = (
+    name = "algorithm1"
+    setting = (
         "ODE with ε = 2, α = 0.5, constant rates of 0.001, all 400 points, 4,000 gradients of Table 1's "
         "102,000 with preset quick. Adam at a constant rate ends somewhere in a band of oscillations."
     )
@@ -34,7 +37,7 @@ class Algorithm1(Study):
                 (panel,),
                 Ode(
                     preset=self.preset,
-                    optimizer="isgd-adam",
+                    optimizer=ISGD_ADAM.name,
                     seed=seed,
                     steps=total,
                     inner_steps=inner_steps,
@@ -49,11 +52,13 @@ class Algorithm1(Study):
             for reset in (True, False)
         ]
 
-    def draw(self, result: dict[str, Any], folder: Path) -> None:
+    @classmethod
+    def draw(cls, result: Row, folder: Path) -> None:
         """Curves."""
         draw_curves(result["rows"], folder / "algorithm1.png")
 
-    def claims(self, result: dict[str, Any]) -> list[Claim]:
+    @classmethod
+    def claims(cls, result: Row) -> list[Claim]:
         """Whether the total suffices, by its reading; and which inner state is better."""
         found, pairs = [], []
         total, shortened = TOTALS[result["preset"]], result["preset"] == "quick"

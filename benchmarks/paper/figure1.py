@@ -1,29 +1,33 @@
 """Figure 1: the 1-D Poisson equation, smooth and multi-scale, and the Hessian's spectrum (Section 2.2)."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 from flax import nnx
 from jax.flatten_util import ravel_pytree
 
 import pinns
+from benchmarks._artefact import Row
+from benchmarks._claims import UNRECORDED, Claim, claim, number
 from benchmarks._experiment import Experiment
 from benchmarks._experiments import Poisson1d
-from benchmarks.paper._claims import UNRECORDED, Claim, claim, number
+from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, LBFGS, SOLVED, Method
+from benchmarks._plots import figure
 from benchmarks.paper._figures import draw_curves, draw_solutions
-from benchmarks.paper._study import LABELS, Case, Study, select
+from benchmarks.paper._rows import select
+from benchmarks.paper._study import Case, Study
 from benchmarks.paper._training_claims import open_claim, training_claim
 from isgd_optax import diagnostics
 
 SOLUTIONS: dict[str, Literal["smooth", "multiscale"]] = {"u_L": "smooth", "u_H": "multiscale"}
 ALPHA = 0.1
 LARGEST = {"u_L": 1.1e4, "u_H": 4.6e8}  # the paper's λ_max
-OPTIMIZERS = ("adam", "lbfgs", "isgd-adam", "isgd-lbfgs", "isgd-gn-constant", "isgd-gn")
+OPTIMIZERS = (ADAM, LBFGS, ISGD_ADAM, ISGD_LBFGS, SOLVED, GAUSS_NEWTON)
 # The paper: "a maximum 10⁴ epochs" of ISGD, if those are implicit steps 10⁶ gradients, and 10⁷ of Adam: half
 # a day and five days a run on one core, at 40 ms a gradient. Every optimiser gets 10⁴ gradients, or L-BFGS
 # steps of as much time.
@@ -43,8 +47,8 @@ PROBE_SEED = 2_000_003
 class Figure1(Study):
     """Figure 1: 1-D Poisson equation (Eq. 9), u_L and u_H, every optimiser, and the Hessian's spectrum."""
 
-    name: ClassVar[str] = "figure1"
-    setting: ClassVar[str] = (
+    name = "figure1"
+    setting = (
         "5×200 tanh network and 1,000 points as in the paper, but 10,000 gradients (3,000 L-BFGS steps) "
         "instead of its 10⁷ of Adam and 10⁴ epochs of ISGD, which are 10⁶ gradients if they are implicit "
         'steps. All steps of "ISGD" are implicit ones, α = 0.1, K1 = 100; Gauss–Newton on a grid, the '
@@ -54,79 +58,76 @@ class Figure1(Study):
     def cases(self, seed: int) -> list[Case]:
         """Each optimiser on both solutions; ISGD with α = 0.1, and Gauss–Newton also with its own α."""
         return [
-            Case((panel,), self._experiment(solution, optimizer, seed))
+            Case((panel,), self._experiment(solution, method, seed))
             for panel, solution in SOLUTIONS.items()
-            for optimizer in OPTIMIZERS
+            for method in OPTIMIZERS
         ]
 
-    def _experiment(self, solution: Any, optimizer: Any, seed: int) -> Experiment:
+    def _experiment(self, solution: Any, method: Method, seed: int) -> Experiment:
         quick = self.preset == "quick"
         make = lambda **chosen: Poisson1d(
-            solution=solution, optimizer=optimizer, preset=self.preset, seed=seed, **chosen
+            solution=solution, optimizer=method.name, preset=self.preset, seed=seed, **chosen
         )
-        if optimizer == "isgd-gn":
+        if method.adapts:
             return make(time_limit=45.0 if quick else 900.0)
-        if optimizer == "isgd-gn-constant":
+        if method.gauss_newton:
             if quick:
                 return make(alpha=ALPHA, time_limit=15.0)
             inner = make(alpha=ALPHA).plan().budget.inner_steps
             return make(alpha=ALPHA, steps=inner * CONSTANT_STEPS[solution])
-        if optimizer.endswith("lbfgs"):
+        if method.line_search:
             return make(steps=1_000 if quick else LBFGS_STEPS, dtype="float64")
         return make(steps=4_000 if quick else PAPER_STEPS)
 
-    def extra(self, stored: dict[str, Any], places: dict[Path, Case]) -> dict[str, Any]:
+    def extra(self, stored: Row, cells: Sequence[Row]) -> Row:
         """The spectra before training and where Adam and Gauss–Newton ended, first seed."""
         jax.config.update("jax_enable_x64", True)
         spectra = {(s["panel"], s["at"]): s for s in stored.get("spectra", [])}
-        for place, case in places.items():
-            e, panel = case.experiment, case.panels[0]
-            if e.seed != self.seeds[0] or e.optimizer not in ("adam", "isgd-gn"):
+        for case in (self.case(**cell) for cell in cells if cell["seed"] == self.seeds[0]):
+            e, method, panel = case.experiment, case.experiment.method, case.panels[0]
+            if method not in (ADAM, GAUSS_NEWTON):
                 continue
-            trained = np.load(place / "prediction.npz")["params"]
-            measured = {f"end of {LABELS[e.optimizer]}": trained}
-            if e.optimizer == "isgd-gn":
-                measured = {"start": None, **measured}
+            measured = {"start": None} if method is GAUSS_NEWTON else {}
+            measured[f"end of {method.label}"] = np.load(self.place(case) / "prediction.npz")["params"]
             for at, params in measured.items():
-                spectra[panel, at] = {
-                    "panel": panel,
-                    "at": at,
-                    "seed": e.seed,
-                    **_spectra(e, params),
-                }
+                found = _spectra(e, params)
+                spectra[panel, at] = {"panel": panel, "at": at, "seed": e.seed, **found}
         return {"spectra": list(spectra.values())} if spectra else {}
 
-    def draw(self, result: dict[str, Any], folder: Path) -> None:
+    @classmethod
+    def draw(cls, result: Row, folder: Path) -> None:
         """Curves, solutions and spectra."""
         rows = result["rows"]
         draw_curves(rows, folder / "figure1.png")
         exact = {panel: pinns.Poisson1D(solution) for panel, solution in SOLUTIONS.items()}
         draw_solutions(rows, exact, folder / "figure1-solutions.png")
-        draw_spectra(result.get("spectra", []), folder / "figure1-spectra.png")
+        if result.get("spectra"):
+            draw_spectra(result["spectra"], folder / "figure1-spectra.png")
 
-    def claims(self, result: dict[str, Any]) -> list[Claim]:
+    @classmethod
+    def claims(cls, result: Row) -> list[Claim]:
         """Which optimisers train, and the largest eigenvalues."""
         rows, claims = result["rows"], []
         for panel in SOLUTIONS:
-            for name in OPTIMIZERS:
-                trains = panel == "u_L" or name.startswith("isgd")
-                own = " with its own α" if name == "isgd-gn" else ""
+            for method in OPTIMIZERS:
+                trains = panel == "u_L" or method.implicit
+                own = " with its own α" if method.adapts else ""
                 claims.append(
                     training_claim(
-                        f"{panel}: {LABELS[name]}{own} {'trains' if trains else 'fails to train'}",
-                        select(rows, panel, optimizer=name),
+                        f"{panel}: {method.label}{own} {'trains' if trains else 'fails to train'}",
+                        select(rows, panel, optimizer=method.name),
                         trains,
                         shortened=True,
-                        flow_time=ALPHA * ISGD_EPOCHS if name == "isgd-gn-constant" else None,
-                        asked=name.startswith("isgd-gn"),
+                        flow_time=ALPHA * ISGD_EPOCHS if method is SOLVED else None,
+                        asked=method.gauss_newton,
                     )
                 )
         run = "python -m benchmarks run poisson1d --preset paper --solution multiscale"
         claims += [
-            open_claim(f"u_H: {LABELS[name]} {text}", f"{run} --optimizer {name}")
-            for name, text in (
-                ("adam", "fails to train in the paper's 10⁷ epochs"),
-                ("isgd-adam", "trains in 10⁶ gradients, the paper's 10⁴ epochs read as implicit steps"),
+            open_claim(f"u_H: {method.label} {text}", f"{run} --optimizer {method.name}")
+            for method, text in (
+                (ADAM, "fails to train in the paper's 10⁷ epochs"),
+                (ISGD_ADAM, "trains in 10⁶ gradients, the paper's 10⁴ epochs read as implicit steps"),
             )
         ]
         return claims + _spectrum_claims(result.get("spectra", []))
@@ -197,27 +198,22 @@ def _spectra(experiment: Experiment, trained: np.ndarray | None) -> dict[str, An
 def draw_spectra(spectra: list[dict[str, Any]], path: Path) -> None:
     """Eigenvalues from the largest: of 2JᵀJ exactly, of the Hessian as Lanczos estimates their number."""
     panels = list(dict.fromkeys(s["panel"] for s in spectra))
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(5 * len(panels), 4), layout="constrained", sharey=True
-    )
-    for axis, panel in zip(np.atleast_1d(axes), panels, strict=True):
-        chosen = [s for s in spectra if s["panel"] == panel]
-        for i, s in enumerate(chosen):
-            values = np.array(s["gauss_newton"])
-            number_of = s["num_parameters"]
-            ranks = np.arange(len(values), 0, -1)
-            clear = values > 1e-13 * values[-1]
-            axis.plot(ranks[clear], values[clear], color=f"C{i}", label=f"2JᵀJ, {s['at']}")
-            ritz, weights = np.array(s["ritz_values"]), np.array(s["ritz_weights"])
-            order = np.argsort(-ritz)
-            # How many eigenvalues are at least as large, from the share of the spectrum.
-            rank = 1 + np.cumsum(weights[order]) * number_of / weights.sum()
-            positive = ritz[order] > 0
-            axis.plot(rank[positive], ritz[order][positive], ".", color=f"C{i}", label=f"∇²L, {s['at']}")
-        axis.axhline(LARGEST[panel], color="black", lw=0.8, ls="--", label="the paper's largest")
-        axis.set(xscale="log", yscale="log", xlabel="eigenvalue's rank, from the largest", title=panel)
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=7)
-    np.atleast_1d(axes)[0].set_ylabel("eigenvalue")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    with figure(path, columns=len(panels), size=(5 * len(panels), 4), sharey=True) as (_, axes):
+        for axis, panel in zip(axes[0], panels, strict=True):
+            chosen = [s for s in spectra if s["panel"] == panel]
+            for i, s in enumerate(chosen):
+                values = np.array(s["gauss_newton"])
+                number_of = s["num_parameters"]
+                ranks = np.arange(len(values), 0, -1)
+                clear = values > 1e-13 * values[-1]
+                axis.plot(ranks[clear], values[clear], color=f"C{i}", label=f"2JᵀJ, {s['at']}")
+                ritz, weights = np.array(s["ritz_values"]), np.array(s["ritz_weights"])
+                order = np.argsort(-ritz)
+                # How many eigenvalues are at least as large, from the share of the spectrum.
+                rank = 1 + np.cumsum(weights[order]) * number_of / weights.sum()
+                positive = ritz[order] > 0
+                axis.plot(rank[positive], ritz[order][positive], ".", color=f"C{i}", label=f"∇²L, {s['at']}")
+            axis.axhline(LARGEST[panel], color="black", lw=0.8, ls="--", label="the paper's largest")
+            axis.set(xscale="log", yscale="log", xlabel="eigenvalue's rank, from the largest", title=panel)
+            axis.legend(fontsize=7)
+        axes[0, 0].set_ylabel("eigenvalue")

@@ -1,59 +1,91 @@
 """Table 2: classification of handwritten digits (Appendix C.2)."""
 
 import dataclasses
-import json
-import sys
+import functools
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import optax
 from flax import nnx
 
 import pinns
-from benchmarks._environment import command, environment
+from benchmarks._artefact import Artefact, Row
+from benchmarks._claims import Claim
 from benchmarks._experiment import Preset
-from benchmarks._files import Table, stored_result, write_rows
-from benchmarks.paper._claims import Claim
+from benchmarks._files import Table
+from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_LBFGS, SGD
+from benchmarks._plots import figure
+from benchmarks._steps import take_step
 from benchmarks.paper._cross_entropy import cross_entropy
 from benchmarks.paper._digits import Digits, bundled_digits, mnist
-from benchmarks.paper._table2_claims import ALPHAS, BATCHES, PAPER, medians, sizes, table2_claims
+from benchmarks.paper._rows import medians, where
+from benchmarks.paper._table2_claims import ALPHAS, BATCHES, PAPER, sizes, table2_claims
 from isgd_optax import gauss_newton, implicit_step
 
-ISGD = {"lbfgs": "ISGD, L-BFGS", "gn": "ISGD, Gauss–Newton"}
 # What the implicit steps report, a mean over all of them; the equation's residual is 1 where a step starts.
-REPORTED = {
-    "num_inner_steps": "inner steps",
-    "residual": "residual",
-    "accepted": "accepted",
+REPORTED = {"num_inner_steps": "inner steps", "residual": "residual", "accepted": "accepted"}
+
+
+class Optimizer(NamedTuple):
+    """A row of the paper's table, or another inner solver of ISGD.
+
+    Args:
+      label: In rows, tables and figures.
+      color: Of its curve.
+      make: Gives the transformation for a learning rate.
+      paper: The paper's row, or "" where it has none.
+      implicit: Whether its steps are implicit ones, which report how they went.
+      largest_batch: What its matrices limit it to.
+    """
+
+    label: str
+    color: str
+    make: Callable[[jax.Array], optax.GradientTransformation]
+    paper: str = ""
+    implicit: bool = False
+    largest_batch: float = math.inf
+
+
+def _lbfgs(alpha: jax.Array) -> optax.GradientTransformation:
+    return implicit_step(optax.lbfgs(memory_size=5), alpha, max_inner_steps=5, rtol=1e-2)
+
+
+def _gauss_newton(alpha: jax.Array) -> optax.GradientTransformation:
+    inner = gauss_newton(linear_solver="dual", geodesic_acceleration=False)
+    return implicit_step(inner, alpha, max_inner_steps=3, rtol=1e-2)
+
+
+OPTIMIZERS = {
+    "SGD": Optimizer(SGD.label, SGD.color, optax.sgd, "SGD"),
+    "Adam": Optimizer(ADAM.label, ADAM.color, optax.adam, "Adam"),
+    "lbfgs": Optimizer(ISGD_LBFGS.label, "tab:blue", _lbfgs, "ISGD", implicit=True),
+    # It factorises a matrix with a row for each logit of the batch: 5,120 for 512 images.
+    "gn": Optimizer(GAUSS_NEWTON.label, "tab:purple", _gauss_newton, implicit=True, largest_batch=128),
 }
-# Gauss–Newton factorises a matrix with a row for each logit of the batch: 5,120 for 512 images.
-LARGEST_GAUSS_NEWTON_BATCH = 128
-
-
-def make_optimizer(name: str, alpha: jax.Array) -> optax.GradientTransformation:
-    """An optimiser with learning rate α."""
-    if name == ISGD["lbfgs"]:
-        return implicit_step(optax.lbfgs(memory_size=5), alpha, max_inner_steps=5, rtol=1e-2)
-    if name == ISGD["gn"]:
-        inner = gauss_newton(linear_solver="dual", geodesic_acceleration=False)
-        return implicit_step(inner, alpha, max_inner_steps=3, rtol=1e-2)
-    return optax.with_extra_args_support({"SGD": optax.sgd, "Adam": optax.adam}[name](alpha))
+if TYPE_CHECKING:
+    Name = str
+else:  # what the command line lets one choose is what the table has
+    Name = Literal[tuple(OPTIMIZERS)]
+BY_LABEL = {optimizer.label: optimizer for optimizer in OPTIMIZERS.values()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Table2:
+class Table2(Artefact):
     """Table 2: digits classified by SGD, Adam and ISGD at 6 learning rates and 4 batch sizes."""
 
-    name: ClassVar[str] = "table2"
-    setting: ClassVar[str] = (
+    name = "table2"
+    setting = (
         "784–128–10 ReLU network (64 inputs on scikit-learn's digits, which are not the paper's data), 10 "
         "epochs, 100 of full batches, counted in outer steps, as many for every optimiser. ISGD makes up "
         "to five L-BFGS steps on the proximal objective in each, which need not solve the implicit "
         "equation: what they leave of it stands below the accuracies."
     )
+    axes = ("optimizer", "batch", "seed")
+    identity = ("checksum",)
 
     preset: Preset = "quick"
     """quick: scikit-learn's digits. paper: MNIST."""
@@ -63,62 +95,86 @@ class Table2:
     """A folder with MNIST's four IDX files, unpacked."""
     seeds: tuple[int, ...] = (0,)
     """Of the network and the batches."""
-    only: tuple[Literal["SGD", "Adam", "lbfgs", "gn"], ...] = ("SGD", "Adam", "lbfgs", "gn")
+    only: tuple[Name, ...] = tuple(OPTIMIZERS)
     """The optimisers; lbfgs and gn are ISGD with this inner solver."""
     batches: tuple[int, ...] = BATCHES
     """Batch sizes; 0 is all images."""
-    out: Path | None = None
-    """Folder of the results, by default runs/table2-DATASET; what is there is not run again."""
 
-    def run(self) -> dict[str, Any]:
+    def _dataset(self) -> str:
+        return self.dataset or ("digits" if self.preset == "quick" else "mnist")
+
+    @functools.cached_property
+    def _digits(self) -> Digits:
+        return mnist(self.mnist_folder) if self._dataset() == "mnist" else bundled_digits()
+
+    def folder(self) -> Path:
+        """By default runs/table2-DATASET."""
+        return self.out or Path("runs") / f"table2-{self._dataset()}"
+
+    def head(self) -> Row:
+        """The data set."""
+        return {"dataset": self._digits.name, "checksum": self._digits.checksum, "seeds": self.seeds}
+
+    def cells(self) -> list[Row]:
+        """Every optimiser at every batch size, but those that its matrices forbid."""
+        chosen = [OPTIMIZERS[name] for name in self.only]
+        return [
+            {"optimizer": optimizer.label, "batch": batch, "seed": seed}
+            for seed in self.seeds
+            for batch in self.batches
+            for optimizer in chosen
+            if (batch or math.inf) <= optimizer.largest_batch
+        ]
+
+    def measure(self, optimizer: str, batch: int, seed: int) -> Row:
         """784–128–10 ReLU network (64 inputs for small digits), 10 epochs, 100 of full batches, float32."""
-        chosen = self.dataset or ("digits" if self.preset == "quick" else "mnist")
-        folder = self.out or Path("runs") / f"table2-{chosen}"
-        jax.config.update("jax_enable_x64", False)
-        digits = mnist(self.mnist_folder) if chosen == "mnist" else bundled_digits()
-        path = folder / "table2.json"
-        head = {"dataset": digits.name, "checksum": digits.checksum, "seeds": self.seeds}
-        rows = stored_result(path, checksum=digits.checksum).get("rows", [])
-        for seed in self.seeds:
-            for batch in self.batches:
-                for name in self.only:
-                    optimizer = ISGD.get(name, name)
-                    if name == "gn" and not 0 < batch <= LARGEST_GAUSS_NEWTON_BATCH:
-                        continue
-                    cell = {"optimizer": optimizer, "batch": batch, "seed": seed}
-                    if any(cell.items() <= row.items() for row in rows):
-                        continue
-                    rows.append(cell | _train(digits, optimizer, batch, seed))
-                    write_rows(path, {"command": command(), **head, **environment(), "rows": rows})
-                    print(json.dumps(rows[-1]), file=sys.stderr)
-        result = {"command": command(), **head, **environment(), "rows": rows}
-        write_rows(path, result)
-        draw(result, folder / "table2.png")
-        print(self.data(result))
-        print(f"{digits.name}; results in {folder}")
-        return result
+        return _train(self._digits, optimizer, batch, seed)
 
-    @staticmethod
-    def data(result: dict[str, Any]) -> Table:
+    @classmethod
+    def data(cls, result: Row) -> Table:
         """The paper's table, medians over the seeds, and what the implicit steps report."""
         rows, lines = result["rows"], []
         for batch in sizes(rows):
-            for name in dict.fromkeys(row["optimizer"] for row in rows if row["batch"] == batch):
-                accuracies = [f"{v:.3f}" for v in medians(rows, name, batch)]
-                lines.append([str(batch or "all"), name, *accuracies])
-                if name in ISGD.values():
-                    for quantity, title in REPORTED.items():
-                        values = [f"{v:.2g}" for v in medians(rows, name, batch, quantity)]
-                        lines.append([str(batch or "all"), f"{name}: {title}", *values])
+            for name in dict.fromkeys(row["optimizer"] for row in where(rows, batch=batch)):
+                size, reported = str(batch or "all"), REPORTED if BY_LABEL[name].implicit else {}
+                of = lambda quantity, name=name, batch=batch: medians(
+                    rows, quantity, optimizer=name, batch=batch
+                )
+                lines.append([size, name, *(f"{v:.3f}" for v in of("accuracy"))])
+                lines += [
+                    [size, f"{name}: {title}", *(f"{v:.2g}" for v in of(quantity))]
+                    for quantity, title in reported.items()
+                ]
         return Table(["b", "optimizer", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
 
-    @staticmethod
-    def claims(result: dict[str, Any]) -> list[Claim]:
+    @classmethod
+    def claims(cls, result: Row) -> list[Claim]:
         """Table 2's shape: ISGD is accurate at every large α, SGD and Adam collapse."""
         return table2_claims(result["rows"], is_mnist=result["dataset"] == "MNIST")
 
+    @classmethod
+    def draw(cls, result: Row, folder: Path) -> None:
+        """Accuracy against α, a panel for each batch size; the paper's values dashed, if the data are its."""
+        rows, path = result["rows"], folder / f"{cls.name}.png"
+        batches = sizes(rows)
+        size = (3.5 * len(batches), 3.6)
+        with figure(path, columns=len(batches), size=size, sharey=True) as (drawn, axes):
+            for axis, batch in zip(axes[0], batches, strict=True):
+                for name in dict.fromkeys(row["optimizer"] for row in where(rows, batch=batch)):
+                    _, color, _, paper, *_ = BY_LABEL[name]
+                    line = "o-" if paper else "s-"
+                    accuracies = medians(rows, "accuracy", optimizer=name, batch=batch)
+                    axis.semilogx(ALPHAS, accuracies, line, color=color, label=name)
+                    if result["dataset"] == "MNIST" and (paper, batch) in PAPER:
+                        label = f"{paper}, paper"
+                        axis.semilogx(ALPHAS, PAPER[paper, batch], "--", color=color, lw=0.9, label=label)
+                axis.set(title=f"b = {batch or 'all'}", xlabel="learning rate α", ylim=(0, 1))
+            axes[0, 0].set_ylabel("test accuracy")
+            axes[0, 0].legend(fontsize=7)
+            drawn.suptitle(result["dataset"], fontsize=10)
 
-def _train(digits: Digits, optimizer: str, batch: int, seed: int) -> dict[str, Any]:
+
+def _train(digits: Digits, name: str, batch: int, seed: int) -> dict[str, Any]:
     """Test accuracy and training loss for every α, and what an implicit step reports, averaged."""
     images, labels, test_images, test_labels = (
         jnp.asarray(getattr(digits, k))
@@ -134,23 +190,19 @@ def _train(digits: Digits, optimizer: str, batch: int, seed: int) -> dict[str, A
         num_batches = len(labels) // size
 
         def step(carry: Any, index: jax.Array) -> tuple[Any, Any]:
-            params, state = carry
             chosen = jax.lax.dynamic_slice_in_dim(order, index * size, size)
             loss = cross_entropy(hidden, images[chosen], labels[chosen])
-            value, grad = jax.value_and_grad(loss)(params)
-            updates, state = optimizer.update(grad, state, params, value=value, grad=grad, value_fn=loss)
-            info = getattr(state, "info", None)
+            carry, _ = take_step(optimizer, loss, carry)
+            info = getattr(carry[1], "info", None)
             report = tuple(getattr(info, name) for name in REPORTED) if info is not None else ()
-            return (optax.apply_updates(params, updates), state), tuple(
-                jnp.asarray(r, jnp.float32) for r in report
-            )
+            return carry, tuple(jnp.asarray(r, jnp.float32) for r in report)
 
         carry, reports = jax.lax.scan(step, carry, jnp.arange(num_batches))
         return carry, tuple(jnp.mean(r) for r in reports)
 
     @jax.jit
     def run(alpha: jax.Array) -> Any:
-        solver = make_optimizer(optimizer, alpha)
+        solver = BY_LABEL[name].make(alpha)
         keys = jax.random.split(pinns.data_key(jax.random.key(seed)), epochs)
         (params, _), reports = jax.lax.scan(
             lambda carry, key: epoch(solver, carry, key), (start, solver.init(start)), keys
@@ -161,39 +213,8 @@ def _train(digits: Digits, optimizer: str, batch: int, seed: int) -> dict[str, A
         return accuracy, loss, tuple(jnp.mean(r) for r in reports)
 
     compiled = run.lower(jnp.float32(1)).compile()
-    row: dict[str, Any] = {"accuracy": [], "loss": []}
-    if optimizer in ISGD.values():
-        row |= {name: [] for name in REPORTED}
-    for alpha in ALPHAS:
-        accuracy, loss, reports = jax.device_get(compiled(jnp.float32(alpha)))
-        values = {"accuracy": accuracy, "loss": loss}
-        values |= dict(zip(REPORTED, reports, strict=False))
-        for key, value in values.items():
-            row[key].append(float(f"{value:.4g}"))
-    return row
-
-
-def draw(result: dict[str, Any], path: Path) -> None:
-    """Accuracy against α, a panel for each batch size; the paper's values dashed if the data are MNIST."""
-    rows = result["rows"]
-    batches = sizes(rows)
-    figure, axes = plt.subplots(
-        1, len(batches), figsize=(3.5 * len(batches), 3.6), layout="constrained", sharey=True, squeeze=False
-    )
-    colors = {"SGD": "tab:gray", "Adam": "tab:orange", "ISGD": "tab:blue"}
-    for axis, batch in zip(axes[0], batches, strict=True):
-        for name in dict.fromkeys(row["optimizer"] for row in rows if row["batch"] == batch):
-            kind = name.split(",")[0]
-            marker = "s" if name == ISGD["gn"] else "o"
-            color = "tab:purple" if name == ISGD["gn"] else colors[kind]
-            axis.semilogx(ALPHAS, medians(rows, name, batch), marker + "-", color=color, label=name)
-            if result["dataset"] == "MNIST" and name != ISGD["gn"] and (kind, batch) in PAPER:
-                axis.semilogx(ALPHAS, PAPER[kind, batch], "--", color=color, lw=0.9, label=f"{kind}, paper")
-        axis.set(title=f"b = {batch or 'all'}", xlabel="learning rate α", ylim=(0, 1))
-        axis.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("test accuracy")
-    axes[0, 0].legend(fontsize=7)
-    figure.suptitle(result["dataset"], fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    found = [jax.device_get(compiled(jnp.float32(alpha))) for alpha in ALPHAS]
+    columns = zip(*((accuracy, loss, *reports) for accuracy, loss, reports in found), strict=True)
+    names = ("accuracy", "loss", *REPORTED)  # the reports of implicit steps alone
+    short = lambda values: [float(f"{value:.4g}") for value in values]
+    return {name: short(values) for name, values in zip(names, columns, strict=False)}

@@ -1,25 +1,36 @@
 """Theorem 1: linear convergence of IGD on a wide two-layer network (Eqs. 13 to 18 and 27)."""
 
 import dataclasses
+import functools
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks._environment import command, environment
+from benchmarks._artefact import Artefact, Row
+from benchmarks._claims import Claim, number, spread
 from benchmarks._experiment import Preset
-from benchmarks._files import Table, stored_result, write_rows
-from benchmarks.paper._claims import Claim, number, spread
+from benchmarks._files import Table
+from benchmarks._steps import take_step
 from benchmarks.paper._limit_gram import ACTIVATIONS, limit_gram, required_width, sphere_data
 from benchmarks.paper._theorem1_claims import holds, theorem1_claims
 from benchmarks.paper._theorem1_figure import draw
-from isgd_optax import ImplicitStepState, LeastSquares, Residual, gauss_newton, implicit_step
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
 
 ROUNDING = 1e-12  # of L(n)/L(0): below, changes of W are too small to solve their equation well
 WIDEST_BEYOND = 16_384  # of the learning rates that the theorem does not cover: they show their regime before
-_SETTINGS = ("num_points", "dim", "datasets", "steps", "activation", "outer")
+
+
+class DataSet(NamedTuple):
+    """Points and values, H^∞ with the error of its entries, and its smallest eigenvalue λ₀."""
+
+    x: jax.Array
+    y: jax.Array
+    limit: jax.Array
+    error: float
+    smallest: float
 
 
 class Trace(NamedTuple):
@@ -39,15 +50,18 @@ class Trace(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Theorem1:
+class Theorem1(Artefact):
     """Theorem 1: L(n)/L(0) of IGD on a two-layer network against Eq. 18's bound, width by width."""
 
-    name: ClassVar[str] = "theorem1"
-    setting: ClassVar[str] = (
+    name = "theorem1"
+    setting = (
         'N = 3 points on the sphere of d = 20, σ = erf, a_r = ±1 (the theorem\'s "unif" of −1 and 1 may '
         "also be the interval; its H^∞ has no factor 1/3 and so belongs to ±1), 40 steps, C = 1, ten data "
         "sets. At the theorem's α the loss falls to a fifth in these steps."
     )
+    axes = ("width", "alpha")
+    identity = ("num_points", "dim", "datasets", "steps", "activation", "outer")
+    dtype = "float64"
 
     preset: Preset = "quick"
     """quick: widths to 1,024. paper: to 262,144, which meets the theorem's condition for C = 1."""
@@ -65,51 +79,51 @@ class Theorem1:
     """σ. H^∞ of erf is known in closed form; of the others it is estimated by Monte Carlo."""
     outer: Literal["signs", "uniform"] = "signs"
     """a_r = ±1, or uniform on [−1, 1]. The paper's notation allows both; its H^∞ is the limit for ±1."""
-    out: Path | None = None
-    """Folder of theorem1.json and theorem1.png; by default runs/theorem1-PRESET."""
 
-    def run(self) -> dict[str, Any]:
-        """Measures in float64; a row for every width and learning rate."""
-        jax.config.update("jax_enable_x64", True)
-        folder = self.out or Path("runs") / f"theorem1-{self.preset}"
-        widths = self.widths or [4**k for k in range(6 if self.preset == "quick" else 10)]
-        data = [sphere_data(seed, self.num_points, self.dim) for seed in range(self.datasets)]
-        limits = [limit_gram(x, self.activation, jax.random.key(i)) for i, (x, _) in enumerate(data)]
-        smallest = [float(jnp.linalg.eigvalsh(h)[0]) for h, _ in limits]
-        # The theorem's own bound on α for C = 1, and two learning rates far beyond it.
-        within = min(smallest) / self.num_points**2
-        train = jax.jit(self._train)
-        head = {
-            "command": command(),
+    @functools.cached_property
+    def _sets(self) -> list[DataSet]:
+        """The data sets."""
+        found = []
+        for seed in range(self.datasets):
+            x, y = sphere_data(seed, self.num_points, self.dim)
+            limit, error = limit_gram(x, self.activation, jax.random.key(seed))
+            found.append(DataSet(x, y, limit, error, float(jnp.linalg.eigvalsh(limit)[0])))
+        return found
+
+    @functools.cached_property
+    def _compiled(self) -> Any:
+        return jax.jit(self._train)
+
+    def head(self) -> Row:
+        """The setting, λ₀ and the width that the theorem asks for."""
+        smallest = [data.smallest for data in self._sets]
+        return {
             "preset": self.preset,
-            **{k: getattr(self, k) for k in _SETTINGS},
             "lambda_min": smallest,
-            "monte_carlo_error": max(error for _, error in limits),
+            "monte_carlo_error": max(data.error for data in self._sets),
             "required_width": [required_width(value, self.num_points) for value in smallest],
-            **environment(),
         }
-        path = folder / "theorem1.json"
-        stored = stored_result(path, **{k: head[k] for k in _SETTINGS}).get("rows", [])
-        rows: list[dict[str, Any]] = []
-        for width in widths:
-            for alpha in (within, 1.0, 100.0):
-                if alpha > within and width > WIDEST_BEYOND:
-                    continue
-                row = next((r for r in stored if (r["width"], r["alpha"]) == (width, alpha)), None)
-                if row is None:
-                    runs = []
-                    for seed, (x, y) in enumerate(data):
-                        weights, a = self._weights(seed, width)
-                        trace, start = jax.device_get(train(x, y, weights, a, jnp.asarray(alpha)))
-                        runs.append(self._measured(trace, start, alpha, smallest[seed], limits[seed][0]))
-                    row = {"width": width, "alpha": alpha, "covered": alpha <= within, "runs": runs}
-                rows.append(row)
-                write_rows(path, {**head, "rows": rows})
-        result = {**head, "rows": rows}
-        draw(result, folder / "theorem1.png")
-        print(self.data(result))
-        print(f"results in {folder}")
-        return result
+
+    def cells(self) -> list[Row]:
+        """Every width at the theorem's bound on α for C = 1 and, up to a width, at two α far beyond it."""
+        within = min(data.smallest for data in self._sets) / self.num_points**2
+        widths = self.widths or [4**k for k in range(6 if self.preset == "quick" else 10)]
+        return [
+            {"width": width, "alpha": alpha, "covered": alpha <= within}
+            for width in widths
+            for alpha in (within, 1.0, 100.0)
+            if alpha <= within or width <= WIDEST_BEYOND
+        ]
+
+    def measure(self, width: int, alpha: float, covered: bool) -> Row:
+        """A training in float64 on every data set."""
+        del covered
+        runs = []
+        for seed, data in enumerate(self._sets):
+            found = self._compiled(data.x, data.y, *self._weights(seed, width), jnp.asarray(alpha))
+            trace, start = jax.device_get(found)
+            runs.append(_measured(trace, start, alpha, data))
+        return {"runs": runs}
 
     def _weights(self, seed: int, width: int) -> tuple[jax.Array, jax.Array]:
         """w_r ~ N(0, I) and a_r."""
@@ -146,13 +160,9 @@ class Theorem1:
             return jax.lax.cond(ratio < ROUNDING, done, advance, carry)
 
         def advance(carry: Any) -> tuple[Any, Trace]:
-            w, state = carry
-            value, grad = jax.value_and_grad(loss)(w)
-            updates, state = solver.update(grad, state, w, value=value, value_fn=loss)
-            new = w + updates
-            before, after, h = errors(w), errors(new), gram(new)
+            (new, state), _ = take_step(solver, loss, carry)
+            before, after, h = errors(carry[0]), errors(new), gram(new)
             defect = after + alpha * h @ after - before  # I₀ of Eq. 27
-            assert isinstance(state, ImplicitStepState)
             return (new, state), Trace(
                 loss(new) / start["loss"],
                 jnp.linalg.eigvalsh(h)[0],
@@ -164,29 +174,8 @@ class Theorem1:
         _, trace = jax.lax.scan(step, (weights, solver.init(weights)), length=self.steps)
         return trace, start
 
-    def _measured(
-        self, trace: Trace, start: Any, alpha: float, smallest: float, limit: jax.Array
-    ) -> dict[str, Any]:
-        """What is recorded of a training, from the steps before rounding takes over."""
-        clear = int(np.argmax(np.append(trace.loss < ROUNDING, True)))
-        n = np.arange(1, clear + 1)
-        losses = trace.loss[:clear]
-        bound = (1 + alpha * smallest / 2) ** -n.astype(float)  # Eq. 18
-        keep = sorted({round(i) for i in np.geomspace(1, max(1, clear), 12)})
-        return {
-            "steps": clear,
-            "worst": float(np.max(losses / bound)),
-            "rate": float(losses[-1] ** (1 / clear)),
-            "bound": float(bound[0]),
-            "smallest": float(np.min(trace.smallest[:clear])),
-            "defect": float(np.max(trace.defect[:clear])),
-            "residual": float(np.max(trace.residual[:clear])),
-            "distance": float(np.linalg.norm(start["gram"] - limit, 2)),
-            "curve": [[k, float(f"{losses[k - 1]:.4g}")] for k in keep],
-        }
-
-    @staticmethod
-    def data(result: dict[str, Any]) -> Table:
+    @classmethod
+    def data(cls, result: Row) -> Table:
         """Rates per step and how often the bound is kept, for every width and α."""
         header = [
             "m",
@@ -211,7 +200,32 @@ class Theorem1:
         ]
         return Table(header, lines)
 
-    @staticmethod
-    def claims(result: dict[str, Any]) -> list[Claim]:
+    @classmethod
+    def claims(cls, result: Row) -> list[Claim]:
         """Theorem 1 and its lemmas beside what was measured."""
         return theorem1_claims(result)
+
+    @classmethod
+    def draw(cls, result: Row, folder: Path) -> None:
+        """Losses beside their bound, and where it is kept."""
+        draw(result, folder / f"{cls.name}.png")
+
+
+def _measured(trace: Trace, start: Any, alpha: float, data: DataSet) -> Row:
+    """What is recorded of a training, from the steps before rounding takes over."""
+    clear = int(np.argmax(np.append(trace.loss < ROUNDING, True)))
+    n = np.arange(1, clear + 1)
+    losses = trace.loss[:clear]
+    bound = (1 + alpha * data.smallest / 2) ** -n.astype(float)  # Eq. 18
+    keep = sorted({round(i) for i in np.geomspace(1, max(1, clear), 12)})
+    return {
+        "steps": clear,
+        "worst": float(np.max(losses / bound)),
+        "rate": float(losses[-1] ** (1 / clear)),
+        "bound": float(bound[0]),
+        "smallest": float(np.min(trace.smallest[:clear])),
+        "defect": float(np.max(trace.defect[:clear])),
+        "residual": float(np.max(trace.residual[:clear])),
+        "distance": float(np.linalg.norm(start["gram"] - data.limit, 2)),
+        "curve": [[k, float(f"{losses[k - 1]:.4g}")] for k in keep],
+    }

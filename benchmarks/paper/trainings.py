@@ -1,14 +1,14 @@
 """Single trainings: one problem, one optimiser, a folder for every seed."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks._claims import Claim, claim, spread
 from benchmarks._files import Table
-from benchmarks.paper._claims import Claim, claim, spread
-from benchmarks.paper._rules import every, is_final
-from benchmarks.paper._study import LABELS, final
+from benchmarks._optimizers import GAUSS_NEWTON
+from benchmarks.paper._rows import final
+from benchmarks.paper._rules import all_below
 
 SETTING = (
     "`python -m benchmarks run EXPERIMENT --seed SEED`. Those of Gauss–Newton stop at a target and have the "
@@ -27,8 +27,7 @@ def read(results: Path) -> dict[str, dict[str, Any]]:
 def data(summaries: dict[str, dict[str, Any]]) -> Table:
     """Median and range over the seeds of every group."""
     lines = []
-    for group in dict.fromkeys(map(_group, summaries)):
-        runs = [summary for name, summary in summaries.items() if _group(name) == group]
+    for group, runs in _groups(summaries).items():
         lines.append(
             [
                 group,
@@ -45,16 +44,13 @@ def claims(summaries: dict[str, dict[str, Any]]) -> list[Claim]:
     """The paper's largest errors of figures 3 and 4, by Gauss–Newton, which it has not."""
     found = []
     for group, (problem, limit) in ERRORS.items():
-        runs = [summary for name, summary in summaries.items() if _group(name) == group]
+        runs = _groups(summaries).get(group, [])
         errors = [final(run, "max_error") for run in runs]
-        held = every(
-            True if error is not None and error < limit else False if is_final(run, shortened=False) else None
-            for error, run in zip(errors, runs, strict=True)
-        )
+        held = all_below(limit, "max_error", runs, shortened=False)
         below = sum(error is not None and error < limit for error in errors)
         found.append(
             claim(
-                f"{problem}, 6×100: {LABELS['isgd-gn']} with its own α: absolute error less than "
+                f"{problem}, 6×100: {GAUSS_NEWTON.label} with its own α: absolute error less than "
                 f"{100 * limit:g} %",
                 f"largest error {spread(errors)}, rel. L2 {spread(final(run, 'rel_l2') for run in runs)}; "
                 f"below on {below} of {len(runs)} seeds, which stop at their target",
@@ -66,6 +62,9 @@ def claims(summaries: dict[str, dict[str, Any]]) -> list[Claim]:
     return found
 
 
-def _group(name: str) -> str:
-    """A folder's name without its seed."""
-    return re.sub(r"-seed\d+$", "", name)
+def _groups(summaries: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Summaries that differ in their seed, by the name of their folders without it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, summary in summaries.items():
+        found.setdefault(name.rpartition("-seed")[0] or name, []).append(summary)
+    return found

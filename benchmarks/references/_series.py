@@ -72,7 +72,7 @@ def pieces(
         points = np.stack([chebyshev_points(degree + 1, *ends) for ends in itertools.pairwise(knots)])
         unique, index = np.unique(np.clip(points, lower, upper), return_inverse=True)
         values = generate(unique).values[index.reshape(points.shape)]
-        coefficients = _chebyshev(values, 1)
+        coefficients = chebyshev_coefficients(values, 1)
         size = np.abs(values).max(axis=(0, 1))
         rough = (np.abs(coefficients[:, -2:]) > tolerance * size).any(axis=(1, 2))
         if not rough.any():
@@ -111,7 +111,7 @@ def evaluate(arrays: dict[str, np.ndarray], axes: tuple[np.ndarray, ...]) -> np.
 
 def _transform(values: np.ndarray, kind: str, axis: int, tolerance: float) -> tuple[np.ndarray, str]:
     if kind == "chebyshev":
-        return _chebyshev(values, axis), kind
+        return chebyshev_coefficients(values, axis), kind
     num_x = values.shape[axis]
     spectrum = np.moveaxis(np.fft.rfft(values, axis=axis), axis, 0)[: (num_x - 1) // 2 + 1] / num_x
     cosines, sines = spectrum.real, -2 * spectrum.imag[1:]
@@ -121,7 +121,7 @@ def _transform(values: np.ndarray, kind: str, axis: int, tolerance: float) -> tu
     return np.moveaxis(np.concatenate([cosines, sines]), 0, axis), kind
 
 
-def _chebyshev(values: np.ndarray, axis: int) -> np.ndarray:
+def chebyshev_coefficients(values: np.ndarray, axis: int) -> np.ndarray:
     """Coefficients from the values at the extrema in increasing order."""
     degree = values.shape[axis] - 1
     values = np.moveaxis(np.asarray(dct(np.flip(values, axis), type=1, axis=axis)), axis, 0) / degree

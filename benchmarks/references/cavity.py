@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from scipy.fft import dct
 
 from benchmarks.references._corner import Flow, corner_flow
+from benchmarks.references._series import chebyshev_coefficients
 from benchmarks.references._table import Table, chebyshev_points
 
 LIDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -154,12 +154,7 @@ def _fields(psi: np.ndarray, reynolds: float, lid: str) -> tuple[np.ndarray, np.
 
 def _coefficients(values: np.ndarray) -> np.ndarray:
     """Chebyshev coefficients along both axes from the values at the extrema, in increasing order."""
-    for axis in (0, 1):
-        degree = values.shape[axis] - 1
-        values = np.moveaxis(np.asarray(dct(np.flip(values, axis), type=1, axis=axis)), axis, 0) / degree
-        values[[0, -1]] /= 2
-        values = np.moveaxis(values, 0, axis)
-    return values
+    return chebyshev_coefficients(chebyshev_coefficients(values, 0), 1)
 
 
 def _evaluate(coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:

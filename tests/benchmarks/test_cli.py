@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import _field, _measurements
 from benchmarks._experiments import Helmholtz, HelmholtzPeriodic, Ode, Poisson1d, Poisson2d, Regression
-from benchmarks._optimizers import NAMES, Budget, make_optimizer
+from benchmarks._optimizers import METHODS, Budget, make_optimizer
 from isgd_optax import LeastSquares, Residual
 
 EXPERIMENTS = {
@@ -39,7 +39,7 @@ def test_list_names_every_experiment(cli, capsys):
     assert len(set(listed)) == len(listed) == 25 + 20
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_every_optimizer_lowers_a_loss_within_its_budget(name):
     points = jax.numpy.linspace(0.0, 2.0, 5)
     loss = LeastSquares(Residual(lambda p, x: p * x - x / 2 + 0.1 * (p * x) ** 2, points))

@@ -164,10 +164,10 @@ def test_each_peer_is_shown_with_its_best_setting():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda loss: _peers.optimistix_levenberg_marquardt(loss, rtol=1e-3),
+        lambda loss: _peers.optimistix_levenberg_marquardt(1e-3, loss),
         _peers.optimistix_bfgs,
-        lambda loss: _peers.jaxopt_levenberg_marquardt(loss, damping=1e-2, geodesic=False),
-        lambda loss: _peers.somax_gauss_newton(loss, policy="const", damping=1e-1),
+        lambda loss: _peers.jaxopt_levenberg_marquardt(1e-2, False, loss),
+        lambda loss: _peers.somax_gauss_newton("const", 1e-1, loss),
     ],
     ids=["optimistix", "optimistix BFGS", "jaxopt", "somax"],
 )

@@ -173,10 +173,12 @@ def test_a_carried_state_that_serves_better_is_seen():
 
 def test_spectra_recorded_without_their_runs_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.paper.figure1._spectra", lambda experiment, params: {"now": True})
-    np.savez(tmp_path / "prediction.npz", params=np.zeros(3))
+    study = Figure1(out=tmp_path)
+    adam = next(c for c in study.cases(seed=0) if c.experiment.optimizer == "adam")
+    study.place(adam).mkdir(parents=True)
+    np.savez(study.place(adam) / "prediction.npz", params=np.zeros(3))
     recorded = {"spectra": [{"panel": "u_L", "at": at} for at in ("start", "end of Adam")]}
-    adam = next(c for c in Figure1().cases(seed=0) if c.experiment.optimizer == "adam")
-    spectra = Figure1().extra(recorded, {tmp_path: adam})["spectra"]
+    spectra = study.extra(recorded, [adam.cell])["spectra"]
     assert spectra == [
         {"panel": "u_L", "at": "start"},
         {"panel": "u_L", "at": "end of Adam", "seed": 0, "now": True},
@@ -184,9 +186,9 @@ def test_spectra_recorded_without_their_runs_are_kept(tmp_path, monkeypatch):
 
 
 def test_slugs_are_plain_and_tell_cases_apart():
-    case = lambda *panels: Case(panels, Poisson1d(optimizer="adam", seed=2)).slug
-    assert case("ε = 2, α = 0.001") == "ε2-α0_001-adam-seed=2"
-    assert case("ε = 2, α = 0.001", "ε = 2, α = 0.5") == "ε2-adam-seed=2"
+    case = lambda *panels, **group: Case(panels, Poisson1d(optimizer="adam", seed=2), **group).slug
+    assert case("ε = 2, α = 0.001", group="ε = 2") == "ε2-α0_001-adam-seed=2"
+    assert case("ε = 2, α = 0.001", "ε = 2, α = 0.5", group="ε = 2") == "ε2-adam-seed=2"
     assert case("α = 0.1", "α = 1") == "adam-seed=2"
 
 

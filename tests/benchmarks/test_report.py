@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from benchmarks import _measurements, report
-from benchmarks.paper._claims import Claim, claim, median, number, spread
+from benchmarks._claims import Claim, claim, median, number, spread
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

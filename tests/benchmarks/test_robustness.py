@@ -29,7 +29,7 @@ def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, mo
     assert all(error is not None for error in ours["rel_l2"])
     assert (ours["dtype"], ours["steps"]) == ("float64", 3)
     assert (tmp_path / "robustness.png").read_bytes().startswith(b"\x89PNG")
-    monkeypatch.setattr(Robustness, "_sweep", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr(Robustness, "measure", lambda self, **cell: pytest.fail("trained again"))
     monkeypatch.setattr("sys.argv", ["benchmarks", "another", "command"])
     assert study.run()["command"] == result["command"]
     with pytest.raises(ValueError, match=r"begins with any of .*'heat'.*there are .*'Helmholtz'"):

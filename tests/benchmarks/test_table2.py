@@ -130,5 +130,5 @@ def test_table_2_has_its_shape_on_small_digits_and_goes_on_where_it_stopped(tmp_
 
 def test_a_batch_size_that_the_paper_has_not_is_drawn_alone(tmp_path):
     row = {"optimizer": "SGD", "batch": 64, "accuracy": [0.5] * 6}
-    table2.draw({"dataset": "MNIST", "rows": [row]}, tmp_path / "table2.png")
+    Table2.draw({"dataset": "MNIST", "rows": [row]}, tmp_path)
     assert (tmp_path / "table2.png").read_bytes().startswith(b"\x89PNG")

@@ -6,10 +6,10 @@ import pytest
 
 from benchmarks import __main__ as command_line
 from benchmarks import _measurements, report
+from benchmarks._claims import Claim
 from benchmarks._reproduction import GROUPS, group, reproduction_page
 from benchmarks.overhead import Overhead
 from benchmarks.paper import trainings
-from benchmarks.paper._claims import Claim
 from benchmarks.paper._stiff_claims import stiff_claims
 from benchmarks.paper._table2_claims import PAPER, table2_claims
 from benchmarks.paper._training_claims import better_claim, close_claim, training_claim
@@ -89,7 +89,7 @@ def test_what_the_paper_has_not_is_not_counted_as_its_claim(claims):
 def test_what_is_not_recorded_names_a_command_that_the_command_line_knows(claims, monkeypatch):
     ran = []
     monkeypatch.setattr(command_line, "train", lambda experiment: ran.append(experiment) or {})
-    monkeypatch.setattr(command_line, "table", lambda *args: "")
+    monkeypatch.setattr(command_line, "Table", lambda *args: "")
     for kind in _measurements.KINDS:
         monkeypatch.setattr(kind, "run", lambda self: ran.append(self))
     monkeypatch.setattr(

@@ -32,14 +32,7 @@ class Claim:
 
 
 def claim(
-    paper: str,
-    ours: str,
-    holds: bool | None,
-    *,
-    decided: bool = True,
-    asked: bool = False,
-    second_phase: bool = False,
-    command: str = "",
+    paper: str, ours: str, holds: bool | None, *, decided: bool = True, command: str = "", **kind: bool
 ) -> Claim:
     """What the paper says beside what was measured.
 
@@ -48,9 +41,8 @@ def claim(
       ours: what was measured.
       holds: whether that bears it out; None where nothing was measured.
       decided: False where a longer run could still turn it.
-      asked: see :class:`Claim`.
-      second_phase: see :class:`Claim`.
       command: see :class:`Claim`; kept where nothing was measured.
+      **kind: ``asked`` and ``second_phase``, see :class:`Claim`.
     """
     if holds is None:
         verdict: Verdict = "not measured"
@@ -58,7 +50,7 @@ def claim(
         verdict = "undecided"
     else:
         verdict = "holds" if holds else "does not hold"
-    return Claim(paper, ours, verdict, asked, second_phase, command if holds is None else "")
+    return Claim(paper, ours, verdict, command=command if holds is None else "", **kind)
 
 
 def median(values: Iterable[float | None]) -> float:
