@@ -32,6 +32,8 @@ class Artefact(abc.ABC):
     """Show progress."""
 
     name: ClassVar[str]
+    kind: ClassVar[Literal["field", "paper", "peers"]] = "paper"
+    """Which part of the report it stands in."""
     setting: ClassVar[str] = ""
     """What is run, and what of the paper is read how."""
     note: ClassVar[str] = ""

@@ -1,6 +1,8 @@
 """The table of artefacts: what the command line runs and the report shows."""
 
 from benchmarks._artefact import Artefact
+from benchmarks.ablations import Ablations
+from benchmarks.classical import Classical
 from benchmarks.derivatives import Derivatives
 from benchmarks.fit_rate import FitRate
 from benchmarks.intervals import Intervals
@@ -23,6 +25,8 @@ from benchmarks.scaling import Scaling
 
 # In the order of the report.
 REPORTED: tuple[type[Artefact], ...] = (
+    Ablations,
+    Classical,
     StiffQuadratic,
     Figure1,
     Theorem1,

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -36,6 +37,7 @@ HEADER = [
     "reached",
     "fresh loss ranks as error",
     "floor of the reference",
+    "classical solver",
     "best in print",
 ]
 TITLES = {"quick": "on CPU cores", "gpu": "on a GPU: larger networks, more points"}
@@ -61,7 +63,14 @@ def error(summary: Mapping[str, Any]) -> float:
     return max(abs(value / true[name] - 1) for name, (value, _) in summary["unknowns"].items())
 
 
-def data(found: Runs, preset: str = "quick") -> Table:
+def classical(results: Path) -> dict[str, str]:
+    """Seconds and error of the classical solvers by problem, as they are recorded."""
+    path = results / "classical" / "classical.json"
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    return {row["problem"]: f"{row['seconds']:.2g} s, {number(row['error'])}" for row in rows}
+
+
+def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = MappingProxyType({})) -> Table:
     """A line for every problem."""
     lines = []
     for name, runs in found.items():
@@ -84,6 +93,7 @@ def data(found: Runs, preset: str = "quick") -> Table:
                 _reached(row, errors if "unknowns" in summaries[0] else worst, errors, seconds),
                 _rank(runs),
                 "—" if floor is None else number(floor),
+                classical.get(name, "—"),
                 _in_print(name),
             ]
         )

@@ -24,6 +24,7 @@ class Peers(Artefact):
     """Ours, optax's optimisers, other libraries' second-order methods, DeepXDE and jinns, equal time."""
 
     name = "peers"
+    kind = "peers"
     setting = "The same network, points and time for all, every optimiser with each of its settings."
     axes = ("peer", "setting")
     identity = ("dataset",)

@@ -14,7 +14,6 @@ from benchmarks._artefact import Artefact
 from benchmarks._claims import VERDICTS, Claim, Verdict
 from benchmarks._files import Table, write_text
 from benchmarks.paper import trainings
-from benchmarks.peers import Peers
 
 RESULTS = Path(__file__).parent / "results"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -80,8 +79,8 @@ def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> li
     for artefact in artefacts:
         files = sorted(results.rglob(f"{artefact.name}.json"), key=lambda p: ("paper" not in str(p), str(p)))
         runs = [_run(artefact, path) for path in files]
-        kind = "peers" if artefact is Peers else "paper"
-        found.append(Section(artefact.name, artefact.title().removesuffix("."), kind, runs, artefact.setting))
+        title = artefact.title().removesuffix(".")
+        found.append(Section(artefact.name, title, artefact.kind, runs, artefact.setting))
     return found
 
 
@@ -105,7 +104,7 @@ def field_section(results: Path, folder: Path) -> Section:
     for preset, by_problem in found.items():
         summaries = [summary for each in by_problem.values() for summary, _ in each]
         figures = [] if runs else [folder / "field.png"]
-        data = field.data(by_problem, preset)
+        data = field.data(by_problem, preset, classical=field.classical(results))
         source = results / "field"
         runs.append(_several(summaries, figures, data, [], source=source, title=field.TITLES[preset]))
     return _section("field", field, "field", runs)

@@ -36,7 +36,7 @@ def test_list_names_every_experiment(cli, capsys):
     listed = [line.split()[0] for line in lines]
     kinds = [*_measurements.KINDS, *_field.KINDS]
     assert set(listed) == {*EXPERIMENTS, "regression", *(kind.name for kind in kinds)}
-    assert len(set(listed)) == len(listed) == 25 + 20
+    assert len(set(listed)) == len(listed) == 27 + 20
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,0 +1,167 @@
+"""What each choice is worth: the field's problems with one thing changed, after equal time."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+import pinns
+from benchmarks import _field
+from benchmarks._artefact import Artefact, Row, grid
+from benchmarks._claims import spread
+from benchmarks._files import Table
+from isgd_optax import gauss_newton, implicit_step, largest_trusted
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """How a problem is trained.
+
+    Args:
+      row: The problem, its points, its network and the optimiser's momentum.
+      network: The class of the network.
+      dtype: The dtype of the parameters; matrices are factored in float64 in any case.
+      weights: Weights of conditions that follow the training.
+      acceleration: Whether steps are corrected for curvature.
+    """
+
+    row: _field.Row
+    network: Callable[..., nnx.Module] = pinns.MLP
+    dtype: str = "float64"
+    weights: pinns.AdaptiveWeights | None = None
+    acceleration: bool = True
+
+    def but(self, **changes: Any) -> "Setting":
+        """The same with other entries of the row."""
+        return dataclasses.replace(self, row=dataclasses.replace(self.row, **changes))
+
+
+def _periodic(setting: Setting) -> Setting:
+    """A network with the period itself in place of conditions."""
+    problem = setting.row.problem
+    return setting.but(
+        problem=functools.partial(problem, periodic_network=True),  # pyright: ignore[reportCallIssue]
+        embedding=lambda dtype: pinns.PeriodicEmbedding((2.0, None), dtype=dtype),
+    )
+
+
+CHANGES: dict[str, Callable[[Setting], Setting]] = {
+    "as it is": lambda s: s,
+    "momentum 0.5": lambda s: s.but(momentum=0.5),
+    "no momentum": lambda s: s.but(momentum=None),
+    "uniform points, fixed": lambda s: s.but(sampling=pinns.Sampling()),
+    "uniform points, fresh": lambda s: s.but(sampling=pinns.Sampling(resample_every=10)),
+    "adaptive points": lambda s: s.but(sampling=pinns.AdaptiveSampling(every=10, pool=10)),
+    "adaptive weights": lambda s: dataclasses.replace(s, weights=pinns.AdaptiveWeights(every=20)),
+    "scaled": lambda s: s.but(scaled=True),
+    "unscaled": lambda s: s.but(scaled=False),
+    "no acceleration": lambda s: dataclasses.replace(s, acceleration=False),
+    "sine network": lambda s: dataclasses.replace(s, network=pinns.SIREN),
+    "periodic network": _periodic,
+    "float32 parameters": lambda s: dataclasses.replace(s, dtype="float32"),
+}
+
+
+PROBLEMS = ("burgers", "kovasznay", "wave", "convection", "allen_cahn", "kdv", "poisson_nd")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ablations(Artefact):
+    """Errors of the field's problems with one choice changed, after equal time."""
+
+    name = "ablations"
+    axes = ("problem", "change", "seed")
+    identity = ("seconds",)
+    dtype = "float64"
+    kind = "field"
+    setting = (
+        "Rows of the field's table as they are, and with one thing changed: the same seeds and the same "
+        "seconds of training. Left out where a change changes nothing or does not apply."
+    )
+
+    problems: tuple[str, ...] = (
+        "burgers",
+        "kovasznay",
+        "wave",
+        "convection",
+        "allen_cahn",
+        "kdv",
+        "poisson_nd",
+    )
+    """Rows of the field's table."""
+    changes: tuple[str, ...] = tuple(CHANGES)
+    """What is changed."""
+    seeds: tuple[int, ...] = (0,)
+    """Of networks and points."""
+    seconds: float = 40.0
+    """Seconds of each training, without compilation."""
+
+    def cells(self) -> list[Row]:
+        """All changes of all problems that change something."""
+        cells = grid(problem=self.problems, change=self.changes, seed=self.seeds)
+        return [cell for cell in cells if _applies(cell["problem"], cell["change"])]
+
+    def measure(self, problem: str, change: str, seed: int) -> Row:
+        """Trains for the seconds of a cell."""
+        setting = CHANGES[change](Setting(_field.ROWS[problem]))
+        row, dtype = setting.row, jnp.dtype(setting.dtype)
+        solved = row.problem()
+        embedding = row.embedding(dtype) if row.embedding else None
+        model = setting.network(
+            solved.domain.dim, row.hidden, row.outputs, embedding=embedding, dtype=dtype, rngs=nnx.Rngs(seed)
+        )
+        key = jax.random.key(seed)
+        optimizer = implicit_step(
+            gauss_newton(geodesic_acceleration=setting.acceleration),
+            largest_trusted(),
+            max_inner_steps=1,
+            momentum=row.momentum,
+            store_grad=True,
+        )
+        result = pinns.fit(
+            pinns.scaled(solved, model, key) if row.scaled else solved,
+            model,
+            optimizer,
+            num_steps=10_000_000,
+            key=key,
+            sampling=row.sampling,
+            weights=setting.weights,
+            evaluate_every=row.evaluate_every,
+            stop=pinns.Stop(seconds=self.seconds),
+            progress=False,
+        )
+        kept = ("rel_l2", "loss", "fresh_loss")
+        return {
+            **{name: result.final[name] for name in kept},
+            "num_steps": result.num_steps,
+            "num_parameters": pinns.num_parameters(model),
+            "train_seconds": result.train_seconds,
+            "stop_reason": result.stop_reason,
+        }
+
+    @classmethod
+    def data(cls, result: Row) -> Table:
+        """The errors, a line for every change; over several seeds the median and the range."""
+        problems = list(dict.fromkeys(row["problem"] for row in result["rows"]))
+        lines = []
+        for change in dict.fromkeys(row["change"] for row in result["rows"]):
+            errors = {problem: [] for problem in problems}
+            for row in result["rows"]:
+                if row["change"] == change:
+                    errors[row["problem"]].append(row["rel_l2"])
+            lines.append([change, *map(spread, errors.values())])
+        return Table(["relative L2 error", *problems], lines)
+
+
+def _applies(problem: str, change: str) -> bool:
+    """Whether a change of a row is one and can be made."""
+    if change == "as it is":
+        return True
+    if change == "periodic network":
+        return hasattr(_field.ROWS[problem].problem(), "periodic_network")
+    setting = Setting(_field.ROWS[problem])
+    return CHANGES[change](setting) != setting
