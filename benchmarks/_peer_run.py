@@ -1,5 +1,6 @@
 """One setting of one peer, in a process of its own: its memory is measured, its settings stay its own."""
 
+import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -13,12 +14,48 @@ from flax import nnx
 import pinns
 from benchmarks._peer_settings import peers
 
+# Problems whose equations are also written in the form of whole libraries.
+OF_LIBRARIES = ("poisson1d", "poisson1d-wide", "ode", "ode-sobol")
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-PROBLEMS: dict[str, tuple[pinns.Problem, tuple[int, ...], str]] = {
-    "poisson1d": (pinns.Poisson1D(num_points=400), (64,) * 4, "grid"),
-    "poisson1d-wide": (pinns.Poisson1D(num_points=1000), (200,) * 5, "grid"),
-    "ode": (pinns.SingularlyPerturbedODE(0.01), (50,) * 4, "uniform"),
-    "ode-sobol": (pinns.SingularlyPerturbedODE(0.01), (50,) * 4, "sobol"),
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What all are trained on.
+
+    Args:
+      problem: The problem with its points, of which every residual counts.
+      hidden: Widths of the hidden layers.
+      sampling: How the points are drawn, once.
+      outputs: The number of outputs.
+      periods: The periods of a network that has them, or None.
+    """
+
+    problem: pinns.Problem
+    hidden: tuple[int, ...]
+    sampling: str
+    outputs: int = 1
+    periods: tuple[float, ...] | None = None
+
+    def model(self, seed: int) -> nnx.Module:
+        """The network in float64."""
+        options: dict[str, Any] = {"dtype": jnp.float64, "rngs": nnx.Rngs(seed)}
+        if self.periods is not None:
+            return pinns.PeriodicMLP(self.periods, self.hidden, self.outputs, **options)
+        return pinns.MLP(self.problem.domain.dim, self.hidden, self.outputs, **options)
+
+
+PROBLEMS = {
+    "poisson1d": Problem(pinns.Poisson1D(num_points=400), (64,) * 4, "grid"),
+    "poisson1d-wide": Problem(pinns.Poisson1D(num_points=1000), (200,) * 5, "grid"),
+    "ode": Problem(pinns.SingularlyPerturbedODE(0.01), (50,) * 4, "uniform"),
+    "ode-sobol": Problem(pinns.SingularlyPerturbedODE(0.01), (50,) * 4, "sobol"),
+    "burgers": Problem(pinns.Burgers(num_points=3000), (16,) * 4, "sobol"),
+    "kovasznay": Problem(pinns.Kovasznay(num_points=800), (20,) * 3, "sobol", outputs=3),
+    "helmholtz_periodic": Problem(
+        pinns.PeriodicHelmholtz2D(1.0, num_points=2048), (30,) * 4, "sobol", periods=(2.0, 2.0)
+    ),
+    "poisson_nd": Problem(pinns.PoissonND(), (20,) * 2, "sobol"),
 }
 
 
@@ -36,16 +73,17 @@ def run_setting(
       progress: show a progress bar.
     """
     jax.config.update("jax_enable_x64", True)
-    problem, hidden, sampling = PROBLEMS[problem_name]
-    peer, key = peers()[name], jax.random.key(seed)
-    model = pinns.MLP(1, hidden, 1, dtype=jnp.float64, rngs=nnx.Rngs(seed))
+    chosen, peer, key = PROBLEMS[problem_name], peers()[name], jax.random.key(seed)
+    problem, sampling, model = chosen.problem, chosen.sampling, chosen.model(seed)
+    if peer.steps is None and problem_name not in OF_LIBRARIES:
+        return {"skipped": "its form of this problem is not written"}
     if peer.most_parameters is not None and pinns.num_parameters(model) > peer.most_parameters:
         return {"skipped": f"needs a matrix of {pinns.num_parameters(model):,} rows and columns"}
     before = _peak_mib()
     points = problem.sample(pinns.data_key(key), method=sampling, dtype=jnp.float64)
     if peer.steps is None:
         arrays = {k: np.asarray(v) for k, v in points.items()}
-        curve = peer.settings[setting](problem, hidden, arrays, seconds=seconds, seed=seed)
+        curve = peer.settings[setting](problem, chosen.hidden, arrays, seconds=seconds, seed=seed)
         return _record(curve.rows, curve.num_steps, curve.compile_seconds) | _memory(before)
     result = pinns.fit(
         problem,

@@ -43,6 +43,7 @@ def peers() -> dict[str, Peer]:
         SGD.name: Peer(_rates(optax.sgd, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6), 200),
         ADAM.name: Peer(_rates(optax.adam, 1e-2, 3e-3, 1e-3, 3e-4), 200),
         "adamw, decay": Peer(_rates(_decaying_adamw, 1e-2, 3e-3, 1e-3), 200),
+        "muon": Peer(_rates(optax.contrib.muon, 1e-2, 3e-3, 1e-3), 200),
         LBFGS.name: Peer(_tried("memory {}", lambda m, loss: optax.lbfgs(memory_size=m), (10,), (50,)), 50),
         "adam, then lbfgs": Peer(
             _tried("{} steps, η = {:g}", _adam_then_lbfgs, (500, 3e-3), (2000, 3e-3), (2000, 1e-3)), 50
@@ -53,6 +54,24 @@ def peers() -> dict[str, Peer]:
         ),
         "optimistix BFGS": solver(
             {"defaults": _peers.optimistix_bfgs}, steps=5, package="optimistix", most_parameters=20_000
+        ),
+        "SSBroyden": solver(
+            {"defaults": _peers.ssbroyden}, steps=5, package="ssbroyden_optimistix", most_parameters=20_000
+        ),
+        "nlls_gram LM": solver(
+            _tried("damping {:g}", _peers.nlls_gram_levenberg_marquardt, (1e-3,), (1.0,)),
+            package="nlls_gram",
+        ),
+        "randngd": solver(
+            _tried(
+                "{}, {}",
+                _peers.randngd_natural_gradient,
+                ("cholesky", "eigenvalue"),
+                ("cholesky", "gain ratio"),
+                ("nystrom", "eigenvalue"),
+            ),
+            package="randngd",
+            most_parameters=20_000,
         ),
         "jaxopt LM": solver(
             _tried(

@@ -5,6 +5,7 @@ They are given the loss when they are made, because their state holds parts of i
 
 import functools
 import importlib.util
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -27,17 +28,74 @@ def optimistix_levenberg_marquardt(rtol: float, loss: LeastSquares) -> optax.Gra
     import optimistix as optx
 
     solver = optx.LevenbergMarquardt(rtol=0.0, atol=0.0, linear_solver=lx.LSMR(rtol=rtol, atol=rtol))
-    return _optimistix(solver, loss.residuals)
+    return _optimistix(lambda params: solver, loss.residuals)
 
 
 def optimistix_bfgs(loss: LeastSquares) -> optax.GradientTransformationExtraArgs:
     """optimistix.BFGS, whose inverse Hessian is a P×P matrix."""
     import optimistix as optx
 
-    return _optimistix(optx.BFGS(rtol=0.0, atol=0.0), loss)
+    return _optimistix(lambda params: optx.BFGS(rtol=0.0, atol=0.0), loss)
 
 
-def _optimistix(solver: Any, function: Callable[[Any], jax.Array]) -> optax.GradientTransformationExtraArgs:
+def ssbroyden(loss: LeastSquares) -> optax.GradientTransformationExtraArgs:
+    """ssbroyden_optimistix.SSBroyden, the self-scaled Broyden method, with its line search."""
+    os.environ.setdefault("SSBROYDEN_ENABLE_X64", "0")  # float64 is the caller's choice
+    import ssbroyden_optimistix
+
+    solver = ssbroyden_optimistix.SSBroyden(rtol=0.0, atol=0.0)
+    return _optimistix(lambda params: solver, loss)
+
+
+def randngd_natural_gradient(
+    solve: str, damping: str, loss: LeastSquares
+) -> optax.GradientTransformationExtraArgs:
+    """The natural gradient of randngd in the Gauss–Newton metric, with its line search.
+
+    Args:
+      solve: ``"cholesky"``, or ``"nystrom"`` for conjugate gradients with that preconditioner.
+      damping: ``"eigenvalue"``, that of its paper, or ``"gain ratio"``, Levenberg's and Marquardt's.
+      loss: The loss.
+    """
+    os.environ.setdefault("RANDNGD_ENABLE_X64", "0")
+    import randngd
+
+    # Its losses are halves of sums of squares.
+    terms = [(block.fn, block.points, 2 * block.block_weight / block.num_points) for block in loss.blocks]
+    rule = randngd.LevenbergMarquardt() if damping == "gain ratio" else None
+
+    def solver_for(params: Any) -> Any:
+        if solve == "cholesky":
+            metric = randngd.metrics.gauss_newton(terms, params, representation="full")
+            return randngd.ngd_solver(randngd.NGDFull(metric, damping=rule))
+        metric = randngd.metrics.gauss_newton(terms, params)
+        rank = min(500, sum(leaf.size for leaf in jax.tree.leaves(params)))
+        return randngd.ngd_solver(
+            randngd.NystromNGD(metric, kind="gaussian", ell_max=rank, damping=rule, key=0)
+        )
+
+    return _optimistix(solver_for, loss)
+
+
+def nlls_gram_levenberg_marquardt(
+    damping: float, loss: LeastSquares
+) -> optax.GradientTransformationExtraArgs:
+    """nlls_gram.LevenbergMarquardt with its Cholesky solver and geodesic acceleration."""
+    import nlls_gram
+
+    solver: Any = nlls_gram.LevenbergMarquardt(loss.residuals, init_damping=damping)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
+        del updates, extra_args
+        new, state, _ = solver.update(params, state)
+        return optax.tree.sub(new, params), state
+
+    return optax.GradientTransformationExtraArgs(solver.init, update)
+
+
+def _optimistix(
+    solver_for: Callable[[Any], Any], function: Callable[[Any], jax.Array]
+) -> optax.GradientTransformationExtraArgs:
     """The steps of an optimistix solver; the parts of its state that are no arrays stay apart."""
     import equinox as eqx
 
@@ -46,17 +104,18 @@ def _optimistix(solver: Any, function: Callable[[Any], jax.Array]) -> optax.Grad
     shared: dict[str, Any] = {}
 
     def init(params: Any) -> Any:
+        solver = solver_for(params)
         fn = eqx.filter_closure_convert(lambda p, _: (function(p), None), params, None)
         shape, aux = jax.eval_shape(lambda p: fn(p, None), params)
         state = solver.init(fn, params, None, options, shape, aux, tags)
         arrays, shared["static"] = eqx.partition(state, eqx.is_array)
-        shared["fn"] = fn
+        shared.update(fn=fn, solver=solver)
         return arrays
 
     def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
         del updates, extra_args
         whole = eqx.combine(state, shared["static"])
-        new, whole, _ = solver.step(shared["fn"], params, None, options, whole, tags)
+        new, whole, _ = shared["solver"].step(shared["fn"], params, None, options, whole, tags)
         return optax.tree.sub(new, params), eqx.filter(whole, eqx.is_array)
 
     return optax.GradientTransformationExtraArgs(init, update)

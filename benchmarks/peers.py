@@ -29,8 +29,18 @@ class Peers(Artefact):
     axes = ("peer", "setting")
     identity = ("dataset",)
 
-    problem: Literal["poisson1d", "poisson1d-wide", "ode", "ode-sobol"] = "poisson1d"
-    """4×64 and 400 points, 5×200 and 1,000 points, ε = 0.01 with 400 random or Sobol points."""
+    problem: Literal[
+        "poisson1d",
+        "poisson1d-wide",
+        "ode",
+        "ode-sobol",
+        "burgers",
+        "kovasznay",
+        "helmholtz_periodic",
+        "poisson_nd",
+    ] = "poisson1d"
+    """Poisson in 1-D by 4×64 with 400 points or by 5×200 with 1,000, the ODE with ε = 0.01 on 400 random or
+    Sobol points, and of the field's problems these four, on points that stay."""
     seconds: float = 60.0
     """Training time of each setting, without compilation."""
     only: tuple[str, ...] = ()
@@ -44,9 +54,9 @@ class Peers(Artefact):
 
     def head(self) -> Row:
         """The problem, the network and the time."""
-        problem, hidden, _ = PROBLEMS[self.problem]
+        chosen = PROBLEMS[self.problem]
         title = f"{self.problem}, {self.seconds:g} seconds each, seed {self.seed}"
-        return {"dataset": title, "problem": repr(problem), "hidden": hidden}
+        return {"dataset": title, "problem": repr(chosen.problem), "hidden": chosen.hidden}
 
     def cells(self) -> list[Row]:
         """Every setting of every peer; one cell for a peer that is not installed."""

@@ -168,8 +168,12 @@ def test_each_peer_is_shown_with_its_best_setting():
         _peers.optimistix_bfgs,
         lambda loss: _peers.jaxopt_levenberg_marquardt(1e-2, False, loss),
         lambda loss: _peers.somax_gauss_newton("const", 1e-1, loss),
+        _peers.ssbroyden,
+        lambda loss: _peers.randngd_natural_gradient("cholesky", "eigenvalue", loss),
+        lambda loss: _peers.randngd_natural_gradient("nystrom", "gain ratio", loss),
+        lambda loss: _peers.nlls_gram_levenberg_marquardt(1e-3, loss),
     ],
-    ids=["optimistix", "optimistix BFGS", "jaxopt", "somax"],
+    ids=["optimistix", "optimistix BFGS", "jaxopt", "somax", "ssbroyden", "randngd", "nystrom", "nlls_gram"],
 )
 def test_an_adapted_peer_lowers_the_loss(make):
     jax.config.update("jax_enable_x64", True)
