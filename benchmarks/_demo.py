@@ -47,17 +47,18 @@ def demo(
         )
         for name, (optimizer, every) in optimizers.items()
     }
-    print(Table(["optimizer", "rel. L2", "max error", "loss", "steps", "seconds"], _rows(results)))
+    last = lambda key: lambda item: f"{item[1].final[key]:.1e}"
+    columns = {
+        "optimizer": lambda item: item[0],
+        "rel. L2": last("rel_l2"),
+        "max error": last("max_error"),
+        "loss": last("loss"),
+        "steps": lambda item: f"{item[1].num_steps:,}",
+        "seconds": lambda item: f"{item[1].train_seconds:.0f}",
+    }
+    print(Table.of(results.items(), columns))
     out.mkdir(parents=True, exist_ok=True)
     pinns.plot_history(results, x="seconds", path=out / "history.png")
     pinns.plot_solution(problem, {k: r.model for k, r in results.items()}, path=out / "solution.png")
     print(f"figures: {out / 'history.png'}, {out / 'solution.png'}")
     return results
-
-
-def _rows(results: dict[str, pinns.FitResult]) -> list[list[str]]:
-    rows = []
-    for name, result in results.items():
-        errors = [f"{result.final[key]:.1e}" for key in ("rel_l2", "max_error", "loss")]
-        rows.append([name, *errors, f"{result.num_steps:,}", f"{result.train_seconds:.0f}"])
-    return rows

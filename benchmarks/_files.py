@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +48,11 @@ class Table(NamedTuple):
 
     header: list[str]
     rows: list[list[str]]
+
+    @classmethod
+    def of(cls, rows: Iterable[Any], columns: Mapping[str, Callable[[Any], Any]]) -> "Table":
+        """A line for each row, with what each column's function makes of it."""
+        return cls(list(columns), [[str(text(row)) for text in columns.values()] for row in rows])
 
     def __str__(self) -> str:
         widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]

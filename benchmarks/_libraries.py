@@ -173,7 +173,15 @@ def jinns(
     ours = jnp.asarray(points["pde"]), jnp.ravel(jnp.asarray(points["boundary"]))
     data = eqx.tree_at(lambda data: (data.omega, data.omega_border), data, ours)
 
-    every = 20 if optimizer == "adam" else 1  # steps from one call of look to the next
+    search = optax.scale_by_backtracking_linesearch(max_backtracking_steps=15)  # its own, but silent
+    methods = {  # and the steps from one call of look to the next
+        "adam": (lambda: optax.adam(learning_rate), 20),
+        "vanilla_ngd": (
+            lambda: jn.optimizers.vanilla_ngd(sgd_learning_rate=learning_rate, linesearch=search),
+            1,
+        ),
+    }
+    make, every = methods[optimizer]
     calls = itertools.count()
 
     def look(nn_params: Any) -> np.ndarray:
@@ -195,15 +203,6 @@ def jinns(
         if event.endswith("backend_compile_duration") and len(looks.taken) < 2:
             looks.start(initial)
 
-    methods = {
-        "adam": lambda: optax.adam(learning_rate),
-        "vanilla_ngd": lambda: jn.optimizers.vanilla_ngd(
-            sgd_learning_rate=learning_rate,
-            linesearch=optax.scale_by_backtracking_linesearch(
-                max_backtracking_steps=15
-            ),  # its own, but silent
-        ),
-    }
     jax.monitoring.register_event_duration_secs_listener(compiled)
     began = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints the validation's criterion
@@ -212,7 +211,7 @@ def jinns(
             init_params=wrap(initial),
             data=data,
             loss=loss,
-            optimizer=methods[optimizer](),
+            optimizer=make(),
             validation=Look(),
             verbose=False,
         )

@@ -154,12 +154,6 @@ def _isgd_adam(b: Budget) -> optax.GradientTransformation:
     )
 
 
-def _isgd_lbfgs(b: Budget) -> optax.GradientTransformation:
-    return isgd_lbfgs(
-        b.alpha, num_implicit_steps=b.implicit_steps, num_inner_steps=b.inner_steps, safeguard=b.safeguard
-    )
-
-
 SGD = Method("sgd", "SGD", "tab:gray", lambda b: optax.sgd(b.learning_rate))
 ADAM = Method("adam", "Adam", "tab:orange", lambda b: optax.adam(b.learning_rate))
 LBFGS = Method("lbfgs", "L-BFGS", "tab:green", lambda b: optax.lbfgs(), line_search=True)
@@ -197,6 +191,7 @@ SOLVED = dataclasses.replace(
 )
 _ALL = (SGD, ADAM, LBFGS, ISGD_SGD, ISGD_ADAM, ISGD_LBFGS, GAUSS_NEWTON, SOLVED)
 METHODS = {method.name: method for method in _ALL}
+BY_LABEL = {method.label: method for method in _ALL}
 if TYPE_CHECKING:
     Name = str
 else:  # what the command line lets one choose is what the table has

@@ -95,7 +95,7 @@ def peers() -> dict[str, Peer]:
         ),
         "DeepXDE, adam": library(_learning(_libraries.deepxde, 1e-2, 3e-3, 1e-3), package="deepxde"),
         "jinns, adam": library(
-            _learning(partial(_libraries.jinns, optimizer="adam"), 1e-2, 3e-3, 1e-3), package="jinns"
+            _learning(partial(_libraries.jinns, optimizer=ADAM.name), 1e-2, 3e-3, 1e-3), package="jinns"
         ),
         "jinns, natural gradient": library(
             _learning(partial(_libraries.jinns, optimizer="vanilla_ngd"), 1.0, 1e-1),
@@ -130,5 +130,11 @@ def _adam_then_lbfgs(num_steps: int, rate: float, loss: LeastSquares) -> optax.G
 
 def _algorithm_1(alpha: float, rate: float, loss: LeastSquares) -> optax.GradientTransformation:
     del loss
-    rates = {"inner_learning_rate": rate, "outer_learning_rate": rate}
-    return isgd_adam(alpha, num_implicit_steps=20, num_inner_steps=100, safeguard=False, **rates)
+    return isgd_adam(
+        alpha,
+        num_implicit_steps=20,
+        num_inner_steps=100,
+        inner_learning_rate=rate,
+        outer_learning_rate=rate,
+        safeguard=False,
+    )

@@ -1,11 +1,10 @@
 """REPRODUCTION.md: the verdicts on the paper's claims, written from the claims and from nothing else."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks._claims import Claim
-from benchmarks.paper._readings import ERRATA, READINGS
 from benchmarks.paper._rules import MARGIN, TRAINED
 from benchmarks.report import RESULTS, Run, Section, render
 
@@ -13,15 +12,8 @@ GROUPS = ("Do not hold", "Hold", "Hold with a second phase", "Undecided", "Not m
 _OF_VERDICT = {"does not hold": "Do not hold", "undecided": "Undecided", "not measured": "Not measured"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """A claim of a run.
-
-    Args:
-      run: Name of the result's folder or file.
-      link: Its path, as seen from the repository's root.
-      claim: What the paper says and what was measured.
-    """
+class Line(NamedTuple):
+    """A claim of a run, whose name and place from the repository's root go before it."""
 
     run: str
     link: str
@@ -44,6 +36,9 @@ def reproduction_page(found: Sequence[Section], results: Path = RESULTS) -> str:
     """
     runs = [(section, run) for section in found if section.kind == "paper" for run in section.runs]
     lines = [Line(*_place(run, results), claim) for _, run in runs for claim in run.claims]
+    under = lambda asked: {
+        g: [x for x in lines if x.claim.asked == asked and group(x.claim) == g] for g in GROUPS
+    }
     counted = [
         (_place(run, results), [_count(run, name) for name in GROUPS], sum(c.asked for c in run.claims))
         for _, run in runs
@@ -51,12 +46,10 @@ def reproduction_page(found: Sequence[Section], results: Path = RESULTS) -> str:
     return render(
         "reproduction.md.jinja",
         groups=GROUPS,
-        said={g: [line for line in lines if not line.claim.asked and group(line.claim) == g] for g in GROUPS},
-        asked={g: [line for line in lines if line.claim.asked and group(line.claim) == g] for g in GROUPS},
+        said=under(False),
+        asked=under(True),
         counted=counted,
         sections=[section for section in found if section.kind == "paper" and section.setting],
-        errata=ERRATA,
-        readings=READINGS,
         trained=TRAINED,
         margin=MARGIN,
     )

@@ -57,15 +57,16 @@ class Intervals(Artefact):
     @classmethod
     def data(cls, result: Row) -> Table:
         """Coverage, and standard errors beside the spread of the estimates."""
-        columns = ("problem", "weight", "unknown", "covered", "covered_noise_given")
+        plain = lambda key: lambda row: row[key]
+        short = lambda key: lambda row: "nan" if row[key] is None else f"{row[key]:.3g}"
         ratios = ("spread", "standard_error", "standard_error_noise_given", "bound", "noise_std")
-        plain = lambda value: "nan" if value is None else f"{value:.3g}"
-        lines = [
-            [*(f"{row[key]:g}" if key == "weight" else str(row[key]) for key in columns)]
-            + [plain(row[key]) for key in ratios]
-            for row in result["rows"]
-        ]
-        return Table([*columns, *ratios], lines)
+        columns = {
+            "problem": plain("problem"),
+            "weight": lambda row: f"{row['weight']:g}",
+            **{key: plain(key) for key in ("unknown", "covered", "covered_noise_given")},
+            **{key: short(key) for key in ratios},
+        }
+        return Table.of(result["rows"], columns)
 
     def _unknowns(self, problem: InverseProblem) -> list[Row]:
         params = problem.init(jax.random.key(self.seed))

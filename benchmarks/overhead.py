@@ -12,6 +12,7 @@ import pinns
 from benchmarks._artefact import Artefact, Row
 from benchmarks._claims import Claim, claim
 from benchmarks._files import Table
+from benchmarks._optimizers import ADAM
 from benchmarks._steps import take_steps
 from benchmarks._timing import STATISTICS, paired, ratio, shown
 from isgd_optax import implicit_step
@@ -57,18 +58,18 @@ class Overhead(Artefact):
 
         seconds = paired(
             {
-                "adam": timed(adam, num_gradients, stored=False),
+                ADAM.name: timed(adam, num_gradients, stored=False),
                 "implicit_step(adam)": implicit(safeguard=True),
                 "implicit_step(adam, safeguard=False)": implicit(safeguard=False),
             },
             self.repeats,
         )
         # The very first gradient has no predecessor that stored it; all others are inner ones.
-        counts = {name: num_gradients + (name != "adam") for name in seconds}
+        counts = {name: num_gradients + (name != ADAM.name) for name in seconds}
         per_gradient = {name: values / counts[name] for name, values in seconds.items()}
         return {
             "seconds_per_gradient": {name: values.tolist() for name, values in per_gradient.items()},
-            "ratio_to_adam": {name: ratio(v, per_gradient["adam"]) for name, v in per_gradient.items()},
+            "ratio_to_adam": {name: ratio(v, per_gradient[ADAM.name]) for name, v in per_gradient.items()},
         }
 
     @classmethod
@@ -80,7 +81,7 @@ class Overhead(Artefact):
     @classmethod
     def claims(cls, result: Row) -> list[Claim]:
         """That ISGD costs as much as Adam, gradient for gradient, in every pair of timings."""
-        ratios = {name: r for name, r in result["ratio_to_adam"].items() if name != "adam"}
+        ratios = {name: r for name, r in result["ratio_to_adam"].items() if name != ADAM.name}
         shown = ", ".join(
             f"{name} {r['median']:.2f} ({r['min']:.2f}–{r['max']:.2f})" for name, r in ratios.items()
         )

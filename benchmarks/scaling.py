@@ -77,18 +77,16 @@ class Scaling(Artefact):
     @classmethod
     def data(cls, result: Row) -> Table:
         """What each device keeps and sends."""
-        header = ["linear solver", "devices", "MiB on each", "collectives", "MiB sent by each"]
-        lines = [
-            [
-                row["linear_solver"],
-                str(row["devices"]),
-                f"{row['bytes_per_device'] / 2**20:.1f}",
-                ", ".join(f"{count} {kind}" for kind, count in row["collectives"].items()) or "none",
-                f"{row['bytes_sent'] / 2**20:.2f}",
-            ]
-            for row in result["rows"]
-        ]
-        return Table(header, lines)
+        columns = {
+            "linear solver": lambda row: row["linear_solver"],
+            "devices": lambda row: row["devices"],
+            "MiB on each": lambda row: f"{row['bytes_per_device'] / 2**20:.1f}",
+            "collectives": lambda row: (
+                ", ".join(f"{n} {kind}" for kind, n in row["collectives"].items()) or "none"
+            ),
+            "MiB sent by each": lambda row: f"{row['bytes_sent'] / 2**20:.2f}",
+        }
+        return Table.of(result["rows"], columns)
 
 
 def collectives(program: str) -> tuple[Counter[str], int]:

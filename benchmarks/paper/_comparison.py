@@ -122,7 +122,7 @@ class Comparison(Study):
         """What the paper says of every panel, and what Gauss–Newton does with its own α."""
         rows, shortened = result["rows"], result["preset"] == "quick"
         found = [c for panel in cls.panels for c in panel_claims(rows, panel, shortened=shortened)]
-        return found + own_alpha_claims(rows, cls.group, shortened=shortened)
+        return found + own_alpha_claims(rows, cls.shown, shortened=shortened)
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

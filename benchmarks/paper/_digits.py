@@ -49,7 +49,7 @@ def mnist(folder: Path | None) -> Digits:
       ConnectionError: OpenML cannot be reached.
     """
     if folder is not None:
-        arrays = {key: _read_idx(folder / name) for key, name in _FILES.items()}
+        arrays = [_read_idx(folder / name) for name in _FILES.values()]
     else:
         from sklearn.datasets import fetch_openml
 
@@ -60,13 +60,8 @@ def mnist(folder: Path | None) -> Digits:
                 f"MNIST could not be fetched from OpenML ({error}); give --mnist-folder, a folder with the "
                 f"unpacked files {', '.join(_FILES.values())}, or take --dataset digits."
             ) from error
-        arrays = {
-            "train_images": images[:60_000],
-            "train_labels": labels[:60_000],
-            "test_images": images[60_000:],
-            "test_labels": labels[60_000:],
-        }
-    return _digits("MNIST", arrays, largest=255)
+        arrays = [images[:60_000], labels[:60_000], images[60_000:], labels[60_000:]]
+    return _digits("MNIST", *arrays, largest=255)
 
 
 def bundled_digits() -> Digits:
@@ -76,21 +71,21 @@ def bundled_digits() -> Digits:
 
     images, labels = load_digits(return_X_y=True)
     train, test = train_test_split(np.arange(len(labels)), test_size=0.2, random_state=0, stratify=labels)
-    arrays = {
-        "train_images": images[train],
-        "train_labels": labels[train],
-        "test_images": images[test],
-        "test_labels": labels[test],
-    }
-    return _digits("scikit-learn's 8×8 digits (not MNIST)", arrays, largest=16)
+    arrays = [images[train], labels[train], images[test], labels[test]]
+    return _digits("scikit-learn's 8×8 digits (not MNIST)", *arrays, largest=16)
 
 
-def _digits(name: str, arrays: dict[str, np.ndarray], largest: int) -> Digits:
-    images = {
-        k: (v.reshape(len(v), -1) / largest).astype(np.float32) for k, v in arrays.items() if "images" in k
-    }
-    labels = {k: v.astype(np.int32) for k, v in arrays.items() if "labels" in k}
-    return Digits(name, **images, **labels)
+def _digits(
+    name: str,
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray,
+    test_labels: np.ndarray,
+    largest: int,
+) -> Digits:
+    images = lambda values: (values.reshape(len(values), -1) / largest).astype(np.float32)
+    labels = lambda values: values.astype(np.int32)
+    return Digits(name, images(train), labels(train_labels), images(test), labels(test_labels))
 
 
 def _read_idx(path: Path) -> np.ndarray:

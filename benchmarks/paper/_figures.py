@@ -7,13 +7,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks._optimizers import METHODS
+from benchmarks._optimizers import BY_LABEL
 from benchmarks._plots import figure, legend_below
 from benchmarks.paper._rows import panels, select
 from pinns import predict
 from pinns.problems import Problem
 
-_COLORS = {method.label: method.color for method in METHODS.values()}
+_COLORS = {label: method.color for label, method in BY_LABEL.items()}
 
 
 def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:

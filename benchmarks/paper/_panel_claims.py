@@ -83,13 +83,13 @@ def _second_phase_claims(
     ]
 
 
-def own_alpha_claims(rows: Rows, group: Callable[[Sequence[str]], str], *, shortened: bool) -> list[Claim]:
-    """That Gauss–Newton with its own α, which the paper has not, trains; ``group`` names several panels."""
+def own_alpha_claims(rows: Rows, shown: Callable[[Sequence[str]], str], *, shortened: bool) -> list[Claim]:
+    """That Gauss–Newton with its own α, which the paper has not, trains; ``shown`` names its panels."""
     ours = [row for row in rows if row["optimizer"] == GAUSS_NEWTON.name]
     text = f"{GAUSS_NEWTON.label} with its own α trains"
     return [
         training_claim(
-            ": ".join(filter(None, [panels[0] if len(panels) == 1 else group(panels), text])),
+            ": ".join(filter(None, [shown(panels), text])),
             select(ours, panels[0]),
             True,
             shortened=shortened,

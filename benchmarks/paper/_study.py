@@ -86,6 +86,11 @@ class Study(Artefact):
         del panels
         return ""
 
+    @classmethod
+    def shown(cls, panels: Sequence[str]) -> str:
+        """What one or several panels are called."""
+        return panels[0] if len(panels) == 1 else cls.group(panels)
+
     def cells(self) -> list[Row]:
         """The chosen optimisers' runs."""
         cases = [case for seed in self.seeds for case in self.cases(seed)]
@@ -120,23 +125,19 @@ class Study(Artefact):
     @classmethod
     def data(cls, result: Row) -> Table:
         """Median and range over the seeds of every curve."""
-        rows, lines = result["rows"], []
-        for shown, label in dict.fromkeys((tuple(row["panels"]), row["label"]) for row in rows):
-            runs = select(rows, shown[0], label=label)
-            lines.append(
-                [
-                    (shown[0] if len(shown) == 1 else cls.group(shown)) or "all",
-                    label,
-                    runs[0]["dtype"],
-                    spread(final(run, "rel_l2") for run in runs),
-                    spread(final(run, "max_error") for run in runs),
-                    f"{max(run['num_gradients'] for run in runs):,.0f}",
-                    spread(run["train_seconds"] for run in runs),
-                    ", ".join(sorted({run["stop_reason"] for run in runs})),
-                ]
-            )
-        header = ["panel", "optimizer", "dtype", "rel. L2", "max error", "gradients", "seconds", "stopped"]
-        return Table(header, lines)
+        rows = result["rows"]
+        kinds = dict.fromkeys((tuple(row["panels"]), row["label"]) for row in rows)
+        columns = {
+            "panel": lambda runs: cls.shown(runs[0]["panels"]) or "all",
+            "optimizer": lambda runs: runs[0]["label"],
+            "dtype": lambda runs: runs[0]["dtype"],
+            "rel. L2": lambda runs: spread(final(run, "rel_l2") for run in runs),
+            "max error": lambda runs: spread(final(run, "max_error") for run in runs),
+            "gradients": lambda runs: f"{max(run['num_gradients'] for run in runs):,.0f}",
+            "seconds": lambda runs: spread(run["train_seconds"] for run in runs),
+            "stopped": lambda runs: ", ".join(sorted({run["stop_reason"] for run in runs})),
+        }
+        return Table.of([select(rows, panels[0], label=label) for panels, label in kinds], columns)
 
 
 def _row(summary: Row, place: Path) -> Row:

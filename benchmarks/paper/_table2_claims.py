@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks._claims import UNRECORDED, Claim, claim
+from benchmarks._optimizers import ADAM, BY_LABEL, ISGD_LBFGS, SGD
 from benchmarks.paper._rows import medians, where
 
 ALPHAS = (0.001, 0.01, 0.1, 1.0, 2.0, 10.0)
@@ -23,7 +24,7 @@ PAPER = {  # test accuracies by optimiser and batch size, in the order of ALPHAS
     ("Adam", 0): (0.919, 0.853, 0.725, 0.459, 0.391, 0.364),
     ("ISGD", 0): (0.141, 0.626, 0.887, 0.941, 0.952, 0.976),
 }
-OURS = "ISGD, L-BFGS"
+PAPERS = (SGD, ADAM, ISGD_LBFGS)  # the optimisers that the paper compares
 CLOSE = 0.02  # of an accuracy, that counts as the same
 COLLAPSED = 0.5
 SMALL_ALPHAS, SMALL_BATCHES = ALPHAS[:2], BATCHES[:2]  # the paper's "small" has no numbers
@@ -37,20 +38,20 @@ def table2_claims(rows: list[dict[str, Any]], *, is_mnist: bool) -> list[Claim]:
     claims = []
     for batch in BATCHES:
         found = [row["optimizer"] for row in rows if row["batch"] == batch]
-        for name in dict.fromkeys(["SGD", "Adam", OURS, *found]):
-            asked = not is_mnist or name not in ("SGD", "Adam", OURS)
+        for name in dict.fromkeys([*(method.label for method in PAPERS), *found]):
+            asked = not is_mnist or BY_LABEL[name] not in PAPERS
             claims.append(_large_claim(rows, name, batch, asked=asked))
             if is_mnist and name in found and not asked:
                 claims.append(_accuracy_claim(rows, name, batch))
         if batch in SMALL_BATCHES:
-            claims += [_same_claim(rows, name, batch, asked=not is_mnist) for name in ("SGD", "Adam")]
+            claims += [_same_claim(rows, name, batch, asked=not is_mnist) for name in (SGD.label, ADAM.label)]
     return claims
 
 
 def _large_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: bool) -> Claim:
     """That an optimiser is accurate at the largest α, or collapses there."""
-    stable = name.startswith("ISGD")
-    paper = ", ".join(f"{v:.3f}" for v in PAPER[name.split(",")[0], batch])
+    stable = BY_LABEL[name].implicit
+    paper = ", ".join(f"{v:.3f}" for v in PAPER[paper_row(name), batch])
     statement = f"{_size(batch)}, {name}: {'accurate' if stable else 'collapses'} at α = 10 ({paper})"
     seeds = accuracies(rows, name, batch)
     if not seeds:
@@ -62,7 +63,7 @@ def _large_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: bo
 
 def _accuracy_claim(rows: list[dict[str, Any]], name: str, batch: int) -> Claim:
     """That every accuracy is the paper's."""
-    paper, seeds = PAPER[name.split(",")[0], batch], accuracies(rows, name, batch)
+    paper, seeds = PAPER[paper_row(name), batch], accuracies(rows, name, batch)
     apart = {
         alpha: expected
         for k, (alpha, expected) in enumerate(zip(ALPHAS, paper, strict=True))
@@ -82,10 +83,10 @@ def _same_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: boo
     """That ISGD is as accurate as another optimiser at small α."""
     shown = [f"{PAPER[who, batch][ALPHAS.index(a)]:.3f}" for a in SMALL_ALPHAS for who in ("ISGD", name)]
     statement = (
-        f"{_size(batch)}: ISGD, L-BFGS is as accurate as {name} at α = 0.001 and 0.01 "
+        f"{_size(batch)}: {ISGD_LBFGS.label} is as accurate as {name} at α = 0.001 and 0.01 "
         f"({shown[0]} against {shown[1]}, {shown[2]} against {shown[3]})"
     )
-    ours, theirs = accuracies(rows, OURS, batch), accuracies(rows, name, batch)
+    ours, theirs = accuracies(rows, ISGD_LBFGS.label, batch), accuracies(rows, name, batch)
     pairs = [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
     if not pairs:
         return claim(statement, UNRECORDED, None, asked=asked)
@@ -95,6 +96,11 @@ def _same_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: boo
         f"{_range(a[k] for a, _ in pairs)} against {_range(b[k] for _, b in pairs)}" for k in small
     )
     return claim(statement, text, all(held), asked=asked)
+
+
+def paper_row(name: str) -> str:
+    """What the paper's table calls an optimiser."""
+    return "ISGD" if BY_LABEL[name].implicit else name
 
 
 def accuracies(rows: list[dict[str, Any]], optimizer: str, batch: int) -> dict[int, list[float]]:

@@ -14,6 +14,7 @@ from benchmarks.paper._rules import MARGIN, Outcome, all_train, outcome
 from benchmarks.paper._study import Case, Study
 
 INNER_STEPS = (10, 100, 1000)
+STATES = ("reset", "carried")  # of the inner Adam
 TOTALS = {"quick": 4_000, "paper": 102_000}  # K0·K1 + K2; the latter is Table 1's
 # Of the total in implicit steps, at least one step.
 SHARES = {"2 %, or one step": 0.02, "half": 0.5, "all": 1.0}
@@ -42,14 +43,14 @@ class Algorithm1(Study):
                     steps=total,
                     inner_steps=inner_steps,
                     implicit_steps=_within(share, inner_steps, total),
-                    reset_inner=reset,
+                    reset_inner=state == STATES[0],
                     decay=False,
                 ),
-                f"K1 = {inner_steps}, {'reset' if reset else 'carried'}",
+                _label(inner_steps, state),
             )
             for panel, share in SHARES.items()
             for inner_steps in INNER_STEPS
-            for reset in (True, False)
+            for state in STATES
         ]
 
     @classmethod
@@ -63,21 +64,22 @@ class Algorithm1(Study):
         found, pairs = [], []
         total, shortened = TOTALS[result["preset"]], result["preset"] == "quick"
         for panel, share in SHARES.items():
-            runs: dict[tuple[int, str], list[dict[str, Any]]] = {}
-            for inner_steps in INNER_STEPS:
-                for state in ("reset", "carried"):
-                    label = f"K1 = {inner_steps}, {state}"
-                    runs[inner_steps, state] = select(result["rows"], panel, label=label)
+            runs = {
+                (k, state): select(result["rows"], panel, label=_label(k, state))
+                for k in INNER_STEPS
+                for state in STATES
+            }
+            for k in INNER_STEPS:
+                fresh, carried = (runs[k, state] for state in STATES)
                 # The state of a single step is fresh either way.
-                several = _within(share, inner_steps, total) > inner_steps
-                if several and runs[inner_steps, "reset"] and runs[inner_steps, "carried"]:
-                    pairs.append((runs[inner_steps, "reset"], runs[inner_steps, "carried"]))
+                if _within(share, k, total) > k and fresh and carried:
+                    pairs.append((fresh, carried))
             outcomes: list[Outcome] = [
                 outcome(run, shortened=shortened) for some in runs.values() for run in some
             ]
             shown = ", ".join(
-                f"K1 = {k}, {s}: {spread(final(run, 'rel_l2') for run in some)}"
-                for (k, s), some in runs.items()
+                f"{_label(*choice)}: {spread(final(run, 'rel_l2') for run in some)}"
+                for choice, some in runs.items()
                 if some
             )
             holds = all_train(outcomes)
@@ -115,3 +117,8 @@ def _better(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> bool:
 def _within(share: float, inner_steps: int, total: int) -> int:
     """K0·K1."""
     return max(inner_steps, round(share * total))
+
+
+def _label(inner_steps: int, state: str) -> str:
+    """What a choice is called in rows and figures."""
+    return f"K1 = {inner_steps}, {state}"

@@ -21,6 +21,7 @@ from isgd_optax import diagnostics, implicit_step
 
 # How close a second run comes on the same type of device: decays and numbers of steps, relative.
 REPRODUCED = {"decay_rtol": 1e-6, "steps_rtol": 0.02}
+LABELS = {"gd": "GD", ADAM.name: ADAM.label, "igd": "IGD"}
 
 
 def loss(theta: jax.Array) -> jax.Array:
@@ -50,7 +51,7 @@ class StiffQuadratic(Artefact):
 
     def head(self) -> Row:
         """The problem, and how many steps each method may take."""
-        limits = {"gd": self.max_steps, "adam": self.max_steps, "igd": self.max_implicit_steps}
+        limits = {"gd": self.max_steps, ADAM.name: self.max_steps, "igd": self.max_implicit_steps}
         return {"K": K, "tolerance": TOLERANCE, "max_steps": limits, "reproduced": REPRODUCED}
 
     def cells(self) -> list[Row]:
@@ -66,9 +67,9 @@ class StiffQuadratic(Artefact):
         }
         for name, solver in _solvers(alpha).items():
             decay, growth, steps = jax.device_get(_measure(solver, limits[name]))
-            row[f"{name}_decay"] = float(growth if name == "adam" else decay)
+            row[f"{name}_decay"] = float(growth if name == ADAM.name else decay)
             row[f"{name}_steps"] = int(steps) if steps <= limits[name] else None
-            if name != "adam":
+            if name != ADAM.name:
                 decay = jax.device_get(_first_step(jnp.asarray(alpha), implicit=name == "igd"))
                 row[f"{name}_loss_decay"] = {key: float(value) for key, value in decay._asdict().items()}
         return row
@@ -76,9 +77,17 @@ class StiffQuadratic(Artefact):
     @classmethod
     def data(cls, result: Row) -> Table:
         """Decays per step and steps to converge, for every α."""
-        header = ["α", "GD, Eq. 7", "GD", "Adam", "1 − IGD, Eq. 8", "1 − IGD"]
-        header += ["GD steps", "Adam steps", "IGD steps"]
-        return Table(header, [_cells(row, result["max_steps"]) for row in result["rows"]])
+        steps = lambda name: lambda row: row[f"{name}_steps"] or f"> {result['max_steps'][name]:,}"
+        columns = {
+            "α": lambda row: f"{row['alpha']:.1e}",
+            "GD, Eq. 7": lambda row: f"{row['gd_bound']:.3g}",
+            "GD": lambda row: f"{row['gd_decay']:.3g}",
+            ADAM.label: lambda row: f"{row['adam_decay']:.3g}",
+            "1 − IGD, Eq. 8": lambda row: f"{1 - row['igd_bound']:.6e}",
+            "1 − IGD": lambda row: f"{1 - row['igd_decay']:.6e}",
+            **{f"{label} steps": steps(name) for name, label in LABELS.items()},
+        }
+        return Table.of(result["rows"], columns)
 
     @classmethod
     def claims(cls, result: Row) -> list[Claim]:
@@ -92,7 +101,7 @@ class StiffQuadratic(Artefact):
         column = lambda key: [row[key] for row in result["rows"]]
         styles = {
             "gd": ("tab:red", "o", "GD, measured"),
-            "adam": (ADAM.color, "^", "Adam, largest loss ratio of 20 steps"),
+            ADAM.name: (ADAM.color, "^", "Adam, largest loss ratio of 20 steps"),
             "igd": ("tab:blue", "s", "IGD, measured"),
         }
         with figure(folder / f"{cls.name}.png", size=(7, 4.2), dpi=130) as (_, axes):
@@ -112,18 +121,9 @@ def _solvers(alpha: Any) -> dict[str, optax.GradientTransformation]:
     """GD, Adam and IGD with learning rate α."""
     return {
         "gd": optax.sgd(alpha),
-        "adam": optax.adam(alpha),
+        ADAM.name: optax.adam(alpha),
         "igd": implicit_step(optax.lbfgs(), alpha, rtol=1e-11),
     }
-
-
-def _cells(row: dict[str, Any], limits: dict[str, int]) -> list[str]:
-    return [
-        f"{row['alpha']:.1e}",
-        *(f"{row[key]:.3g}" for key in ("gd_bound", "gd_decay", "adam_decay")),
-        *(f"{1 - row[key]:.6e}" for key in ("igd_bound", "igd_decay")),
-        *(str(row[f"{name}_steps"] or f"> {limit:,}") for name, limit in limits.items()),
-    ]
 
 
 def _measure(solver: optax.GradientTransformation, max_steps: int) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -17,13 +17,13 @@ from benchmarks._artefact import Artefact, Row
 from benchmarks._claims import Claim
 from benchmarks._experiment import Preset
 from benchmarks._files import Table
-from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_LBFGS, SGD
+from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_LBFGS, SGD, Method
 from benchmarks._plots import figure
 from benchmarks._steps import take_step
 from benchmarks.paper._cross_entropy import cross_entropy
 from benchmarks.paper._digits import Digits, bundled_digits, mnist
 from benchmarks.paper._rows import medians, where
-from benchmarks.paper._table2_claims import ALPHAS, BATCHES, PAPER, sizes, table2_claims
+from benchmarks.paper._table2_claims import ALPHAS, BATCHES, PAPER, paper_row, sizes, table2_claims
 from isgd_optax import gauss_newton, implicit_step
 
 # What the implicit steps report, a mean over all of them; the equation's residual is 1 where a step starts.
@@ -31,22 +31,18 @@ REPORTED = {"num_inner_steps": "inner steps", "residual": "residual", "accepted"
 
 
 class Optimizer(NamedTuple):
-    """A row of the paper's table, or another inner solver of ISGD.
+    """An optimiser of the table, or another inner solver of ISGD.
 
     Args:
-      label: In rows, tables and figures.
+      method: What it is.
       color: Of its curve.
       make: Gives the transformation for a learning rate.
-      paper: The paper's row, or "" where it has none.
-      implicit: Whether its steps are implicit ones, which report how they went.
       largest_batch: What its matrices limit it to.
     """
 
-    label: str
+    method: Method
     color: str
     make: Callable[[jax.Array], optax.GradientTransformation]
-    paper: str = ""
-    implicit: bool = False
     largest_batch: float = math.inf
 
 
@@ -60,17 +56,17 @@ def _gauss_newton(alpha: jax.Array) -> optax.GradientTransformation:
 
 
 OPTIMIZERS = {
-    "SGD": Optimizer(SGD.label, SGD.color, optax.sgd, "SGD"),
-    "Adam": Optimizer(ADAM.label, ADAM.color, optax.adam, "Adam"),
-    "lbfgs": Optimizer(ISGD_LBFGS.label, "tab:blue", _lbfgs, "ISGD", implicit=True),
+    "SGD": Optimizer(SGD, SGD.color, optax.sgd),
+    "Adam": Optimizer(ADAM, ADAM.color, optax.adam),
+    "lbfgs": Optimizer(ISGD_LBFGS, "tab:blue", _lbfgs),
     # It factorises a matrix with a row for each logit of the batch: 5,120 for 512 images.
-    "gn": Optimizer(GAUSS_NEWTON.label, "tab:purple", _gauss_newton, implicit=True, largest_batch=128),
+    "gn": Optimizer(GAUSS_NEWTON, "tab:purple", _gauss_newton, largest_batch=128),
 }
+LABELLED = {optimizer.method.label: optimizer for optimizer in OPTIMIZERS.values()}
 if TYPE_CHECKING:
     Name = str
 else:  # what the command line lets one choose is what the table has
     Name = Literal[tuple(OPTIMIZERS)]
-BY_LABEL = {optimizer.label: optimizer for optimizer in OPTIMIZERS.values()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,7 +115,7 @@ class Table2(Artefact):
         """Every optimiser at every batch size, but those that its matrices forbid."""
         chosen = [OPTIMIZERS[name] for name in self.only]
         return [
-            {"optimizer": optimizer.label, "batch": batch, "seed": seed}
+            {"optimizer": optimizer.method.label, "batch": batch, "seed": seed}
             for seed in self.seeds
             for batch in self.batches
             for optimizer in chosen
@@ -136,7 +132,7 @@ class Table2(Artefact):
         rows, lines = result["rows"], []
         for batch in sizes(rows):
             for name in dict.fromkeys(row["optimizer"] for row in where(rows, batch=batch)):
-                size, reported = str(batch or "all"), REPORTED if BY_LABEL[name].implicit else {}
+                size, reported = str(batch or "all"), REPORTED if LABELLED[name].method.implicit else {}
                 of = lambda quantity, name=name, batch=batch: medians(
                     rows, quantity, optimizer=name, batch=batch
                 )
@@ -161,11 +157,11 @@ class Table2(Artefact):
         with figure(path, columns=len(batches), size=size, sharey=True) as (drawn, axes):
             for axis, batch in zip(axes[0], batches, strict=True):
                 for name in dict.fromkeys(row["optimizer"] for row in where(rows, batch=batch)):
-                    _, color, _, paper, *_ = BY_LABEL[name]
-                    line = "o-" if paper else "s-"
+                    (method, color, *_), paper = LABELLED[name], paper_row(name)
+                    line = "s-" if method.gauss_newton else "o-"
                     accuracies = medians(rows, "accuracy", optimizer=name, batch=batch)
                     axis.semilogx(ALPHAS, accuracies, line, color=color, label=name)
-                    if result["dataset"] == "MNIST" and (paper, batch) in PAPER:
+                    if result["dataset"] == "MNIST" and not method.gauss_newton and (paper, batch) in PAPER:
                         label = f"{paper}, paper"
                         axis.semilogx(ALPHAS, PAPER[paper, batch], "--", color=color, lw=0.9, label=label)
                 axis.set(title=f"b = {batch or 'all'}", xlabel="learning rate α", ylim=(0, 1))
@@ -202,7 +198,7 @@ def _train(digits: Digits, name: str, batch: int, seed: int) -> dict[str, Any]:
 
     @jax.jit
     def run(alpha: jax.Array) -> Any:
-        solver = BY_LABEL[name].make(alpha)
+        solver = LABELLED[name].make(alpha)
         keys = jax.random.split(pinns.data_key(jax.random.key(seed)), epochs)
         (params, _), reports = jax.lax.scan(
             lambda carry, key: epoch(solver, carry, key), (start, solver.init(start)), keys

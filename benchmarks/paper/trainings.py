@@ -26,18 +26,16 @@ def read(results: Path) -> dict[str, dict[str, Any]]:
 
 def data(summaries: dict[str, dict[str, Any]]) -> Table:
     """Median and range over the seeds of every group."""
-    lines = []
-    for group, runs in _groups(summaries).items():
-        lines.append(
-            [
-                group,
-                ", ".join(str(run["seed"]) for run in runs),
-                *(spread(final(run, key) for run in runs) for key in ("rel_l2", "max_error")),
-                spread(run["train_seconds"] for run in runs),
-                ", ".join(sorted({run["stop_reason"] for run in runs})),
-            ]
-        )
-    return Table(["runs", "seeds", "rel. L2", "max error", "seconds", "stopped"], lines)
+    errors = lambda key: lambda group: spread(final(run, key) for run in group[1])
+    columns = {
+        "runs": lambda group: group[0],
+        "seeds": lambda group: ", ".join(str(run["seed"]) for run in group[1]),
+        "rel. L2": errors("rel_l2"),
+        "max error": errors("max_error"),
+        "seconds": lambda group: spread(run["train_seconds"] for run in group[1]),
+        "stopped": lambda group: ", ".join(sorted({run["stop_reason"] for run in group[1]})),
+    }
+    return Table.of(_groups(summaries).items(), columns)
 
 
 def claims(summaries: dict[str, dict[str, Any]]) -> list[Claim]:
