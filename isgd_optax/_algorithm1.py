@@ -1,7 +1,6 @@
 """The paper's Algorithm 1: implicit steps, then the inner solver by itself."""
 
 import functools
-from typing import Any
 
 import jax.numpy as jnp
 import optax
@@ -121,7 +120,7 @@ def _close_over_extras(
         value: ArrayLike | None = None,
         grad: optax.Updates | None = None,
         value_fn: Loss | None = None,
-        **extra_args: Any,
+        **extra_args: object,
     ) -> tuple[optax.Updates, optax.OptState]:
         if params is None or value_fn is None:
             raise ValueError(

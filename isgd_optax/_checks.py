@@ -12,7 +12,7 @@ from jax.extend.core import ClosedJaxpr
 from jax.typing import ArrayLike
 
 
-def check_transformation(name: str, transformation: Any) -> None:
+def check_transformation(name: str, transformation: object) -> None:
     """Raises TypeError unless it has ``init`` and ``update``."""
     if not (
         callable(getattr(transformation, "init", None)) and callable(getattr(transformation, "update", None))
@@ -41,7 +41,7 @@ def check_in_unit_interval(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be at least 0 and less than 1, got {value}.")
 
 
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raises ValueError unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")

@@ -31,7 +31,7 @@ def gain_ratio(
     max_growth: float = 3.0,
     min_learning_rate: float = 1e-12,
     max_learning_rate: float = 1e12,
-) -> LearningRateController:
+) -> LearningRateController[GainRatioState]:
     r"""α grows where the loss falls as predicted and shrinks where it does not; for any inner solver.
 
     With :math:`\rho` = actual over predicted decrease of L, Nielsen's rule for the damping 1/(2α):
@@ -93,7 +93,7 @@ def switched_evolution_relaxation(
     shrink: float = 0.1,
     min_learning_rate: float = 1e-12,
     max_learning_rate: float = 1e12,
-) -> LearningRateController:
+) -> LearningRateController[jax.Array]:
     r"""α grows as the loss falls: pseudo-transient continuation.
 
     .. math::
@@ -165,7 +165,7 @@ def largest_trusted(
     min_gain_ratio: float = 0.1,
     min_learning_rate: float = 1e-12,
     max_learning_rate: float = 1e12,
-) -> LearningRateController:
+) -> LearningRateController[LargestTrustedState]:
     r"""The largest of several α whose step can be trusted; made for :func:`gauss_newton`.
 
     At every step α times several ``factors`` is tried from one preparation of the inner solver (one

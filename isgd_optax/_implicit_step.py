@@ -1,7 +1,7 @@
 """The implicit (backward Euler, proximal point) step as an optax transformation."""
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -172,7 +172,7 @@ def implicit_step(
         value_fn: Loss | None = None,
         value: ArrayLike | None = None,
         grad: optax.Updates | None = None,
-        **extra_args: Any,
+        **extra_args: object,
     ) -> tuple[optax.Updates, ImplicitStepState]:
         if params is None:
             raise ValueError("implicit_step needs params: call update(grad, state, params, value_fn=loss).")
@@ -187,12 +187,12 @@ def implicit_step(
 
     def compute_fn(
         updates: optax.Updates,
-        state: Any,
+        state: ImplicitStepState,
         params: optax.Params,
         value_fn: Loss,
         value: ArrayLike | None,
         grad: optax.Updates | None,
-        extra_args: dict[str, Any],
+        extra_args: dict[str, object],
     ) -> tuple[optax.Updates, ImplicitStepState]:
         check_params(params)
         params = jax.tree.map(jnp.asarray, params)
@@ -203,7 +203,8 @@ def implicit_step(
         dtype = scalar_dtype(params)
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
         if store_grad:
-            loss, loss_grad, renewed = current_evaluation(loss_fn, params, state.stored, value, loss_grad)
+            stored = cast(StoredEvaluation, state.stored)
+            loss, loss_grad, renewed = current_evaluation(loss_fn, params, stored, value, loss_grad)
         else:
             loss, renewed = jnp.asarray(loss_fn(params) if value is None else value), 0
         start = Evaluation(params, loss.astype(loss_dtype), loss.astype(loss_dtype), loss_grad)

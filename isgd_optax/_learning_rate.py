@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from isgd_optax._inner_solver import Search
+
+State = TypeVar("State")
 
 
 class StepOutcome(NamedTuple):
@@ -41,7 +43,7 @@ class StepOutcome(NamedTuple):
     at_floor: ArrayLike = False
 
 
-class LearningRateController(NamedTuple):
+class LearningRateController(NamedTuple, Generic[State]):
     """Chooses α before a step and learns from the step's outcome.
 
     Pure functions, called inside ``jit``. A controller is a named tuple
@@ -70,9 +72,9 @@ class LearningRateController(NamedTuple):
       ... )
     """
 
-    init: Callable[[], Any]
-    propose: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
-    update: Callable[[Any, StepOutcome], Any]
+    init: Callable[[], State]
+    propose: Callable[[State, jax.Array, jax.Array, jax.Array], jax.Array]
+    update: Callable[[State, StepOutcome], State]
     search: Search | None = None
     bounds: tuple[float, float] = (0.0, math.inf)
 

@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar, cast
 
 import jax
 
+Result = TypeVar("Result")
 
-def without_explicit_axes(fn: Callable[..., Any]) -> Callable[..., Any]:
+
+def without_explicit_axes(fn: Callable[..., Result]) -> Callable[..., Result]:
     """``fn`` as a computation in which every axis of the mesh in context is of type ``Auto``.
 
     With axes of type ``Explicit``, arrays carry their sharding in their types, and an operation whose result
@@ -21,18 +23,18 @@ def without_explicit_axes(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(fn)
-    def wrapped(*args: Any) -> Any:
+    def wrapped(*args: object) -> Result:
         if not _has_explicit_axes():
             return fn(*args)
         leaves, structure = jax.tree.flatten(args)
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)]
 
-        def call(*arrays: jax.Array) -> Any:
+        def call(*arrays: jax.Array) -> Result:
             given = dict(zip(places, arrays, strict=True))
             return fn(*jax.tree.unflatten(structure, [given.get(i, leaf) for i, leaf in enumerate(leaves)]))
 
         replicated = jax.sharding.auto_axes(call, out_sharding=jax.sharding.PartitionSpec())
-        return replicated(*(leaves[i] for i in places))
+        return cast(Result, replicated(*(leaves[i] for i in places)))
 
     return wrapped
 

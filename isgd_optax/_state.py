@@ -1,6 +1,6 @@
 """The state of an implicit step, and what it tells of the last one."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -78,11 +78,11 @@ class ImplicitStepState(NamedTuple):
     count: jax.Array
     info: ImplicitStepInfo
     num_gradients: jax.Array
-    controller_state: Any
-    inner_state: Any
-    stored: Any
-    velocity: Any = ()
-    metric_state: Any = ()
+    controller_state: optax.OptState
+    inner_state: optax.OptState
+    stored: optax.OptState
+    velocity: optax.Updates = ()
+    metric_state: optax.Params = ()
 
 
 def step_info(opt_state: optax.OptState) -> ImplicitStepInfo | None:

@@ -69,7 +69,7 @@ def switch_after(
         return SwitchState(jnp.zeros((), jnp.int32), own(first.init(params)), own(second.init(params)))
 
     def update_fn(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: Any
+        updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: object
     ) -> tuple[optax.Updates, SwitchState]:
         def run_first():
             new_updates, first_state = first.update(updates, state.first, params, **extra_args)

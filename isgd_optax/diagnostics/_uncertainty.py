@@ -1,6 +1,6 @@
 """Estimates with their covariance and intervals."""
 
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,10 @@ from jax.scipy.special import betainc, ndtri
 _RANGE = 80.0  # of log(t²/ν), on both sides of 0
 _HALVINGS = 60  # of that range: down to rounding
 
+Tree = TypeVar("Tree")
 
-class Covariance(NamedTuple):
+
+class Covariance(NamedTuple, Generic[Tree]):
     """Chosen parameters with the uncertainty that noise gives them.
 
     Attributes:
@@ -24,13 +26,13 @@ class Covariance(NamedTuple):
       degrees_of_freedom: Of the estimate of the noise; infinite where the noise was given.
     """
 
-    estimate: Any
-    standard_error: Any
+    estimate: Tree
+    standard_error: Tree
     covariance: jax.Array
     noise_std: dict[str, jax.Array]
     degrees_of_freedom: jax.Array
 
-    def intervals(self, level: float = 0.95) -> tuple[Any, Any]:
+    def intervals(self, level: float = 0.95) -> tuple[Tree, Tree]:
         """Both ends of each parameter's interval, two pytrees like ``estimate``.
 
         They are estimate ∓ t · standard error with the quantile t of Student's distribution.
