@@ -1,17 +1,17 @@
 """The implicit (backward Euler, proximal point) step as an optax transformation."""
 
 import functools
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
 from isgd_optax._from_optax import as_inner_solver
 from isgd_optax._implicit_diff import Solved, differentiable
-from isgd_optax._inner_solver import Evaluation, InnerSolver, ProximalProblem
+from isgd_optax._inner_solver import InnerSolver, ProximalProblem
 from isgd_optax._iterate import StoppingRule, minimize
 from isgd_optax._learning_rate import LearningRateController, as_controller
 from isgd_optax._metric import as_metric
@@ -20,7 +20,7 @@ from isgd_optax._outcome import outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
 from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
-from isgd_optax._stored import StoredEvaluation, current_evaluation
+from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
 from isgd_optax._tree import own, without_names
 
 
@@ -33,7 +33,7 @@ def implicit_step(
     atol: ArrayLike = 0.0,
     safeguard: bool = True,
     reset_inner: bool = True,
-    store_grad: bool = False,
+    store_grad: bool | DTypeLike = False,
     momentum: ArrayLike | None = None,
     metric: str | optax.Params = "identity",
 ) -> optax.GradientTransformationExtraArgs:
@@ -92,7 +92,9 @@ def implicit_step(
         pairs of L-BFGS then mix two objectives.
       store_grad: Whether to keep L and ∇L at the new parameters for ``optax.value_and_grad_from_state``. That
         saves a gradient a step for one evaluation of L, by which the next step sees whether they still
-        belong to its parameters and data; if not, both are evaluated anew.
+        belong to its parameters and data; if not, both are evaluated anew. L is kept in float32, or float64
+        if a parameter is; optax needs it in the dtype that ``value_fn`` returns: where that is another, give
+        it, as in ``store_grad=jnp.bfloat16``.
       momentum: The momentum μ in [0, 1), which takes :math:`c = \theta_n + \mu (\theta_n - \theta_{n-1})`
         as the centre of the proximal term instead of :math:`\theta_n` (with :func:`gauss_newton` the SPRING
         method). It carries over what earlier mini-batches have taught; of use where the points are resampled.
@@ -110,8 +112,9 @@ def implicit_step(
     Raises:
       ValueError: α ≤ 0 or not finite, ``max_inner_steps`` < 1, a negative tolerance, a momentum out of
         [0, 1); another metric or one of another structure; ``value_fn`` or ``params`` missing.
-      TypeError: ``inner`` is no solver, or a wrapper around an :class:`InnerSolver`; parameters are no
-        arrays, integer, complex or masked; ``value_fn`` cannot take them or returns no real scalar.
+      TypeError: ``inner`` is no solver, or a wrapper around an :class:`InnerSolver`; ``store_grad`` is no
+        real dtype; parameters are no arrays, integer, complex or masked; ``value_fn`` cannot take them or
+        returns no real scalar.
 
     Examples:
       A loss whose curvatures differ by 1e8, at a step size 1e4 times beyond the reach of gradient
@@ -149,7 +152,8 @@ def implicit_step(
         check_in_unit_interval("momentum", momentum)
     controller = as_controller(learning_rate)
     weights = as_metric(metric)
-    rule = StoppingRule(max_inner_steps, rtol, atol, safeguard, keep_grad=store_grad)
+    keeps, kept_dtype = as_stored_dtype(store_grad)
+    rule = StoppingRule(max_inner_steps, rtol, atol, safeguard, keep_grad=keeps)
 
     def init_fn(params: optax.Params) -> ImplicitStepState:
         check_params(params)
@@ -159,7 +163,7 @@ def implicit_step(
             num_gradients=jnp.zeros((), jnp.int32),
             controller_state=own(controller.init()),
             inner_state=() if reset_inner else own(without_names(solver.init(params))),
-            stored=StoredEvaluation.nothing(params) if store_grad else (),
+            stored=StoredEvaluation.nothing(params, kept_dtype) if keeps else (),
             velocity=() if momentum is None else optax.tree.zeros_like(params),
             metric_state=own(weights.init(params)),
         )
@@ -202,18 +206,13 @@ def implicit_step(
 
         dtype = scalar_dtype(params)
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
-        if store_grad:
-            stored = cast(StoredEvaluation, state.stored)
-            loss, loss_grad, renewed = current_evaluation(loss_fn, params, stored, value, loss_grad)
-        else:
-            loss, renewed = jnp.asarray(loss_fn(params) if value is None else value), 0
-        start = Evaluation(params, loss.astype(loss_dtype), loss.astype(loss_dtype), loss_grad)
-        alpha = controller.propose(state.controller_state, state.count, start.loss, norm(loss_grad))
+        start, renewed = starting_evaluation(loss_fn, loss_dtype, params, state.stored, value, loss_grad)
+        alpha = controller.propose(state.controller_state, state.count, start.loss, norm(start.grad))
         alpha = jnp.asarray(alpha).astype(dtype)
         center = None
         if momentum is not None:
             center = optax.tree.cast_like(optax.tree.add_scale(params, momentum, state.velocity), params)
-        metric_state, diagonal = weights.measure(state.metric_state, loss_fn, params, loss_grad)
+        metric_state, diagonal = weights.measure(state.metric_state, loss_fn, params, start.grad)
         problem = ProximalProblem(loss_fn, center, None, diagonal)
 
         def solve() -> Solved:
@@ -230,7 +229,7 @@ def implicit_step(
                 num_gradients=solution.num_gradients + renewed,
                 controller_state=controller.update(state.controller_state, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
-                stored=stored_evaluation(problem, start, solution, delta) if store_grad else (),
+                stored=stored_evaluation(problem, start, solution, delta) if keeps else (),
                 velocity=state.velocity,
                 metric_state=metric_state,
             )
