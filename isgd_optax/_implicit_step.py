@@ -166,6 +166,7 @@ def implicit_step(
             stored=StoredEvaluation.nothing(params, kept_dtype) if keeps else (),
             velocity=() if momentum is None else optax.tree.zeros_like(params),
             metric_state=own(weights.init(params)),
+            floor=jnp.zeros((), scalar_dtype(params)),
         )
 
     def update_fn(
@@ -221,17 +222,18 @@ def implicit_step(
                 structure = jax.tree.structure(inner_state)
                 inner_state = jax.tree.unflatten(structure, jax.tree.leaves(state.inner_state))
             solution = minimize(problem, alpha, solver, inner_state, start, rule, controller.search)
-            outcome = outcome_of(problem, start, solution)
+            outcome, floor = outcome_of(problem, start, solution, state)
             delta = optax.tree.where(solution.moved, solution.displacement, optax.tree.zeros_like(params))
             new_state = ImplicitStepState(
                 count=jnp.asarray(optax.safe_increment(state.count)),
-                info=ImplicitStepInfo.of(outcome, controller.bounds),
+                info=ImplicitStepInfo.of(outcome, alpha, controller.bounds),
                 num_gradients=solution.num_gradients + renewed,
                 controller_state=controller.update(state.controller_state, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
                 stored=stored_evaluation(problem, start, solution, delta) if keeps else (),
                 velocity=state.velocity,
                 metric_state=metric_state,
+                floor=floor,
             )
             taken = outcome.accepted
             scale = jnp.where(taken, outcome.learning_rate / alpha, 1)

@@ -30,7 +30,8 @@ class StepOutcome(NamedTuple):
         geodesic acceleration.
       residual: ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
       num_inner_steps: inner steps taken.
-      at_floor: whether nothing was left to gain: the step is lost in rounding errors.
+      at_floor: whether nothing was left to gain: the step is lost in rounding errors, or an earlier one was
+        and this one gains nothing either.
     """
 
     learning_rate: jax.Array
