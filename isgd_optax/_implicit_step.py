@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike, DTypeLike
 
-from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
+from isgd_optax import _checks
 from isgd_optax._from_optax import as_inner_solver
 from isgd_optax._implicit_diff import Solved, differentiable
 from isgd_optax._inner_solver import InnerSolver, ProximalProblem
@@ -70,6 +70,10 @@ def implicit_step(
     Derivatives of the updates, in forward and reverse mode, with respect to whatever ``value_fn``,
     ``learning_rate`` and ``params`` depend on, are those of the implicit equation by the implicit function
     theorem, as exact as the equation is solved; the state has none.
+
+    On a mesh of devices call it within ``jax.set_mesh(mesh)``: without, a :class:`LeastSquares` loss is not
+    split up over axes of type ``Auto``, and refused on axes of type ``Explicit``. On the latter, arrays that
+    a residual closes over must be leaves: ``Residual(jax.tree_util.Partial(fn, array), points)``.
 
     Args:
       inner: The solver of the proximal problem: any optax transformation (``optax.sgd``, ``optax.adam``,
@@ -145,18 +149,18 @@ def implicit_step(
       Kaczmarz-inspired approach to accelerate the optimization of neural network wavefunctions, 2024.
     """
     solver = as_inner_solver(inner)
-    check_at_least("max_inner_steps", max_inner_steps, 1)
-    check_at_least("rtol", rtol, 0)
-    check_at_least("atol", atol, 0)
+    _checks.check_at_least("max_inner_steps", max_inner_steps, 1)
+    _checks.check_at_least("rtol", rtol, 0)
+    _checks.check_at_least("atol", atol, 0)
     if momentum is not None:
-        check_in_unit_interval("momentum", momentum)
+        _checks.check_in_unit_interval("momentum", momentum)
     controller = as_controller(learning_rate)
     weights = as_metric(metric)
     keeps, kept_dtype = as_stored_dtype(store_grad)
     rule = StoppingRule(max_inner_steps, rtol, atol, safeguard, keep_grad=keeps)
 
     def init_fn(params: optax.Params) -> ImplicitStepState:
-        check_params(params)
+        _checks.check_params(params)
         return ImplicitStepState(
             count=jnp.zeros((), jnp.int32),
             info=ImplicitStepInfo.initial(scalar_dtype(params)),
@@ -179,13 +183,7 @@ def implicit_step(
         grad: optax.Updates | None = None,
         **extra_args: object,
     ) -> tuple[optax.Updates, ImplicitStepState]:
-        if params is None:
-            raise ValueError("implicit_step needs params: call update(grad, state, params, value_fn=loss).")
-        if value_fn is None:
-            raise ValueError(
-                "implicit_step needs value_fn, the loss as a function of the parameters: call "
-                "update(grad, state, params, value_fn=loss)."
-            )
+        params, value_fn = _checks.check_given(params, value_fn)
         is_pytree = not jax.tree_util.all_leaves([value_fn])  # as LeastSquares: its arrays are leaves
         compute = without_explicit_axes(compute_fn) if is_pytree else compute_fn
         return compute(updates, state, params, value_fn, value, grad, extra_args)
@@ -199,11 +197,11 @@ def implicit_step(
         grad: optax.Updates | None,
         extra_args: dict[str, object],
     ) -> tuple[optax.Updates, ImplicitStepState]:
-        check_params(params)
+        _checks.check_params(params)
         params = jax.tree.map(jnp.asarray, params)
         named = select_kwargs(value_fn, extra_args)
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
-        program, loss_dtype = check_loss(loss_fn, params)
+        program, loss_dtype = _checks.check_loss(loss_fn, params)
 
         dtype = scalar_dtype(params)
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
