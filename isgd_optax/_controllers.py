@@ -15,9 +15,9 @@ class GainRatioState(NamedTuple):
     """State of :func:`gain_ratio`.
 
     Attributes:
-      next_learning_rate: the next α.
-      shrink: what α is divided by if the next step fails.
-      last_useful: the α after the last step that gained more than noise.
+      next_learning_rate: The α that the next step takes.
+      shrink: The number that α is divided by if the next step fails.
+      last_useful: The α proposed after the last step that gained more than noise.
     """
 
     next_learning_rate: jax.Array
@@ -52,7 +52,7 @@ def gain_ratio(
       A :class:`LearningRateController` for :func:`implicit_step`.
 
     Raises:
-      ValueError: a number out of range.
+      ValueError: A number is out of range.
 
     Examples:
       >>> import optax
@@ -92,8 +92,8 @@ class SwitchedEvolutionState(NamedTuple):
     """State of :func:`switched_evolution_relaxation`.
 
     Attributes:
-      next_learning_rate: the next α.
-      last_useful: the α after the last step that gained more than noise.
+      next_learning_rate: The α that the next step takes.
+      last_useful: The α proposed after the last step that gained more than noise.
     """
 
     next_learning_rate: jax.Array
@@ -129,7 +129,7 @@ def switched_evolution_relaxation(
       A :class:`LearningRateController` for :func:`implicit_step`.
 
     Raises:
-      ValueError: a number out of range.
+      ValueError: A number is out of range.
 
     Examples:
       >>> import optax

@@ -15,8 +15,8 @@ class LargestTrustedState(NamedTuple):
     """State of :func:`largest_trusted`.
 
     Attributes:
-      next_learning_rate: where the next search starts.
-      last_useful: the α of the last step that gained more than noise.
+      next_learning_rate: The α from which the next search starts.
+      last_useful: The α of the last step that gained more than noise.
     """
 
     next_learning_rate: jax.Array
@@ -52,7 +52,7 @@ def largest_trusted(
       A :class:`LearningRateController` for :func:`implicit_step`.
 
     Raises:
-      ValueError: a number out of range, or fewer than two factors.
+      ValueError: A number is out of range, or there are fewer than two factors.
 
     Examples:
       >>> from isgd_optax import gauss_newton, implicit_step, largest_trusted

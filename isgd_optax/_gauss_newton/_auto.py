@@ -23,8 +23,8 @@ def auto(
     ``logging.getLogger("isgd_optax").setLevel(logging.INFO)`` suffice; the root logger's handler shows it.
 
     Args:
-      memory_limit: Bytes that may be used; None takes four fifths of the device's memory.
-      candidates: Solvers to choose from, at least one.
+      memory_limit: The bytes that may be used; None takes four fifths of the device's memory.
+      candidates: The solvers to choose from, at least one.
 
     Returns:
       A :class:`LinearSolver`.

@@ -18,12 +18,14 @@ class Covariance(NamedTuple, Generic[Tree]):
 
     Attributes:
       estimate: The chosen parameters.
-      standard_error: Of each, a pytree like ``estimate``; infinite where the residuals do not determine it.
+      standard_error: The standard error of each, a pytree like ``estimate``; infinite where the residuals
+        do not determine it.
       covariance: Shape (q, q), in the order of the leaves of ``estimate``; infinite, with its sign, among
         parameters that are not determined.
       noise_std: The standard deviation of the noise before any weight by the name of its block, a number or
         one for each point; infinite where no residual is left to estimate it.
-      degrees_of_freedom: Of the estimate of the noise; infinite where the noise was given.
+      degrees_of_freedom: The degrees of freedom of the estimate of the noise; infinite where the noise was
+        given.
     """
 
     estimate: Tree
