@@ -2,7 +2,7 @@
 
 from isgd_optax import diagnostics, linear_solvers
 from isgd_optax._algorithm1 import isgd_adam, isgd_lbfgs
-from isgd_optax._controllers import gain_ratio, largest_trusted, switched_evolution_relaxation
+from isgd_optax._controllers import gain_ratio, switched_evolution_relaxation
 from isgd_optax._from_optax import as_inner_solver, from_optax
 from isgd_optax._gauss_newton._linear_solver import LinearSolver
 from isgd_optax._gauss_newton._losses import LeastSquares, Residual
@@ -14,6 +14,7 @@ from isgd_optax._inner_solver import (
     Proposal,
     ProximalProblem,
 )
+from isgd_optax._largest_trusted import largest_trusted
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
 from isgd_optax._proximal import ProximalObjective
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState, step_info

@@ -1,7 +1,6 @@
 """The paper's Algorithm 1: implicit steps, then the inner solver by itself."""
 
 import functools
-from typing import Any
 
 import jax.numpy as jnp
 import optax
@@ -29,19 +28,19 @@ def isgd_adam(
     ``safeguard=False`` this is Algorithm 1 to the letter.
 
     Args:
-      learning_rate: α of the implicit steps.
-      num_implicit_steps: K0, updates made with implicit steps.
-      num_inner_steps: K1, Adam steps within each of them.
-      inner_learning_rate: γ, learning rate of the inner Adam.
-      outer_learning_rate: η, learning rate of Adam after the implicit phase.
-      safeguard: see :func:`implicit_step`.
-      reset_inner: see :func:`implicit_step`.
+      learning_rate: The step size α of the implicit steps: a number, a schedule or a controller.
+      num_implicit_steps: The number K0 of updates that are implicit steps.
+      num_inner_steps: The number K1 of Adam steps within each of them.
+      inner_learning_rate: The learning rate γ of the inner Adam.
+      outer_learning_rate: The learning rate η of Adam after the implicit phase.
+      safeguard: Whether a step is refused that raises the loss, see :func:`implicit_step`.
+      reset_inner: Whether the inner Adam starts afresh at every step, see :func:`implicit_step`.
 
     Returns:
       An ``optax.GradientTransformationExtraArgs``; ``update`` needs ``value_fn``.
 
     Raises:
-      ValueError: a count is too small or α is not positive.
+      ValueError: A count is too small or α is not positive.
 
     Examples:
       >>> from isgd_optax import isgd_adam
@@ -74,19 +73,19 @@ def isgd_lbfgs(
     """The paper's "ISGD, L-BFGS": implicit steps solved by L-BFGS, then L-BFGS with line search.
 
     Args:
-      learning_rate: α of the implicit steps.
-      num_implicit_steps: K0, updates made with implicit steps.
-      num_inner_steps: K1, most L-BFGS steps within each of them.
-      memory_size: curvature pairs kept, in both phases.
-      rtol: relative tolerance that ends the inner iteration; 0 makes exactly K1 steps.
-      safeguard: see :func:`implicit_step`.
+      learning_rate: The step size α of the implicit steps: a number, a schedule or a controller.
+      num_implicit_steps: The number K0 of updates that are implicit steps.
+      num_inner_steps: The most L-BFGS steps within each of them, K1.
+      memory_size: The number of curvature pairs that L-BFGS keeps, in both phases.
+      rtol: The relative tolerance that ends the inner iteration; 0 makes exactly K1 steps.
+      safeguard: Whether a step is refused that raises the loss, see :func:`implicit_step`.
 
     Returns:
       An ``optax.GradientTransformationExtraArgs``; ``update`` needs ``value_fn``. Without ``value`` the
       loss is evaluated, without ``grad`` the incoming updates are taken for it.
 
     Raises:
-      ValueError: a count is too small or α is not positive.
+      ValueError: A count is too small or α is not positive.
 
     Examples:
       >>> from isgd_optax import isgd_lbfgs
@@ -121,7 +120,7 @@ def _close_over_extras(
         value: ArrayLike | None = None,
         grad: optax.Updates | None = None,
         value_fn: Loss | None = None,
-        **extra_args: Any,
+        **extra_args: object,
     ) -> tuple[optax.Updates, optax.OptState]:
         if params is None or value_fn is None:
             raise ValueError(

@@ -1,7 +1,7 @@
 """Checks of arguments, with messages that say what to do."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,10 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 from jax.typing import ArrayLike
 
+Fn = TypeVar("Fn")
 
-def check_transformation(name: str, transformation: Any) -> None:
+
+def check_transformation(name: str, transformation: object) -> None:
     """Raises TypeError unless it has ``init`` and ``update``."""
     if not (
         callable(getattr(transformation, "init", None)) and callable(getattr(transformation, "update", None))
@@ -41,10 +43,22 @@ def check_in_unit_interval(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be at least 0 and less than 1, got {value}.")
 
 
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raises ValueError unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
+def check_given(params: optax.Params | None, value_fn: Fn | None) -> tuple[optax.Params, Fn]:
+    """The parameters and the loss; ValueError where ``update`` was called without one of them."""
+    if params is None:
+        raise ValueError("implicit_step needs params: call update(grad, state, params, value_fn=loss).")
+    if value_fn is None:
+        raise ValueError(
+            "implicit_step needs value_fn, the loss as a function of the parameters: call "
+            "update(grad, state, params, value_fn=loss)."
+        )
+    return params, value_fn
 
 
 def check_params(params: optax.Params) -> None:

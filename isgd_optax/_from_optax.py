@@ -1,15 +1,15 @@
 """Optax transformations as inner solvers."""
 
-from typing import Any
-
 import jax
 import optax
 
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
 from isgd_optax._line_search import is_masked, line_search_evaluation, with_whole_parameters
 
+_Query = tuple[ProximalProblem, Evaluation, optax.OptState]
 
-def from_optax(solver: optax.GradientTransformation) -> InnerSolver:
+
+def from_optax(solver: optax.GradientTransformation) -> InnerSolver[optax.OptState, _Query]:
     """An optax transformation as an inner solver: one update on the proximal objective is one proposal.
 
     A line search in it, which must come last, gets the objective as its ``value_fn``; what it has evaluated
@@ -20,10 +20,10 @@ def from_optax(solver: optax.GradientTransformation) -> InnerSolver:
     """
     tx = optax.with_extra_args_support(solver)
 
-    def query(problem: ProximalProblem, evaluation: Evaluation, state: optax.OptState) -> Any:
+    def query(problem: ProximalProblem, evaluation: Evaluation, state: optax.OptState) -> _Query:
         return problem, evaluation, state
 
-    def step(learning_rate: jax.Array, query: Any) -> Proposal:
+    def step(learning_rate: jax.Array, query: _Query) -> Proposal:
         problem, evaluation, state = query
         params, value, grad = evaluation.params, evaluation.value, evaluation.grad
         objective = problem.objective(params, learning_rate)

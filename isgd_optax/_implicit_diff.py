@@ -1,7 +1,7 @@
 """Derivatives of a solved implicit step by the implicit function theorem."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +9,16 @@ import numpy as np
 import optax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+
+Aux = TypeVar("Aux")
+
+Constants = Sequence[jax.Array]
+# What L closes over, the start, the centre, α and the metric.
+Inputs = tuple[Constants, optax.Params, optax.Params, jax.Array, optax.Params | None]
 
 
-class Solved(NamedTuple):
+class Solved(NamedTuple, Generic[Aux]):
     """A solution of the implicit equation, as :func:`differentiable` takes it.
 
     Attributes:
@@ -19,18 +26,18 @@ class Solved(NamedTuple):
       displacement: The update, p minus the start, in the dtypes of p; zero where the step was not taken.
       scale: The α of the equation that p solves, as a multiple of the α asked for; finite.
       taken: Whether p solves the equation and may be returned, boolean.
-      aux: Anything else.
+      aux: Anything else that ``solve`` returns.
     """
 
     params: optax.Params
     displacement: optax.Updates
     scale: jax.Array
     taken: jax.Array
-    aux: Any
+    aux: Aux
 
 
 def differentiable(
-    solve: Callable[[], Solved],
+    solve: Callable[[], Solved[Aux]],
     loss: ClosedJaxpr,
     start: optax.Params,
     center: optax.Params,
@@ -39,7 +46,7 @@ def differentiable(
     *,
     rtol: float | None = None,
     max_steps: int = 1000,
-) -> tuple[optax.Updates, Any]:
+) -> tuple[optax.Updates, Aux]:
     r"""The displacement and aux of ``solve()``, with the derivatives of the equation that it solves.
 
     With centre c, metric D (the identity by default) and step size α, the solution p satisfies
@@ -86,12 +93,12 @@ def differentiable(
     result = jax.tree.structure(shape)
 
     @jax.custom_jvp
-    def solved(solve_constants: Any, inputs: Any) -> Solved:
+    def solved(solve_constants: Constants, inputs: Inputs) -> Solved[Aux]:
         del inputs
         closed = ClosedJaxpr(program.jaxpr, solve_constants)
         return jax.tree.unflatten(result, jaxpr_as_fun(closed)())
 
-    def equation(point: optax.Params, inputs: Any, scale: jax.Array) -> optax.Params:
+    def equation(point: optax.Params, inputs: Inputs, scale: jax.Array) -> optax.Params:
         """D^{-1/2} α F, in the dtypes of p."""
         constants, _, center, alpha, metric = inputs
         value = jaxpr_as_fun(ClosedJaxpr(loss.jaxpr, constants))
@@ -109,7 +116,9 @@ def differentiable(
         )
 
     @solved.defjvp
-    def jvp(primals: Any, tangents: Any) -> tuple[Solved, Solved]:
+    def jvp(
+        primals: tuple[Constants, Inputs], tangents: tuple[Constants, Inputs]
+    ) -> tuple[Solved[Aux], Solved[Aux]]:
         out = solved(*primals)
         inputs, dots = primals[1], tangents[1]
         dtype = _cg_dtype(inputs[1])
@@ -155,7 +164,7 @@ def _cg_dtype(params: optax.Params) -> jnp.dtype:
     return jnp.result_type(*dtypes)
 
 
-def _zero_tangent(x: jax.Array) -> Any:
+def _zero_tangent(x: jax.Array) -> ArrayLike:
     """The zero of x's tangent space; of integers and keys that is no array of JAX."""
     inexact = jnp.issubdtype(x.dtype, jnp.inexact)
     return jnp.zeros_like(x) if inexact else np.zeros(x.shape, jax.dtypes.float0)
@@ -168,7 +177,7 @@ def _conjugate_gradients(
     total = jnp.vdot(rhs, rhs)
     tolerance = float(jnp.finfo(rhs.dtype).eps) ** 0.75 if rtol is None else rtol
 
-    def body(carry: Any) -> Any:
+    def body(carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         count, x, residual, direction, rho, _ = carry
         image = product(direction)
         curvature = jnp.vdot(direction, image)
@@ -177,7 +186,7 @@ def _conjugate_gradients(
         new = jnp.vdot(residual, residual)
         return count + 1, x, residual, residual + new / rho * direction, new, curvature > 0
 
-    def unfinished(carry: Any) -> jax.Array:
+    def unfinished(carry: tuple[jax.Array, ...]) -> jax.Array:
         count, _, _, _, rho, convex = carry
         return convex & (rho > tolerance**2 * total) & (count < max_steps)
 

@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
-from isgd_optax._checks import check_at_least, check_in_unit_interval, check_loss, check_params
+from isgd_optax import _checks
 from isgd_optax._from_optax import as_inner_solver
 from isgd_optax._implicit_diff import Solved, differentiable
-from isgd_optax._inner_solver import Evaluation, InnerSolver, ProximalProblem
+from isgd_optax._inner_solver import InnerSolver, ProximalProblem
 from isgd_optax._iterate import StoppingRule, minimize
 from isgd_optax._learning_rate import LearningRateController, as_controller
 from isgd_optax._metric import as_metric
@@ -20,7 +20,7 @@ from isgd_optax._outcome import outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
 from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
-from isgd_optax._stored import StoredEvaluation, current_evaluation
+from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
 from isgd_optax._tree import own, without_names
 
 
@@ -33,7 +33,7 @@ def implicit_step(
     atol: ArrayLike = 0.0,
     safeguard: bool = True,
     reset_inner: bool = True,
-    store_grad: bool = False,
+    store_grad: bool | DTypeLike = False,
     momentum: ArrayLike | None = None,
     metric: str | optax.Params = "identity",
 ) -> optax.GradientTransformationExtraArgs:
@@ -71,6 +71,10 @@ def implicit_step(
     ``learning_rate`` and ``params`` depend on, are those of the implicit equation by the implicit function
     theorem, as exact as the equation is solved; the state has none.
 
+    On a mesh of devices call it within ``jax.set_mesh(mesh)``: without, a :class:`LeastSquares` loss is not
+    split up over axes of type ``Auto``, and refused on axes of type ``Explicit``. On the latter, arrays that
+    a residual closes over must be leaves: ``Residual(jax.tree_util.Partial(fn, array), points)``.
+
     Args:
       inner: The solver of the proximal problem: any optax transformation (``optax.sgd``, ``optax.adam``,
         ``optax.lbfgs``, chains) or an :class:`InnerSolver` such as :func:`gauss_newton`. To freeze
@@ -92,7 +96,9 @@ def implicit_step(
         pairs of L-BFGS then mix two objectives.
       store_grad: Whether to keep L and ∇L at the new parameters for ``optax.value_and_grad_from_state``. That
         saves a gradient a step for one evaluation of L, by which the next step sees whether they still
-        belong to its parameters and data; if not, both are evaluated anew.
+        belong to its parameters and data; if not, both are evaluated anew. L is kept in float32, or float64
+        if a parameter is; optax needs it in the dtype that ``value_fn`` returns: where that is another, give
+        it, as in ``store_grad=jnp.bfloat16``.
       momentum: The momentum μ in [0, 1), which takes :math:`c = \theta_n + \mu (\theta_n - \theta_{n-1})`
         as the centre of the proximal term instead of :math:`\theta_n` (with :func:`gauss_newton` the SPRING
         method). It carries over what earlier mini-batches have taught; of use where the points are resampled.
@@ -110,8 +116,9 @@ def implicit_step(
     Raises:
       ValueError: α ≤ 0 or not finite, ``max_inner_steps`` < 1, a negative tolerance, a momentum out of
         [0, 1); another metric or one of another structure; ``value_fn`` or ``params`` missing.
-      TypeError: ``inner`` is no solver, or a wrapper around an :class:`InnerSolver`; parameters are no
-        arrays, integer, complex or masked; ``value_fn`` cannot take them or returns no real scalar.
+      TypeError: ``inner`` is no solver, or a wrapper around an :class:`InnerSolver`; ``store_grad`` is no
+        real dtype; parameters are no arrays, integer, complex or masked; ``value_fn`` cannot take them or
+        returns no real scalar.
 
     Examples:
       A loss whose curvatures differ by 1e8, at a step size 1e4 times beyond the reach of gradient
@@ -142,26 +149,28 @@ def implicit_step(
       Kaczmarz-inspired approach to accelerate the optimization of neural network wavefunctions, 2024.
     """
     solver = as_inner_solver(inner)
-    check_at_least("max_inner_steps", max_inner_steps, 1)
-    check_at_least("rtol", rtol, 0)
-    check_at_least("atol", atol, 0)
+    _checks.check_at_least("max_inner_steps", max_inner_steps, 1)
+    _checks.check_at_least("rtol", rtol, 0)
+    _checks.check_at_least("atol", atol, 0)
     if momentum is not None:
-        check_in_unit_interval("momentum", momentum)
+        _checks.check_in_unit_interval("momentum", momentum)
     controller = as_controller(learning_rate)
     weights = as_metric(metric)
-    rule = StoppingRule(max_inner_steps, rtol, atol, safeguard, keep_grad=store_grad)
+    keeps, kept_dtype = as_stored_dtype(store_grad)
+    rule = StoppingRule(max_inner_steps, rtol, atol, safeguard, keep_grad=keeps)
 
     def init_fn(params: optax.Params) -> ImplicitStepState:
-        check_params(params)
+        _checks.check_params(params)
         return ImplicitStepState(
             count=jnp.zeros((), jnp.int32),
             info=ImplicitStepInfo.initial(scalar_dtype(params)),
             num_gradients=jnp.zeros((), jnp.int32),
             controller_state=own(controller.init()),
             inner_state=() if reset_inner else own(without_names(solver.init(params))),
-            stored=StoredEvaluation.nothing(params) if store_grad else (),
+            stored=StoredEvaluation.nothing(params, kept_dtype) if keeps else (),
             velocity=() if momentum is None else optax.tree.zeros_like(params),
             metric_state=own(weights.init(params)),
+            floor=jnp.zeros((), scalar_dtype(params)),
         )
 
     def update_fn(
@@ -172,47 +181,37 @@ def implicit_step(
         value_fn: Loss | None = None,
         value: ArrayLike | None = None,
         grad: optax.Updates | None = None,
-        **extra_args: Any,
+        **extra_args: object,
     ) -> tuple[optax.Updates, ImplicitStepState]:
-        if params is None:
-            raise ValueError("implicit_step needs params: call update(grad, state, params, value_fn=loss).")
-        if value_fn is None:
-            raise ValueError(
-                "implicit_step needs value_fn, the loss as a function of the parameters: call "
-                "update(grad, state, params, value_fn=loss)."
-            )
+        params, value_fn = _checks.check_given(params, value_fn)
         is_pytree = not jax.tree_util.all_leaves([value_fn])  # as LeastSquares: its arrays are leaves
         compute = without_explicit_axes(compute_fn) if is_pytree else compute_fn
         return compute(updates, state, params, value_fn, value, grad, extra_args)
 
     def compute_fn(
         updates: optax.Updates,
-        state: Any,
+        state: ImplicitStepState,
         params: optax.Params,
         value_fn: Loss,
         value: ArrayLike | None,
         grad: optax.Updates | None,
-        extra_args: dict[str, Any],
+        extra_args: dict[str, object],
     ) -> tuple[optax.Updates, ImplicitStepState]:
-        check_params(params)
+        _checks.check_params(params)
         params = jax.tree.map(jnp.asarray, params)
         named = select_kwargs(value_fn, extra_args)
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
-        program, loss_dtype = check_loss(loss_fn, params)
+        program, loss_dtype = _checks.check_loss(loss_fn, params)
 
         dtype = scalar_dtype(params)
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
-        if store_grad:
-            loss, loss_grad, renewed = current_evaluation(loss_fn, params, state.stored, value, loss_grad)
-        else:
-            loss, renewed = jnp.asarray(loss_fn(params) if value is None else value), 0
-        start = Evaluation(params, loss.astype(loss_dtype), loss.astype(loss_dtype), loss_grad)
-        alpha = controller.propose(state.controller_state, state.count, start.loss, norm(loss_grad))
+        start, renewed = starting_evaluation(loss_fn, loss_dtype, params, state.stored, value, loss_grad)
+        alpha = controller.propose(state.controller_state, state.count, start.loss, norm(start.grad))
         alpha = jnp.asarray(alpha).astype(dtype)
         center = None
         if momentum is not None:
             center = optax.tree.cast_like(optax.tree.add_scale(params, momentum, state.velocity), params)
-        metric_state, diagonal = weights.measure(state.metric_state, loss_fn, params, loss_grad)
+        metric_state, diagonal = weights.measure(state.metric_state, loss_fn, params, start.grad)
         problem = ProximalProblem(loss_fn, center, None, diagonal)
 
         def solve() -> Solved:
@@ -221,17 +220,18 @@ def implicit_step(
                 structure = jax.tree.structure(inner_state)
                 inner_state = jax.tree.unflatten(structure, jax.tree.leaves(state.inner_state))
             solution = minimize(problem, alpha, solver, inner_state, start, rule, controller.search)
-            outcome = outcome_of(problem, start, solution)
+            outcome, floor = outcome_of(problem, start, solution, state)
             delta = optax.tree.where(solution.moved, solution.displacement, optax.tree.zeros_like(params))
             new_state = ImplicitStepState(
                 count=jnp.asarray(optax.safe_increment(state.count)),
-                info=ImplicitStepInfo.of(outcome, controller.bounds),
+                info=ImplicitStepInfo.of(outcome, alpha, controller.bounds),
                 num_gradients=solution.num_gradients + renewed,
                 controller_state=controller.update(state.controller_state, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
-                stored=stored_evaluation(problem, start, solution, delta) if store_grad else (),
+                stored=stored_evaluation(problem, start, solution, delta) if keeps else (),
                 velocity=state.velocity,
                 metric_state=metric_state,
+                floor=floor,
             )
             taken = outcome.accepted
             scale = jnp.where(taken, outcome.learning_rate / alpha, 1)

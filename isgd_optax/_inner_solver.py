@@ -1,7 +1,7 @@
 """The protocol of inner solvers, which minimise the proximal objective."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,9 @@ import optax
 
 from isgd_optax._norms import is_lost_in_rounding, rounding
 from isgd_optax._proximal import Loss, ProximalObjective
+
+State = TypeVar("State")
+Query = TypeVar("Query")
 
 
 class ProximalProblem(NamedTuple):
@@ -74,7 +77,7 @@ class Proposal(NamedTuple):
     params: optax.Params
     learning_rate: jax.Array
     num_gradients: jax.Array | int
-    state: Any
+    state: optax.OptState
     loss: jax.Array | None = None
     value: jax.Array | None = None
     grad: optax.Updates | None = None
@@ -94,7 +97,7 @@ def take_it(learning_rate: jax.Array, trial: Trial, start: Evaluation) -> Propos
     return trial(learning_rate)
 
 
-class InnerSolver(NamedTuple):
+class InnerSolver(NamedTuple, Generic[State, Query]):
     """A solver of the proximal problem that can propose points for several α from one preparation.
 
     Pure functions, called inside ``jit``.
@@ -132,14 +135,14 @@ class InnerSolver(NamedTuple):
       [0.5 0.5]
     """
 
-    init: Callable[[optax.Params], Any]
-    query: Callable[[ProximalProblem, Evaluation, Any], Any]
-    step: Callable[[jax.Array, Any], Proposal]
+    init: Callable[[optax.Params], State]
+    query: Callable[[ProximalProblem, Evaluation, State], Query]
+    step: Callable[[jax.Array, Query], Proposal]
     search: Search = take_it
     name: str = "an InnerSolver"
-    num_query_gradients: Callable[[Any], int] = lambda query: 0
+    num_query_gradients: Callable[[Query], int] = lambda query: 0
 
-    def update(self, *args: Any, **kwargs: Any) -> Any:
+    def update(self, *args: object, **kwargs: object) -> NoReturn:
         """Raises TypeError: in a chain it would lose its search for α."""
         del args, kwargs
         raise TypeError(

@@ -1,6 +1,6 @@
 """The inner iteration: a solver minimises the proximal objective in one ``while_loop``."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ class Solution(NamedTuple):
     proximal_learning_rate: jax.Array
     num_steps: jax.Array
     num_gradients: jax.Array
-    inner_state: Any
+    inner_state: optax.OptState
     at_floor: jax.Array
 
 
@@ -75,7 +75,7 @@ class _Carry(NamedTuple):
     iterate: Iterate
     best: Iterate | None  # None without the safeguard
     lowest: jax.Array  # the lowest value so far, which need not be that of the best iterate
-    inner_state: Any
+    inner_state: optax.OptState
     num_gradients: jax.Array
     learning_rate: jax.Array
 
@@ -84,7 +84,7 @@ def minimize(
     problem: ProximalProblem,
     learning_rate: jax.Array,
     inner: InnerSolver,
-    inner_state: Any,
+    inner_state: optax.OptState,
     start: Evaluation,
     rule: StoppingRule,
     search: Search | None = None,
@@ -103,7 +103,7 @@ def minimize(
     knows_only_value = False  # of a solver's proposals: set while they are traced
 
     def propose(
-        problem: ProximalProblem, here: Evaluation, state: Any, alpha: jax.Array, search: Search
+        problem: ProximalProblem, here: Evaluation, state: optax.OptState, alpha: jax.Array, search: Search
     ) -> Proposal:
         query = inner.query(problem, here, state)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,22 +13,25 @@ from jax.typing import ArrayLike
 
 from isgd_optax._inner_solver import Search
 
+State = TypeVar("State")
+
 
 class StepOutcome(NamedTuple):
     """What one implicit step tells a controller.
 
     Attributes:
-      learning_rate: the α that was used.
-      accepted: whether the parameters moved to the inner solver's point.
-      value_before: L(θₙ).
-      value_after: L at the inner solver's point, accepted or not.
-      predicted_decrease: of L(θₙ) − L(p), by the trapezoidal rule
+      learning_rate: The α that was used.
+      accepted: Whether the parameters moved to the inner solver's point.
+      value_before: The loss L(θₙ) at the start.
+      value_after: The loss at the inner solver's point, accepted or not.
+      predicted_decrease: The prediction of L(θₙ) − L(p), by the trapezoidal rule
         ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (c − p)/α: exact for a quadratic L and a solved
         implicit equation, hence the decrease of the linear model for one Gauss–Newton step without
         geodesic acceleration.
-      residual: ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
-      num_inner_steps: inner steps taken.
-      at_floor: whether nothing was left to gain: the step is lost in rounding errors.
+      residual: The relative residual ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
+      num_inner_steps: The number of inner steps taken.
+      at_floor: Whether nothing was left to gain: the step is lost in rounding errors, or an earlier one was
+        and this one gains nothing either.
     """
 
     learning_rate: jax.Array
@@ -41,7 +44,7 @@ class StepOutcome(NamedTuple):
     at_floor: ArrayLike = False
 
 
-class LearningRateController(NamedTuple):
+class LearningRateController(NamedTuple, Generic[State]):
     """Chooses α before a step and learns from the step's outcome.
 
     Pure functions, called inside ``jit``. A controller is a named tuple
@@ -56,7 +59,7 @@ class LearningRateController(NamedTuple):
         the inner solver: ``trial(α)`` is the :class:`Proposal` of one inner step, with its decrease of the
         proximal objective and the one predicted; ``start`` the :class:`Evaluation` at θₙ. None takes the α
         proposed.
-      bounds: the smallest and the largest α that it takes; ``info.at_bound`` says when α stands at one.
+      bounds: The smallest and the largest α that it takes; ``info.at_bound`` says when α stands at one.
 
     Examples:
       A controller that halves α after every rejected step:
@@ -70,9 +73,9 @@ class LearningRateController(NamedTuple):
       ... )
     """
 
-    init: Callable[[], Any]
-    propose: Callable[[Any, jax.Array, jax.Array, jax.Array], jax.Array]
-    update: Callable[[Any, StepOutcome], Any]
+    init: Callable[[], State]
+    propose: Callable[[State, jax.Array, jax.Array, jax.Array], jax.Array]
+    update: Callable[[State, StepOutcome], State]
     search: Search | None = None
     bounds: tuple[float, float] = (0.0, math.inf)
 

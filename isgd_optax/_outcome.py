@@ -1,5 +1,6 @@
 """What a solved step tells its controller, and what it leaves for the next step."""
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -7,18 +8,32 @@ from isgd_optax._inner_solver import Evaluation, ProximalProblem
 from isgd_optax._iterate import Solution
 from isgd_optax._learning_rate import StepOutcome
 from isgd_optax._norms import rounding
+from isgd_optax._state import ImplicitStepState
 from isgd_optax._stored import StoredEvaluation
 
 
-def outcome_of(problem: ProximalProblem, start: Evaluation, solution: Solution) -> StepOutcome:
-    """What the step tells a controller."""
+def outcome_of(
+    problem: ProximalProblem, start: Evaluation, solution: Solution, before: ImplicitStepState
+) -> tuple[StepOutcome, jax.Array]:
+    """What the step tells a controller, and the loss at which nothing was left to gain; 0 elsewhere.
+
+    Args:
+      problem: The proximal problem.
+      start: The start of the step.
+      solution: What the inner iteration found.
+      before: The state before the step.
+    """
     iterate = solution.iterate
     # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = D(c − p)/α.
     used = problem.objective(start.params, solution.learning_rate)
     slope = optax.tree.sub(start.grad, used.term_gradient(iterate.at.params))
     predicted = -jnp.asarray(optax.tree.vdot(slope, solution.displacement)) / 2
     at_floor = solution.at_floor | (solution.moved & (jnp.abs(predicted) <= rounding(start.loss)))
-    return StepOutcome(
+    # There only a gain is news: steps that fail, or gain by chance, do so again and again.
+    tolerance = jnp.sqrt(jnp.finfo(start.loss.dtype).eps) * jnp.abs(start.loss)
+    known = before.info.at_floor & (jnp.abs(start.loss - before.floor) <= tolerance)
+    at_floor |= known & ~(solution.moved & (start.loss - iterate.at.loss > tolerance))
+    outcome = StepOutcome(
         learning_rate=solution.learning_rate,
         accepted=solution.moved | solution.solved_at_start,
         value_before=start.loss,
@@ -28,6 +43,7 @@ def outcome_of(problem: ProximalProblem, start: Evaluation, solution: Solution) 
         num_inner_steps=solution.num_steps,
         at_floor=at_floor,
     )
+    return outcome, jnp.where(at_floor, jnp.where(known, before.floor, start.loss), 0)
 
 
 def stored_evaluation(

@@ -15,7 +15,7 @@ from isgd_optax._tree import FieldsAsLeaves, as_pytree
 Loss = Callable[[Any], ArrayLike]  # of any pytree: functions of one array are losses too
 
 
-def select_kwargs(fn: Callable[..., ArrayLike], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+def select_kwargs(fn: Callable[..., ArrayLike], kwargs: Mapping[str, object]) -> Mapping[str, object]:
     """The entries of ``kwargs`` that ``fn`` names (all, if it takes ``**kwargs``)."""
     try:
         parameters = inspect.signature(fn).parameters.values()

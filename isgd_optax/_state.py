@@ -1,10 +1,11 @@
 """The state of an implicit step, and what it tells of the last one."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from isgd_optax._learning_rate import StepOutcome
 
@@ -18,11 +19,12 @@ class ImplicitStepInfo(NamedTuple):
         far the implicit equation is from solved. Infinite if p = c does not solve it.
       accepted: Whether the step was taken; if not, the update is zero.
       learning_rate: The α that was used. Where one Gauss–Newton step failed at the α that was asked for, a
-        smaller one.
+        smaller one; where nothing was left to gain, the one that was asked for.
       at_bound: Whether α stands at a bound of its controller, which may be what holds the step back: raise
         ``max_learning_rate``, or choose a ``metric`` that suits the parameters.
       at_floor: Whether nothing is left to gain in this precision: what the step promises, or the step
-        itself, is lost in rounding errors. Controllers then keep α as it is.
+        itself, is lost in rounding errors. So it remains until a step gains something or the loss is another
+        one. Controllers then return to the last α that was of use.
     """
 
     num_inner_steps: jax.Array
@@ -45,9 +47,11 @@ class ImplicitStepInfo(NamedTuple):
         )
 
     @classmethod
-    def of(cls, outcome: StepOutcome, bounds: tuple[float, float]) -> "ImplicitStepInfo":
-        """After a step, whose α the controller keeps within ``bounds``."""
-        rate = outcome.learning_rate
+    def of(
+        cls, outcome: StepOutcome, asked_for: jax.Array, bounds: tuple[float, float]
+    ) -> "ImplicitStepInfo":
+        """After a step at the α ``asked_for``, which the controller keeps within ``bounds``."""
+        rate = jnp.where(outcome.at_floor, asked_for, outcome.learning_rate)
         return cls(
             num_inner_steps=outcome.num_inner_steps,
             residual=outcome.residual,
@@ -73,16 +77,18 @@ class ImplicitStepState(NamedTuple):
       stored: With ``store_grad=True`` the loss at the new parameters and its gradient, else ().
       velocity: With ``momentum`` the last displacement, else ().
       metric_state: State of a metric that is measured, else ().
+      floor: The loss at which nothing was left to gain, 0 where ``info.at_floor`` is false.
     """
 
     count: jax.Array
     info: ImplicitStepInfo
     num_gradients: jax.Array
-    controller_state: Any
-    inner_state: Any
-    stored: Any
-    velocity: Any = ()
-    metric_state: Any = ()
+    controller_state: optax.OptState
+    inner_state: optax.OptState
+    stored: optax.OptState
+    velocity: optax.Updates = ()
+    metric_state: optax.Params = ()
+    floor: ArrayLike = 0.0
 
 
 def step_info(opt_state: optax.OptState) -> ImplicitStepInfo | None:

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
+from isgd_optax._inner_solver import Evaluation
 from isgd_optax._norms import scalar_dtype
 from isgd_optax._proximal import Loss
 
@@ -25,10 +27,47 @@ class StoredEvaluation(NamedTuple):
     point: optax.Params
 
     @classmethod
-    def nothing(cls, params: optax.Params) -> "StoredEvaluation":
-        """None yet; ``optax.value_and_grad_from_state`` then evaluates."""
-        infinite = jnp.full((), jnp.inf, scalar_dtype(params))
+    def nothing(cls, params: optax.Params, dtype: jnp.dtype | None = None) -> "StoredEvaluation":
+        """None yet; ``optax.value_and_grad_from_state`` then evaluates. The dtype is that of the value."""
+        infinite = jnp.full((), jnp.inf, scalar_dtype(params) if dtype is None else dtype)
         return cls(infinite, optax.tree.zeros_like(params), optax.tree.zeros_like(params))
+
+
+def as_stored_dtype(store_grad: bool | DTypeLike) -> tuple[bool, jnp.dtype | None]:
+    """Whether a step leaves its evaluation, and in which dtype the value; None if the parameters decide.
+
+    Raises:
+      TypeError: Neither a boolean nor a real floating-point dtype.
+    """
+    if isinstance(store_grad, (bool, np.bool_)):
+        return bool(store_grad), None
+    try:
+        dtype = jnp.dtype(store_grad)
+    except TypeError:
+        dtype = None
+    if store_grad is None or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(
+            "store_grad must be True, False or the dtype that value_fn returns, e.g. jnp.bfloat16, got "
+            f"{store_grad!r}."
+        )
+    return True, jax.dtypes.canonicalize_dtype(dtype)
+
+
+def starting_evaluation(
+    loss_fn: Loss,
+    dtype: jnp.dtype,
+    params: optax.Params,
+    stored: optax.OptState,
+    value: ArrayLike | None,
+    grad: optax.Updates,
+) -> tuple[Evaluation, jax.Array | int]:
+    """What a step starts from, with L in ``dtype``, and how many gradients were evaluated for it."""
+    renewed = 0
+    if isinstance(stored, StoredEvaluation):
+        loss, grad, renewed = current_evaluation(loss_fn, params, stored, value, grad)
+    else:
+        loss = jnp.asarray(loss_fn(params) if value is None else value)
+    return Evaluation(params, loss.astype(dtype), loss.astype(dtype), grad), renewed
 
 
 def current_evaluation(

@@ -14,10 +14,10 @@ class SwitchState(NamedTuple):
     """State of :func:`switch_after`.
 
     Attributes:
-      count: steps taken, int32.
-      first: state of the first transformation; at the switch it is initialised anew too, so that
+      count: The number of steps taken, int32.
+      first: The state of the first transformation; at the switch it is initialised anew too, so that
         nobody takes a value or gradient stored in it for a current one.
-      second: state of the second one, initialised anew at the switch.
+      second: The state of the second one, initialised anew at the switch.
     """
 
     count: jax.Array
@@ -33,9 +33,9 @@ def switch_after(
     Both states are held throughout, so memory is their sum. Every extra argument reaches both.
 
     Args:
-      num_steps: updates made with ``first``, ≥ 0 (the paper's K0).
-      first: the transformation of the first phase.
-      second: the transformation from then on.
+      num_steps: The number of updates made with ``first``, at least 0 (the paper's K0).
+      first: The transformation of the first phase.
+      second: The transformation from then on.
 
     Returns:
       An ``optax.GradientTransformationExtraArgs`` with :class:`SwitchState`.
@@ -69,7 +69,7 @@ def switch_after(
         return SwitchState(jnp.zeros((), jnp.int32), own(first.init(params)), own(second.init(params)))
 
     def update_fn(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: Any
+        updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: object
     ) -> tuple[optax.Updates, SwitchState]:
         def run_first():
             new_updates, first_state = first.update(updates, state.first, params, **extra_args)

@@ -1,23 +1,29 @@
 """Functions and classes as pytrees, so that they can be arguments of compiled functions."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+
+ArrayTree = optax.Params  # any pytree of arrays, as optax has it
+Tree = TypeVar("Tree")
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
-def as_pytree(fn: Callable[..., Any]) -> Callable[..., Any]:
+def as_pytree(fn: Callable[Given, Result]) -> Callable[Given, Result]:
     """``fn`` itself if it is a pytree node already, else wrapped so that it is one."""
     is_leaf = jax.tree.structure(fn) == jax.tree.structure(0)
     return jax.tree_util.Partial(fn) if is_leaf else fn
 
 
-def own(tree: Any) -> Any:
+def own(tree: Tree) -> Tree:
     """``tree`` with every array copied, so that it may be donated, and no weak types, which recompile."""
 
-    def copy(leaf: Any) -> Any:
+    def copy(leaf: object) -> object:
         if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.extended):
             return jnp.copy(leaf)  # a random key
         if isinstance(leaf, (jax.Array, np.ndarray, np.generic, bool, int, float)):
@@ -27,7 +33,7 @@ def own(tree: Any) -> Any:
     return jax.tree.map(copy, tree)
 
 
-def without_names(tree: Any) -> Any:
+def without_names(tree: ArrayTree) -> ArrayTree:
     """``tree`` with plain tuples for its named ones, so that ``optax.tree.get`` finds nothing in it."""
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return tuple(without_names(child) for child in tree)

@@ -19,11 +19,12 @@ def auto(
     A solver whose operations are not known (``num_flops=None``) is taken only if no other fits, in the
     order given; if nothing fits, the last. The choice is logged under ``"isgd_optax"`` with
     the sizes and bytes: as information, or as a warning where memory forbids the cheapest, since then
-    another machine takes another algorithm.
+    another machine takes another algorithm. To see it, ``logging.basicConfig()`` and
+    ``logging.getLogger("isgd_optax").setLevel(logging.INFO)`` suffice; the root logger's handler shows it.
 
     Args:
-      memory_limit: Bytes that may be used; None takes four fifths of the device's memory.
-      candidates: Solvers to choose from, at least one.
+      memory_limit: The bytes that may be used; None takes four fifths of the device's memory.
+      candidates: The solvers to choose from, at least one.
 
     Returns:
       A :class:`LinearSolver`.

@@ -40,7 +40,7 @@ def nystrom(rank: int = 50) -> Preconditioner:
     The sketch is that of one fixed random key: the same problem always takes the same steps.
 
     Args:
-      rank: Number of products with K, and of eigenvalues that are approximated; at least 1.
+      rank: The number of products with K, and of eigenvalues that are approximated; at least 1.
 
     Raises:
       ValueError: ``rank`` is below 1.
@@ -91,16 +91,16 @@ def cg(
     """Solves without a matrix: e = −Jᵀy with (K + λI) y = s, by preconditioned conjugate gradients.
 
     Args:
-      rtol: Norm of the equation's residual, relative to that of s, at which the iteration ends.
-      max_steps: Most steps of the iteration; each makes one product with J and one with Jᵀ.
-      preconditioner: Preconditioner of K + λI, such as :func:`nystrom`; None for none.
-      preconditioner_rank: Shorthand for ``preconditioner=nystrom(rank)``; 0 for none.
+      rtol: The norm of the equation's residual, relative to that of s, at which the iteration ends.
+      max_steps: The most steps of the iteration; each makes one product with J and one with Jᵀ.
+      preconditioner: The preconditioner of K + λI, such as :func:`nystrom`; None for none.
+      preconditioner_rank: A shorthand for ``preconditioner=nystrom(rank)``; 0 for none.
 
     Returns:
       A :class:`LinearSolver`; ``num_products`` of a solve is its number of steps and one more.
 
     Raises:
-      ValueError: a number is out of range, or both the preconditioner and its rank are given.
+      ValueError: A number is out of range, or both the preconditioner and its rank are given.
     """
     check_positive("rtol", rtol)
     check_at_least("max_steps", max_steps, 1)

@@ -2,10 +2,12 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+
+Points = TypeVar("Points")
 
 _product = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
@@ -19,7 +21,7 @@ def num_lanes(num_points: int) -> int:
     return 1 if mesh is None or num_points % mesh.size else mesh.size
 
 
-def each_lane(fn: Callable[[Any], jax.Array], points: Any, lanes: int) -> jax.Array:
+def each_lane(fn: Callable[[Points], jax.Array], points: Points, lanes: int) -> jax.Array:
     """``fn`` of each device's part of the points, stacked, shape (lanes, ...), sharded along the first axis.
 
     Args:
@@ -77,7 +79,7 @@ def _spread(x: jax.Array) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(tuple(mesh.axis_names)))
 
 
-def _mesh() -> Any:
+def _mesh() -> jax.sharding.AbstractMesh | None:
     """The mesh in context if it has several devices, on which XLA shards; else None."""
     get = getattr(jax.sharding, "get_abstract_mesh", None)
     mesh = None if get is None else get()

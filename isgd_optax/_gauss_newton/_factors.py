@@ -1,14 +1,20 @@
 """Derivatives of residuals by each parameter array, in factors where the array is a matrix in products."""
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._program import Program
+from isgd_optax._tree import ArrayTree
+
+ResidualFn = Callable[[Any, Any], ArrayLike]  # of any two pytrees, parameters and a point
+Unflatten = Callable[[Sequence[jax.Array]], ArrayTree]  # from their leaves to the parameters
 
 _MAX_SUMMED = 8  # products that are faster summed element by element than by many small matrix products
 
@@ -95,7 +101,7 @@ class LeafWay(NamedTuple):
 
 
 def block_factors(
-    fn: Callable[[Any, Any], jax.Array], params: optax.Params, points: Any, basis: jax.Array | None = None
+    fn: ResidualFn, params: optax.Params, points: ArrayTree, basis: jax.Array | None = None
 ) -> list[LeafFactors]:
     """Derivatives of the residuals at every point by each parameter array.
 
@@ -124,14 +130,15 @@ def block_factors(
       curvature, 2015 (activations and backpropagated derivatives of a layer).
     """
     leaves, structure = jax.tree.flatten(params)
+    unflatten = functools.partial(jax.tree.unflatten, structure)
     if not leaves:
         raise ValueError("the parameters have no leaves, there is nothing to differentiate by.")
     if basis is None:
-        return jax.vmap(lambda point: _at_point(fn, leaves, structure, point, None))(points)
-    return jax.vmap(lambda point, rows: _at_point(fn, leaves, structure, point, rows))(points, basis)
+        return jax.vmap(lambda point: _at_point(fn, leaves, unflatten, point, None))(points)
+    return jax.vmap(lambda point, rows: _at_point(fn, leaves, unflatten, point, rows))(points, basis)
 
 
-def leaf_ways(fn: Callable[[Any, Any], jax.Array], params: optax.Params, point: Any) -> tuple[LeafWay, ...]:
+def leaf_ways(fn: ResidualFn, params: optax.Params, point: ArrayTree) -> tuple[LeafWay, ...]:
     """How the residuals at a point depend on each parameter array, in the order of ``jax.tree.leaves``.
 
     Args:
@@ -143,17 +150,18 @@ def leaf_ways(fn: Callable[[Any, Any], jax.Array], params: optax.Params, point: 
       TypeError: Residuals or parameters are complex.
     """
     leaves, structure = jax.tree.flatten(params)
+    unflatten = functools.partial(jax.tree.unflatten, structure)
     ways = []
-    for leaf, uses in zip(leaves, _program(fn, leaves, structure, point).ways, strict=True):
+    for leaf, uses in zip(leaves, _program(fn, leaves, unflatten, point).ways, strict=True):
         added = {"add", "sub", "add_any"} if jnp.ndim(leaf) <= 1 else set()
         odd = tuple(name for name, in_product in uses.items() if not in_product and name not in added)
         ways.append(LeafWay(bool(odd), ", ".join(odd or uses)))
     return tuple(ways)
 
 
-def _program(fn: Callable[[Any, Any], Any], leaves: list[Any], structure: Any, point: Any) -> Program:
-    def residuals(leaves: list[Any], point: Any) -> jax.Array:
-        r = jnp.ravel(jnp.asarray(fn(jax.tree.unflatten(structure, leaves), point)))
+def _program(fn: ResidualFn, leaves: list[jax.Array], unflatten: Unflatten, point: ArrayTree) -> Program:
+    def residuals(leaves: list[jax.Array], point: ArrayTree) -> jax.Array:
+        r = jnp.ravel(jnp.asarray(fn(unflatten(leaves), point)))
         for name, array in [("residuals", r), *(("parameters", leaf) for leaf in leaves)]:
             if jnp.issubdtype(jnp.result_type(array), jnp.complexfloating):
                 raise TypeError(
@@ -166,11 +174,11 @@ def _program(fn: Callable[[Any, Any], Any], leaves: list[Any], structure: Any, p
 
 
 def _at_point(
-    fn: Callable[[Any, Any], Any], leaves: list[Any], structure: Any, point: Any, basis: jax.Array | None
+    fn: ResidualFn, leaves: list[jax.Array], unflatten: Unflatten, point: ArrayTree, basis: jax.Array | None
 ) -> list[LeafFactors]:
     """The factors at one point: arrays as in :class:`LeafFactors`, without the axis of points."""
     leaves = [jnp.asarray(leaf) for leaf in leaves]
-    program = _program(fn, leaves, structure, point)
+    program = _program(fn, leaves, unflatten, point)
     own = sorted(program.live)
 
     def residuals(taps: list[jax.Array], live: list[jax.Array]) -> tuple[jax.Array, list[jax.Array]]:

@@ -2,8 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +98,7 @@ def _tile(
     """
     weight = weight if weight.shape[0] == 1 else weight[points]
     cut = lambda x: x[points].astype(dtype)
-    groups: dict[Any, list[int]] = {}
+    groups: dict[Hashable, list[int]] = {}
     for k, factors in enumerate(leaves):
         plain = factors.rows is None and len(factors.products) == 1
         shapes = [x.shape for x in jax.tree.leaves(factors)]

@@ -49,7 +49,7 @@ class Use(NamedTuple):
     operand: int
     to_inputs: tuple[int, ...]
     to_cotangents: tuple[int, ...]
-    scale: tuple[tuple[Any, int], ...]
+    scale: tuple[tuple[int | float, int], ...]
 
 
 class View(NamedTuple):
@@ -66,7 +66,7 @@ class View(NamedTuple):
     leaf: int
     elements: np.ndarray
     base: np.ndarray
-    scale: tuple[tuple[Any, int], ...] = ()
+    scale: tuple[tuple[int | float, int], ...] = ()
 
     @classmethod
     def whole(cls, leaf: int, shape: tuple[int, ...]) -> "View":

@@ -3,7 +3,6 @@
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +11,11 @@ import optax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from isgd_optax._gauss_newton._factors import ResidualFn
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
 from isgd_optax._gauss_newton._rows import along_points
-from isgd_optax._tree import FieldsAsLeaves, as_pytree
+from isgd_optax._tree import ArrayTree, FieldsAsLeaves, as_pytree
 
 
 class Residual(FieldsAsLeaves):
@@ -69,8 +69,8 @@ class Residual(FieldsAsLeaves):
 
     def __init__(
         self,
-        fn: Callable[[Any, Any], ArrayLike],
-        points: optax.Params,
+        fn: ResidualFn,
+        points: ArrayTree,
         weight: ArrayLike = 1.0,
         name: str | None = None,
         loss: Callable[..., ArrayLike] | None = None,
@@ -101,7 +101,7 @@ class Residual(FieldsAsLeaves):
 
     def residuals(self, params: optax.Params) -> jax.Array:
         """The residuals at every point, unscaled: shape (N, ...)."""
-        residuals = jax.vmap(self.fn, in_axes=(None, 0))(params, self.points)
+        residuals = jnp.asarray(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
         if jnp.iscomplexobj(residuals):
             raise TypeError(
                 f"a residual must be real, got {residuals.dtype}. Return real and imaginary part as two "
@@ -123,7 +123,7 @@ class Residual(FieldsAsLeaves):
         if self.loss is None:
             return None
 
-        def at_point(residual: jax.Array, point: optax.Params) -> QuadraticModel:
+        def at_point(residual: jax.Array, point: ArrayTree) -> QuadraticModel:
             loss = lambda flat: self._loss_at(flat.reshape(residual.shape), point)
             return quadratic_model(loss, residual.reshape(-1))
 
@@ -145,7 +145,7 @@ class Residual(FieldsAsLeaves):
         """The weight of the block; 1 where each point has its own."""
         return self.weight if jnp.ndim(self.weight) == 0 else 1.0
 
-    def _loss_at(self, residual: jax.Array, point: optax.Params) -> jax.Array:
+    def _loss_at(self, residual: jax.Array, point: ArrayTree) -> jax.Array:
         assert self.loss is not None
         of_point = _takes_two(self.loss)
         return jnp.sum(jnp.asarray(self.loss(residual, point) if of_point else self.loss(residual)))

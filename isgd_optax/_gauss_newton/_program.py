@@ -1,12 +1,14 @@
 """A function's jaxpr as a list of steps, with the matrix products of its parameters marked."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.core import ShapedArray
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 from isgd_optax._gauss_newton._layout import Use, View
 
@@ -14,6 +16,8 @@ from isgd_optax._gauss_newton._layout import Use, View
 # would be lost that way: such calls, and loops, are evaluated as they are.
 _INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
 _REMAT = {"remat": "jaxpr", "remat2": "jaxpr", "checkpoint": "jaxpr"}
+
+Place = int | Literal  # of a value: where it lies in memory, or the value itself
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Step:
     """
 
     eqn: JaxprEqn
-    inputs: tuple[Any, ...]
+    inputs: tuple[Place, ...]
     outputs: tuple[int, ...]
     uses: tuple[Use, ...] = ()
     viewed: int | None = None
@@ -84,7 +88,7 @@ class Program:
         self,
         leaves: Sequence[jax.Array],
         live: Sequence[jax.Array],
-        rest: Sequence[Any],
+        rest: Sequence[jax.Array],
         taps: Sequence[jax.Array],
     ) -> tuple[jax.Array, list[jax.Array]]:
         """Evaluates the function.
@@ -98,16 +102,16 @@ class Program:
         Returns:
           The output, and for each factor (:attr:`uses`) its inputs, shape (S, in).
         """
-        memory: dict[int, Any] = dict(zip(self.inputs, [*live, *rest], strict=True))
+        memory: dict[int, jax.Array] = dict(zip(self.inputs, [*live, *rest], strict=True))
         memory |= dict(zip(self.constants, self.closed.consts, strict=True))
-        fixed: dict[int, Any] = dict(zip(self.inputs, leaves, strict=False))
-        read = lambda place: memory[place] if isinstance(place, int) else place.val
+        fixed: dict[int, jax.Array] = dict(zip(self.inputs, leaves, strict=False))
+        read = functools.partial(_read, memory)
         inputs, added = [], iter(taps)
         for step in self.steps:
             values = [read(place) for place in step.inputs]
             if step.uses:
                 for use in step.uses:
-                    values[use.operand] = fixed[step.inputs[use.operand]]
+                    values[use.operand] = _read(fixed, step.inputs[use.operand])
                 (result,) = _bind(step.eqn, values)
                 memory[step.outputs[0]] = result + next(added)
                 for use in step.uses:
@@ -115,7 +119,7 @@ class Program:
                 continue
             memory.update(zip(step.outputs, _bind(step.eqn, values), strict=True))
             if step.viewed is not None:
-                values[step.viewed] = fixed[step.inputs[step.viewed]]
+                values[step.viewed] = _read(fixed, step.inputs[step.viewed])
                 fixed.update(zip(step.outputs, _bind(step.eqn, values), strict=True))
         return read(self.output), inputs
 
@@ -123,13 +127,13 @@ class Program:
         self._size += count
         return list(range(self._size - count, self._size))
 
-    def _live(self, places: Sequence[Any], name: str) -> None:
+    def _live(self, places: Sequence[Place], name: str) -> None:
         """Parameters that are taken as they are."""
         for place in places:
             if isinstance(place, int) and place in self.views:
                 self.ways[self.views[place].leaf][name] = False
 
-    def _inline(self, jaxpr: Jaxpr, constants: Sequence[int], arguments: Sequence[Any]) -> list[Any]:
+    def _inline(self, jaxpr: Jaxpr, constants: Sequence[int], arguments: Sequence[Place]) -> list[Place]:
         """Appends the steps of a jaxpr; returns the places of its outputs."""
         places = dict(zip(jaxpr.constvars, constants, strict=True))
         places |= dict(zip(jaxpr.invars, arguments, strict=True))
@@ -145,7 +149,7 @@ class Program:
             places.update(zip(eqn.outvars, outputs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def _body(self, eqn: JaxprEqn, inputs: tuple[Any, ...]) -> Jaxpr | None:
+    def _body(self, eqn: JaxprEqn, inputs: tuple[Place, ...]) -> Jaxpr | None:
         """The jaxpr to evaluate in the equation's place, if any."""
         name = eqn.primitive.name
         remat = name in _REMAT and any(isinstance(place, int) and place in self.views for place in inputs)
@@ -156,7 +160,7 @@ class Program:
             return None if body.constvars else body
         return None if body.consts else body.jaxpr
 
-    def _step(self, eqn: JaxprEqn, inputs: tuple[Any, ...], outputs: tuple[int, ...]) -> Step:
+    def _step(self, eqn: JaxprEqn, inputs: tuple[Place, ...], outputs: tuple[int, ...]) -> Step:
         name = eqn.primitive.name
         seen = [self.views.get(place) if isinstance(place, int) else None for place in inputs]
         if name == "dot_general":
@@ -174,7 +178,9 @@ class Program:
         self._live(inputs, name)
         return Step(eqn, inputs, outputs)
 
-    def _viewed(self, eqn: JaxprEqn, view: View, operand: int, inputs: tuple[Any, ...]) -> list[View] | None:
+    def _viewed(
+        self, eqn: JaxprEqn, view: View, operand: int, inputs: tuple[Place, ...]
+    ) -> list[View] | None:
         """The equation's results as views of a parameter array, given that of one operand."""
         name = eqn.primitive.name
         if len(inputs) == 1 and name != "neg":
@@ -215,18 +221,22 @@ class Program:
         )
 
 
-def _aval(atom: Any) -> Any:
+def _read(memory: dict[int, jax.Array], place: Place) -> jax.Array:
+    return memory[place] if isinstance(place, int) else place.val
+
+
+def _aval(atom: Var | Literal) -> ShapedArray:
     """An atom's shape and dtype."""
-    return atom.aval
+    return cast(ShapedArray, atom.aval)
 
 
-def _bind(eqn: JaxprEqn, values: Sequence[Any]) -> Sequence[Any]:
+def _bind(eqn: JaxprEqn, values: Sequence[jax.Array]) -> Sequence[jax.Array]:
     with eqn.ctx.manager:
         result = eqn.primitive.bind(*values, **eqn.primitive.get_bind_params(eqn.params))
     return result if eqn.primitive.multiple_results else [result]
 
 
-def _inputs(use: Use, other: jax.Array, read: Callable[[Any], Any]) -> jax.Array:
+def _inputs(use: Use, other: jax.Array, read: Callable[[Place], jax.Array]) -> jax.Array:
     """The other operand of a product by a factor, shape (S, rows or columns of the parameter array)."""
     axis = use.matrix.input_axis
     inputs = jnp.transpose(other, use.to_inputs).reshape(-1, use.matrix.size[axis])

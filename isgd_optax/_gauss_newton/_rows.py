@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from isgd_optax._gauss_newton._factors import LeafFactors, Product, block_factors
+from isgd_optax._gauss_newton._factors import LeafFactors, Product, ResidualFn, block_factors
+from isgd_optax._tree import ArrayTree
+
+Tree = TypeVar("Tree")
 
 _COLUMN_TILES = 6  # JᵀJ needs 7/12 of the work of a whole product
 _MIN_COLUMNS = 128  # narrower tiles cost more than the work that they save
@@ -26,9 +29,9 @@ class PointBlock(NamedTuple):
       dtype: The dtype of the rows.
     """
 
-    fn: Callable[[Any, Any], jax.Array]
+    fn: ResidualFn
     params: optax.Params
-    points: Any
+    points: ArrayTree
     basis: jax.Array | None
     scale: jax.Array
     dtype: jnp.dtype
@@ -141,7 +144,7 @@ def squared_columns(block: PointBlock, block_size: int) -> jax.Array:
     return jax.lax.scan(add, jnp.zeros(num_params, block.dtype), starts)[0]
 
 
-def gathered(tree: Any) -> Any:
+def gathered(tree: Tree) -> Tree:
     """Arrays whole on every device where their axes are sharded by hand (``AxisType.Explicit``).
 
     A slice of such an axis is refused unless its size is a multiple of the number of devices. Where the

@@ -1,6 +1,6 @@
 """Gauss–Newton in function space: an inner solver of the implicit step for least-squares losses."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,7 +50,7 @@ def gauss_newton(
     preconditioner_rank: int = 50,
     memory_limit: int | None = None,
     geodesic_acceleration: bool = True,
-) -> InnerSolver:
+) -> InnerSolver[optax.OptState, Linearization]:
     r"""The inner solver that solves the linearised implicit equation exactly; for least-squares losses.
 
     With stacked residuals r, L = ‖r‖², their Jacobian J at the inner iterate p, and centre c,
@@ -132,7 +132,7 @@ def gauss_newton(
     iterative = cg(rtol=cg_rtol, max_steps=cg_max_steps, preconditioner_rank=preconditioner_rank)
     chosen = as_linear_solver(linear_solver, memory_limit=memory_limit, iterative=iterative)
 
-    def query(problem: ProximalProblem, evaluation: Evaluation, state: Any) -> Linearization:
+    def query(problem: ProximalProblem, evaluation: Evaluation, state: optax.OptState) -> Linearization:
         del state
         loss, params = problem.value_fn, evaluation.params
         if not isinstance(loss, LeastSquares):

@@ -15,10 +15,10 @@ class Contraction(NamedTuple):
     """How a step contracts the residual along each eigenvector of K; arrays of shape (N,).
 
     Attributes:
-      eigenvalues: λᵢ of K at θₙ, in increasing order.
-      before: components uᵢᵀr(θₙ).
-      after: components uᵢᵀr(θₙ₊₁).
-      predicted: 1/(1 + 2αλᵢ), the paper's contraction.
+      eigenvalues: The eigenvalues λᵢ of K at θₙ, in increasing order.
+      before: The components uᵢᵀr(θₙ) of the residual.
+      after: The components uᵢᵀr(θₙ₊₁) of the residual.
+      predicted: The paper's contraction, 1/(1 + 2αλᵢ).
     """
 
     eigenvalues: jax.Array
@@ -50,11 +50,11 @@ def contraction(
     an equation that is not solved.
 
     Args:
-      loss: a :class:`LeastSquares` with N residuals in all.
-      params: θₙ.
-      new_params: θₙ₊₁.
-      learning_rate: α.
-      kernel: see :func:`isgd_optax.gauss_newton`.
+      loss: A :class:`LeastSquares` with N residuals in all.
+      params: The parameters θₙ before the step.
+      new_params: The parameters θₙ₊₁ after it.
+      learning_rate: The step size α.
+      kernel: The way in which K is formed, see :func:`isgd_optax.gauss_newton`.
 
     Returns:
       A :class:`Contraction`.

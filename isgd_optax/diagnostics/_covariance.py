@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +16,18 @@ from isgd_optax.diagnostics._noise import NoiseStd, estimated_noise, given_noise
 from isgd_optax.diagnostics._profile import profile
 from isgd_optax.diagnostics._uncertainty import Covariance
 
+Tree = TypeVar("Tree")
+
 
 def covariance(
     loss: LeastSquares,
     params: optax.Params,
     *,
-    select: Callable[[Any], Any] | None = None,
+    select: Callable[[Any], Tree] | None = None,
     noisy: Sequence[str] | None = None,
     noise_std: NoiseStd | None = None,
     rcond: float | None = None,
-) -> Covariance:
+) -> Covariance[Tree]:
     r"""The covariance of chosen parameters at a minimum of a least-squares loss, to first order in the noise.
 
     With the scaled residuals r, ‖r‖² = L, their Jacobian J and noise of covariance :math:`\Sigma` in some of
@@ -128,13 +130,13 @@ def covariance(
     return Covariance(chosen, error, matrix, noise.std, noise.degrees_of_freedom)
 
 
-def _select(params: optax.Params, select: Callable[[Any], Any] | None) -> tuple[Any, np.ndarray]:
+def _select(params: optax.Params, select: Callable[[Any], Tree] | None) -> tuple[Tree, np.ndarray]:
     """The chosen parameters and their positions in ``ravel_pytree(params)``.
 
     ``select`` is also given the positions themselves, as parameters. Two sets of them show whether it only
     picks: what is computed from parameters does not follow when all positions are moved.
     """
-    select = select or (lambda tree: tree)
+    pick: Callable[[Any], Tree] = select or (lambda tree: tree)
     leaves, structure = jax.tree.flatten(params)
     sizes = [math.prod(jnp.shape(leaf)) for leaf in leaves]
     ends = np.cumsum([0, *sizes])
@@ -144,7 +146,7 @@ def _select(params: optax.Params, select: Callable[[Any], Any] | None) -> tuple[
             np.arange(end - size, end).reshape(jnp.shape(leaf)) + shift
             for leaf, size, end in zip(leaves, sizes, ends[1:], strict=True)
         ]
-        picked = jax.tree.leaves(select(jax.tree.unflatten(structure, trees)))
+        picked = jax.tree.leaves(pick(jax.tree.unflatten(structure, trees)))
         return np.concatenate([np.zeros(0, int), *(np.asarray(leaf).reshape(-1) for leaf in picked)])
 
     found = positions(0)
@@ -154,10 +156,10 @@ def _select(params: optax.Params, select: Callable[[Any], Any] | None) -> tuple[
         raise ValueError(
             "select must pick parameters, each once, and compute nothing from them: lambda p: p['unknowns']."
         )
-    return select(params), found
+    return pick(params), found
 
 
-def _like(tree: Any, flat: jax.Array) -> Any:
+def _like(tree: Tree, flat: jax.Array) -> Tree:
     """``flat`` in the shapes of the leaves of ``tree``."""
     leaves, structure = jax.tree.flatten(tree)
     ends = np.cumsum([math.prod(jnp.shape(leaf)) for leaf in leaves])

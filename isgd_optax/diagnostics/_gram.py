@@ -22,7 +22,7 @@ def gram_matrix(
       loss: A :class:`LeastSquares` with N residuals in all. Of a convex loss the residuals are those of its
         quadratic models.
       params: The parameters θ at which J is taken.
-      kernel: See :func:`isgd_optax.gauss_newton`.
+      kernel: The way in which K is formed, see :func:`isgd_optax.gauss_newton`.
       row_block: The number of points whose rows of J are differentiated at once.
 
     Returns:
@@ -56,9 +56,9 @@ def gram_spectrum(loss: LeastSquares, params: optax.Params, *, kernel: str = "au
     is the Hessian of L where the residuals vanish.
 
     Args:
-      loss: a :class:`LeastSquares` with N residuals in all.
-      params: where.
-      kernel: see :func:`isgd_optax.gauss_newton`.
+      loss: A :class:`LeastSquares` with N residuals in all.
+      params: The parameters θ at which J is taken.
+      kernel: The way in which K is formed, see :func:`isgd_optax.gauss_newton`.
 
     Returns:
       Shape (N,), float64 if ``jax_enable_x64`` is set; small ones may be rounding errors below

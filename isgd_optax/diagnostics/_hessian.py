@@ -15,9 +15,9 @@ class HessianSpectrum(NamedTuple):
     """What Lanczos finds out about the eigenvalues of a Hessian.
 
     Attributes:
-      eigenvalues: Ritz values of each probe, in increasing order, shape (probes, steps). The first and
+      eigenvalues: The Ritz values of each probe, in increasing order, shape (probes, steps). The first and
         the last ones of a row converge to the extreme eigenvalues.
-      weights: the share of the spectrum near each, shape (probes, steps); each row sums to 1.
+      weights: The share of the spectrum near each, shape (probes, steps); each row sums to 1.
     """
 
     eigenvalues: jax.Array
@@ -55,19 +55,19 @@ def hessian_spectrum(
     ``num_steps`` vectors like the parameters. Needs the package matfree.
 
     Args:
-      value_fn: L; any loss.
-      params: where, P numbers in all.
-      key: a JAX random key, for the probe vectors; not the one that the parameters were initialised with,
+      value_fn: The loss L, any function of the parameters.
+      params: The parameters at which the Hessian is taken, P numbers in all.
+      key: The random key of the probe vectors; not the one that the parameters were initialised with,
         since the density is right only for probes independent of them.
-      num_steps: Lanczos steps, at most P.
-      num_probes: random vectors to average the density over.
+      num_steps: The number of Lanczos steps, at most P.
+      num_probes: The number of random vectors that the density is averaged over.
 
     Returns:
       A :class:`HessianSpectrum`.
 
     Raises:
-      ImportError: matfree is not installed.
-      ValueError: a number below 1 or more steps than parameters.
+      ImportError: The package matfree is not installed.
+      ValueError: A number is below 1, or there are more steps than parameters.
 
     Examples:
       >>> import jax, jax.numpy as jnp

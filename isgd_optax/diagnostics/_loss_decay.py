@@ -15,10 +15,10 @@ class LossDecay(NamedTuple):
     """The change of the loss in one step, and the paper's formula for it; scalars.
 
     Attributes:
-      actual: L(θₙ₊₁) − L(θₙ).
-      predicted: the right-hand side of Eq. 10 (gradient descent) or Eq. 11 (implicit).
-      gradient_term: α‖∇L‖², at θₙ or at θₙ₊₁.
-      curvature: Σλᵢyᵢ², the Hessian along the step, averaged as Taylor's theorem has it.
+      actual: The change L(θₙ₊₁) − L(θₙ).
+      predicted: The right-hand side of Eq. 10 (gradient descent) or Eq. 11 (implicit).
+      gradient_term: The term α‖∇L‖², at θₙ for gradient descent and at θₙ₊₁ for an implicit step.
+      curvature: The sum Σλᵢyᵢ²: the Hessian along the step, averaged as Taylor's theorem has it.
     """
 
     actual: jax.Array
@@ -48,12 +48,12 @@ def loss_decay(
     step that solves its equation; what is missing is then how far it does not.
 
     Args:
-      value_fn: L; any twice differentiable loss.
-      params: θₙ.
-      new_params: θₙ₊₁.
-      learning_rate: α.
-      implicit: whether the step is implicit.
-      num_nodes: of the quadrature.
+      value_fn: The loss L, any twice differentiable function of the parameters.
+      params: The parameters θₙ before the step.
+      new_params: The parameters θₙ₊₁ after it.
+      learning_rate: The step size α.
+      implicit: Whether the step is an implicit one, else one of gradient descent.
+      num_nodes: The number of Gauss–Legendre nodes that average the Hessian along the step.
 
     Returns:
       A :class:`LossDecay`.

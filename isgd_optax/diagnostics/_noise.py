@@ -34,7 +34,8 @@ class Noise(NamedTuple):
     Attributes:
       std: Its standard deviation before any weight, by the name of the block.
       scaled: That of the scaled residuals, shape (n,); 1 where no residual is left to tell it.
-      degrees_of_freedom: Of the estimate; infinite where it was given, 0 where no residual is left.
+      degrees_of_freedom: The degrees of freedom of the estimate; infinite where it was given, 0 where no
+        residual is left.
     """
 
     std: dict[str, jax.Array]

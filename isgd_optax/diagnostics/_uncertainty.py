@@ -1,6 +1,6 @@
 """Estimates with their covariance and intervals."""
 
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,27 +10,31 @@ from jax.scipy.special import betainc, ndtri
 _RANGE = 80.0  # of log(t²/ν), on both sides of 0
 _HALVINGS = 60  # of that range: down to rounding
 
+Tree = TypeVar("Tree")
 
-class Covariance(NamedTuple):
+
+class Covariance(NamedTuple, Generic[Tree]):
     """Chosen parameters with the uncertainty that noise gives them.
 
     Attributes:
       estimate: The chosen parameters.
-      standard_error: Of each, a pytree like ``estimate``; infinite where the residuals do not determine it.
+      standard_error: The standard error of each, a pytree like ``estimate``; infinite where the residuals
+        do not determine it.
       covariance: Shape (q, q), in the order of the leaves of ``estimate``; infinite, with its sign, among
         parameters that are not determined.
       noise_std: The standard deviation of the noise before any weight by the name of its block, a number or
         one for each point; infinite where no residual is left to estimate it.
-      degrees_of_freedom: Of the estimate of the noise; infinite where the noise was given.
+      degrees_of_freedom: The degrees of freedom of the estimate of the noise; infinite where the noise was
+        given.
     """
 
-    estimate: Any
-    standard_error: Any
+    estimate: Tree
+    standard_error: Tree
     covariance: jax.Array
     noise_std: dict[str, jax.Array]
     degrees_of_freedom: jax.Array
 
-    def intervals(self, level: float = 0.95) -> tuple[Any, Any]:
+    def intervals(self, level: float = 0.95) -> tuple[Tree, Tree]:
         """Both ends of each parameter's interval, two pytrees like ``estimate``.
 
         They are estimate ∓ t · standard error with the quantile t of Student's distribution.

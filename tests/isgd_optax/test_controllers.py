@@ -98,13 +98,19 @@ def test_largest_trusted_goes_on_with_the_alpha_taken():
     assert propose(controller, state) == pytest.approx(0.09)
 
 
-def test_largest_trusted_returns_to_the_last_useful_alpha_where_nothing_is_left_to_gain():
-    controller = largest_trusted(1.0)
+@pytest.mark.parametrize("make", CONTROLLERS)
+def test_alpha_returns_to_the_last_useful_one_where_nothing_is_left_to_gain(make):
+    controller = make(1.0)
     state = controller.update(controller.init(), outcome(learning_rate=30.0))
+    useful = propose(controller, state)
+    assert useful >= 30.0
     for accepted in (False, True):
         state = controller.update(state, outcome(accepted=False, learning_rate=0.9))
+        assert propose(controller, state) < 0.9
+        by_chance = outcome(learning_rate=0.09, ratio=1.0, predicted=1e-5)  # more than rounding
+        state = controller.update(state, by_chance)
         state = controller.update(state, outcome(accepted=accepted, learning_rate=0.03, at_floor=True))
-        assert propose(controller, state) == 30.0
+        assert propose(controller, state) == useful
 
 
 @pytest.mark.parametrize("make", CONTROLLERS)

@@ -8,7 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import LeastSquares, Residual, gain_ratio, gauss_newton, implicit_step, largest_trusted
+from isgd_optax import (
+    LeastSquares,
+    Residual,
+    gain_ratio,
+    gauss_newton,
+    implicit_step,
+    largest_trusted,
+    switched_evolution_relaxation,
+)
 
 WIDTHS = [1, 12, 12, 1]
 X = np.linspace(0.0, 1.0, 32)
@@ -89,6 +97,36 @@ def test_the_floor_is_reached_and_kept(linear_solver, controller, dtype):
     assert at_floor[-20:].any() or dtype == jnp.float64
     assert not at_floor[:5].any()
     assert rates.min() > 1e3 * LOWEST
+    if dtype == jnp.float32:  # the floor is not forgotten, and α is one that was of use before
+        assert at_floor[-100:].all()
+        assert rates[-100:].min() == rates[-1] == state.controller_state.next_learning_rate
+        assert rates[-1] > 100  # from 1 it has grown to 1e5 and more
+
+
+@pytest.mark.parametrize("make", [largest_trusted, gain_ratio, switched_evolution_relaxation])
+def test_another_loss_ends_the_floor(make):
+    """The floor belongs to a loss: where its data change, steps gain again."""
+    solver = implicit_step(gauss_newton(), make(10.0), max_inner_steps=1)
+
+    @jax.jit
+    def step(params, state, data):
+        loss = LeastSquares(Residual(lambda p, x: jnp.exp(p * x["at"]) - x["of"], data))
+        value, grad = jax.value_and_grad(loss)(params)
+        updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
+        return optax.apply_updates(params, updates), state
+
+    at = jnp.asarray(X, jnp.float32)
+    params = jnp.asarray(0.5, jnp.float32)
+    state = solver.init(params)
+    for slope in (1.0, -1.0):
+        rates = []
+        params, state = step(params, state, {"at": at, "of": jnp.exp(slope * at) + 0.1 * jnp.sin(9 * at)})
+        assert not state.info.at_floor
+        for _ in range(40):
+            params, state = step(params, state, {"at": at, "of": jnp.exp(slope * at) + 0.1 * jnp.sin(9 * at)})
+            rates.append(state.info.learning_rate)
+        assert state.info.at_floor
+        assert rates[-1] > 1.0
 
 
 @pytest.mark.parametrize("name", ["adam", "lbfgs", "gauss_newton"])

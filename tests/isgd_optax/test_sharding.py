@@ -139,3 +139,50 @@ def test_the_memory_of_each_device_shrinks_with_their_number(method, x64):
     one, two, four = (peak_memory(n, method) for n in (1, 2, 4))
     assert two < 0.95 * one  # for K, rows of two more devices pass through each: 3/2 of J for two devices
     assert four < 0.6 * two
+
+
+def step_on(axis_type, in_context, closes_over):
+    """One step whose residual takes a scaling of the points as an array on the mesh."""
+    mesh = jax.make_mesh((4,), ("points",), axis_types=(axis_type,))
+    params, (points, _), _ = problem()
+    put = lambda tree, *axes: jax.device_put(tree, jax.NamedSharding(mesh, jax.P(*axes)))
+    points, params, scaling = put(points, "points"), put(params), put(jnp.array([1.0, 2.0]))
+    scaled = lambda scaling, params, x: network(params, scaling * x) - x[0]
+    fn = (
+        (lambda params, x: scaled(scaling, params, x))
+        if closes_over
+        else jax.tree_util.Partial(scaled, scaling)
+    )
+    solver = implicit_step(gauss_newton(linear_solver="dual"), 10.0, max_inner_steps=1)
+
+    @jax.jit
+    def step(params, loss):
+        grad = jax.grad(loss)(params)
+        updates, _ = solver.update(grad, solver.init(params), params, value_fn=loss)
+        return optax.apply_updates(params, updates)
+
+    with jax.set_mesh(mesh) if in_context else contextlib.nullcontext():
+        return step(params, LeastSquares(Residual(fn, points)))
+
+
+def test_residuals_take_arrays_on_the_mesh(x64, assert_close):
+    auto, explicit = jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit
+    expected = step_on(auto, in_context=True, closes_over=False)
+    for axis_type, in_context, closes_over in [
+        (auto, True, True),
+        (auto, False, True),
+        (explicit, True, False),
+    ]:
+        assert_close(step_on(axis_type, in_context, closes_over), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("in_context", "closes_over", "message"),
+    [
+        (True, True, r"closes over an array on a mesh with Explicit axes.*Partial\(fn, array\)"),
+        (False, False, "jax.set_mesh"),
+    ],
+)
+def test_what_explicit_axes_refuse_is_explained(in_context, closes_over, message):
+    with pytest.raises(TypeError, match=message):
+        step_on(jax.sharding.AxisType.Explicit, in_context, closes_over)

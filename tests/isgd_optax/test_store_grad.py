@@ -123,3 +123,36 @@ def test_stored_gradient_has_the_dtypes_of_the_parameters(dtypes):
         params, state, _ = step(params, state)
     np.testing.assert_allclose(optax.tree.get(state, "value"), loss(params), rtol=1e-2)
     assert dtypes(optax.tree.get(state, "grad")) == dtypes(params)
+
+
+@pytest.mark.parametrize(("param", "loss_dtype"), [("float32", "bfloat16"), ("bfloat16", "bfloat16")])
+@pytest.mark.parametrize("momentum", [None, 0.5])
+def test_a_loss_of_another_dtype_is_stored_in_its_own(param, loss_dtype, momentum):
+    loss = lambda p: jnp.sum((p.astype(jnp.float32) - 1) ** 2).astype(loss_dtype)
+    solver = implicit_step(
+        optax.adam(0.1), 1.0, max_inner_steps=3, store_grad=jnp.dtype(loss_dtype), momentum=momentum
+    )
+    step = reusing_step(solver, loss)
+    params = jnp.zeros(3, param)
+    state = solver.init(params)
+    before = loss(params)
+    for _ in range(3):
+        params, state, (value, grad) = step(params, state)
+        assert (value.dtype, grad.dtype) == (loss_dtype, param)
+        np.testing.assert_allclose(optax.tree.get(state, "value"), loss(params), rtol=1e-2, atol=1e-2)
+    assert loss(params) < 0.1 * before
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_float32_loss_of_float64_parameters_is_stored_in_float32(rosenbrock):
+    loss = lambda p: rosenbrock(p).astype(jnp.float32)
+    solver = implicit_step(optax.adam(0.05), 0.5, max_inner_steps=3, store_grad=jnp.float32)
+    params = jnp.asarray(START)
+    _, state, _ = reusing_step(solver, loss)(params, solver.init(params))
+    assert optax.tree.get(state, "value").dtype == jnp.float32
+
+
+@pytest.mark.parametrize("wrong", [None, "much", jnp.int32, jnp.complex64])
+def test_what_is_no_dtype_of_a_loss_is_refused(wrong):
+    with pytest.raises(TypeError, match="store_grad must be True, False or the dtype that value_fn returns"):
+        implicit_step(optax.adam(0.05), 0.5, store_grad=wrong)

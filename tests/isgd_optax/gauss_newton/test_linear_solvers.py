@@ -1,6 +1,9 @@
 """Linear solvers as values: each gives the dense minimiser, brings its costs and is chosen by them."""
 
 import logging
+import pathlib
+import re
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -255,3 +258,20 @@ def test_the_jacobian_of_residuals_offers_what_the_protocol_asks_for(x64):
     np.testing.assert_allclose(jacobian.normal(), rows.T @ rows, rtol=1e-12)
     np.testing.assert_allclose(jacobian.mv(jnp.arange(3.0)), rows @ jnp.arange(3.0), rtol=1e-12)
     np.testing.assert_allclose(jacobian.rmv(jnp.arange(5.0)), rows.T @ jnp.arange(5.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "configured", [False, True], ids=["plain script", "application with a log of its own"]
+)
+def test_the_choice_is_shown_once_as_the_documentation_says(configured, monkeypatch, capsys):
+    logger, root = logging.getLogger("isgd_optax"), logging.getLogger()
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    monkeypatch.setattr(root, "handlers", [logging.StreamHandler(sys.stderr)] if configured else [])
+    page = pathlib.Path(__file__).parents[3] / "docs" / "concepts" / "inner_solvers.md"
+    (recipe,) = re.findall(
+        r"^```python\n(import logging\n.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
+    )
+    exec(recipe, {})
+    auto().init(Matrix(np.ones((2, 2), np.float32)))
+    assert capsys.readouterr().err.count("takes 'dual'") == 1

@@ -1,0 +1,39 @@
+"""What controllers of α have in common: its bounds, and the last α that was of use."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from isgd_optax._checks import check_positive
+from isgd_optax._learning_rate import StepOutcome
+
+
+def clip_between(initial: float | jax.Array, lower: float, upper: float) -> Callable[[jax.Array], jax.Array]:
+    """Checks the three learning rates; returns the function that keeps α between the last two."""
+    check_positive("initial_learning_rate", initial)
+    check_positive("min_learning_rate", lower)
+    if not isinstance(initial, Tracer) and not lower <= initial <= upper:
+        raise ValueError(
+            "initial_learning_rate must lie between min_learning_rate and max_learning_rate, got "
+            f"{initial}, {lower} and {upper}."
+        )
+    return lambda rate: jnp.clip(rate, lower, upper)
+
+
+def first_rate(initial: float | jax.Array) -> jax.Array:
+    """The first α, in the widest float."""
+    return jnp.asarray(initial, jax.dtypes.canonicalize_dtype(jnp.float64))
+
+
+def last_useful(outcome: StepOutcome, rate: jax.Array, before: jax.Array) -> jax.Array:
+    """``rate`` after a step that gained more than noise, else the ``before`` of earlier steps.
+
+    It is where a controller returns when nothing is left to gain: on the way there a few steps fail, or
+    succeed by chance, at ever smaller α, which says nothing about the α that suits the loss.
+    """
+    gain = outcome.value_before - outcome.value_after
+    noise = jnp.sqrt(jnp.finfo(outcome.value_before.dtype).eps) * jnp.abs(outcome.value_before)
+    useful = outcome.accepted & ~jnp.asarray(outcome.at_floor) & (gain > noise)
+    return jnp.where(useful, rate, before)
