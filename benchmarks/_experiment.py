@@ -1,5 +1,6 @@
 """What an experiment is: its options, the plan that they change, its network and where its results go."""
 
+import abc
 import dataclasses
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +45,7 @@ class Plan:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(abc.ABC):
     """What all training experiments let you choose."""
 
     optimizer: Name = ISGD_ADAM.name
@@ -90,13 +91,13 @@ class Experiment:
 
     name = ""
 
+    @abc.abstractmethod
     def problem(self) -> pinns.Problem:
         """The problem, in the preset's size."""
-        raise TypeError("an experiment defines problem()")
 
+    @abc.abstractmethod
     def preset_plan(self) -> Plan:
         """The preset's plan."""
-        raise TypeError("an experiment defines preset_plan()")
 
     def plan(self) -> Plan:
         """The preset's plan with what is chosen in its place."""

@@ -20,75 +20,62 @@ Widths = tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """How a problem is trained; pairs are those of the presets quick and paper.
-
-    Args:
-      hidden: Widths of the hidden layers.
-      quick: Budget of the preset quick.
-      paper: Budget of the preset paper.
-      plain: That of the optimisers without implicit steps, where the paper gives them another.
-      target: Relative error at which Gauss–Newton stops.
-      seconds: Time after which it stops.
-      sampling: How points are drawn.
-      batch_size: Points in a batch of the preset paper where the learning rate is small, or None.
-      gauss_newton: What else the plan of Gauss–Newton has.
-    """
-
-    hidden: tuple[Widths, Widths]
-    quick: Budget
-    paper: Budget
-    target: tuple[float, float]
-    seconds: tuple[float, float]
-    plain: Budget | None = None
-    sampling: str = "uniform"
-    batch_size: int | None = None
-    gauss_newton: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class PaperExperiment(Experiment):
-    """A problem trained by its row."""
+    """A problem of the paper and how it is trained; pairs are those of the presets quick and paper."""
 
-    row: ClassVar[Row]
+    hidden: ClassVar[tuple[Widths, Widths]] = ((50,) * 4, (50,) * 4)
+    """Widths of the hidden layers."""
+    quick: ClassVar[Budget] = Budget(39_800, 20_000, decay=True)
+    """Budget of the preset quick."""
+    paper: ClassVar[Budget]
+    """Budget of the preset paper."""
+    plain: ClassVar[Budget | None] = None
+    """That of the optimisers without implicit steps, where the paper gives them another."""
+    small_batch: ClassVar[int | None] = None
+    """Points in a batch of the preset paper where the learning rate is small."""
+    draw: ClassVar[str] = "uniform"
+    """How points are drawn."""
+    targets: ClassVar[tuple[float, float]]
+    """Relative errors at which Gauss–Newton stops."""
+    seconds: ClassVar[tuple[float, float]]
+    """Times after which it stops."""
+    gauss_newton_plan: ClassVar[Mapping[str, Any]] = {}
+    """What else the plan of Gauss–Newton has."""
 
-    def chosen_row(self) -> Row:
-        """The row of the chosen problem."""
-        return self.row
+    def paper_budgets(self) -> tuple[Budget, Budget]:
+        """Those of the optimisers with and without implicit steps."""
+        return self.paper, self.plain or self.paper
 
     def preset_plan(self) -> Plan:
-        """The row's plan."""
-        row, paper = self.chosen_row(), self.preset == "paper"
+        """The preset's plan."""
         if self.gauss_newton:
             return self._gauss_newton_plan()
-        budget = row.paper if self.method.implicit else row.plain or row.paper
-        return Plan(
-            row.hidden[paper],
-            budget if paper else row.quick,
-            self._batch_size() if paper else None,
-            row.sampling,
-        )
+        if self.preset == "quick":
+            return Plan(self.hidden[0], self.quick, sampling=self.draw)
+        implicit, plain = self.paper_budgets()
+        budget = implicit if self.method.implicit else plain
+        return Plan(self.hidden[1], budget, self._batch_size(), self.draw)
 
     def _batch_size(self) -> int | None:
         """Mini-batches for a small learning rate, all points for a large one (paper Section 4.1)."""
         if self.method.line_search:
             return None  # its curvature pairs need one and the same loss
         small = not self.method.implicit if self.alpha is None else self.alpha < 0.1
-        return self.row.batch_size if small else None
+        return self.small_batch if small else None
 
     def _gauss_newton_plan(self) -> Plan:
         """Gauss–Newton steps until the target or the time is reached.
 
         One linearisation each where α follows, up to ten to solve the equation of a constant α.
         """
-        row, paper = self.chosen_row(), self.preset == "paper"
+        paper = self.preset == "paper"
         budget = Budget(100_000, 100_000, inner_steps=1, alpha=1.0, safeguard=True)
-        options: dict[str, Any] = {"sampling": row.sampling, "evaluate_every": 10, **row.gauss_newton}
+        options: dict[str, Any] = {"sampling": self.draw, "evaluate_every": 10, **self.gauss_newton_plan}
         if not self.method.adapts:
             budget = Budget(2_000, 2_000, inner_steps=10, safeguard=True)
             options["evaluate_every"] = 1  # the clock is looked at when evaluating, and a step is long
-        stops: dict[str, Any] = {"target": row.target[paper], "time_limit": row.seconds[paper]}
-        return Plan(row.hidden[paper], budget, **options, **stops)
+        stops = {"target": self.targets[paper], "time_limit": self.seconds[paper]}
+        return dataclasses.replace(Plan(self.hidden[paper], budget, **options), **stops)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,21 +86,16 @@ class Ode(PaperExperiment):
     """ε, the width of the layer."""
 
     name = "ode"
-    row = Row(
-        hidden=((50,) * 4, (50,) * 4),
-        quick=Budget(39_800, 20_000, decay=True),
-        paper=Budget(102_000, 2_000),
-        plain=Budget(120_000, 2_000),
-        batch_size=40,
-        target=(1e-6, 1e-6),
-        seconds=(120, 120),
-    )
+    paper = Budget(102_000, 2_000)
+    plain = Budget(120_000, 2_000)
+    small_batch = 40
+    targets = (1e-6, 1e-6)
+    seconds = (120, 120)
 
-    def chosen_row(self) -> Row:
+    def paper_budgets(self) -> tuple[Budget, Budget]:
         if self.epsilon >= 0.1:
-            return self.row
-        layer = {"paper": Budget(360_000, 60_000), "plain": Budget(400_000, 60_000)}
-        return dataclasses.replace(self.row, **layer)
+            return super().paper_budgets()
+        return Budget(360_000, 60_000), Budget(400_000, 60_000)
 
     def problem(self) -> pinns.Problem:
         return pinns.SingularlyPerturbedODE(self.epsilon)
@@ -127,32 +109,20 @@ class Poisson1d(PaperExperiment):
     """u_H or u_L."""
 
     name = "poisson1d"
-    row = Row(
-        hidden=((64,) * 4, (200,) * 5),
-        quick=Budget(20_000, 10_000, alpha=0.1, decay=True),
-        # "ISGD with learning rate 0.1 for a maximum 10⁴ epochs, Adam with default settings for 10⁷".
-        paper=Budget(1_000_000, 1_000_000, alpha=0.1),
-        plain=Budget(10_000_000, 0),
-        target=(5e-6, 1e-4),
-        seconds=(240, 900),
-        gauss_newton={"sampling": "grid"},
-    )
+    hidden = ((64,) * 4, (200,) * 5)
+    quick = Budget(20_000, 10_000, alpha=0.1, decay=True)
+    # "ISGD with learning rate 0.1 for a maximum 10⁴ epochs, Adam with default settings for 10⁷".
+    paper = Budget(1_000_000, 1_000_000, alpha=0.1)
+    plain = Budget(10_000_000, 0)
+    targets = (5e-6, 1e-4)
+    seconds = (240, 900)
+    gauss_newton_plan: ClassVar[Mapping[str, Any]] = {"sampling": "grid"}
 
     def problem(self) -> pinns.Problem:
         return pinns.Poisson1D(self.solution, num_points=400 if self.preset == "quick" else 1000)
 
 
-def _two_dimensional(*, plain: int, implicit: int, within: int) -> Row:
-    rates = dict.fromkeys(("learning_rate", "inner_learning_rate", "outer_learning_rate"), 5e-4)
-    return Row(
-        hidden=((50,) * 4, (100,) * 6),
-        quick=Budget(10_000, 5_000, decay=True),
-        paper=Budget(implicit, within, **rates),
-        plain=Budget(plain, within, **rates),
-        target=(1e-3, 1e-4),
-        seconds=(240, 600),
-        gauss_newton={"sampling": "sobol", "evaluate_every": 5, "resample_every": 10},
-    )
+_RATES: Any = dict.fromkeys(("learning_rate", "inner_learning_rate", "outer_learning_rate"), 5e-4)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,6 +133,16 @@ class TwoDimensional(PaperExperiment):
     """Points inside, instead of the preset's."""
     boundary_points: int | None = None
     """Points on the boundary, instead of the preset's."""
+
+    hidden = ((50,) * 4, (100,) * 6)
+    quick = Budget(10_000, 5_000, decay=True)
+    targets = (1e-3, 1e-4)
+    seconds = (240, 600)
+    gauss_newton_plan: ClassVar[Mapping[str, Any]] = {
+        "sampling": "sobol",
+        "evaluate_every": 5,
+        "resample_every": 10,
+    }
 
     def numbers(self) -> dict[str, int]:
         """Points inside and on the boundary; Gauss–Newton takes fewer than the paper and draws them anew."""
@@ -179,7 +159,8 @@ class Poisson2d(TwoDimensional):
     """2-D Poisson equation with a multi-scale solution (Eq. 20, Section 4.2, Figure 3)."""
 
     name = "poisson2d"
-    row = _two_dimensional(plain=2_000_000, implicit=1_100_000, within=100_000)
+    paper = Budget(1_100_000, 100_000, **_RATES)
+    plain = Budget(2_000_000, 100_000, **_RATES)
 
     def problem(self) -> pinns.Problem:
         return pinns.Poisson2D(**self.numbers())
@@ -193,7 +174,8 @@ class Helmholtz(TwoDimensional):
     """The wave number."""
 
     name = "helmholtz"
-    row = _two_dimensional(plain=1_000_000, implicit=550_000, within=50_000)
+    paper = Budget(550_000, 50_000, **_RATES)
+    plain = Budget(1_000_000, 50_000, **_RATES)
 
     def problem(self) -> pinns.Problem:
         return pinns.Helmholtz2D(self.k, **self.numbers())
@@ -207,15 +189,13 @@ class HelmholtzPeriodic(PaperExperiment):
     """The wave number."""
 
     name = "helmholtz_periodic"
-    row = Row(
-        hidden=((30,) * 4, (30,) * 4),
-        quick=Budget(10_000, 5_000, decay=True),
-        paper=Budget(550_000, 50_000),
-        target=(4e-9, 4e-9),
-        seconds=(250, 250),
-        sampling="sobol",
-        gauss_newton={"evaluate_every": 4},
-    )
+    hidden = ((30,) * 4, (30,) * 4)
+    quick = Budget(10_000, 5_000, decay=True)
+    paper = Budget(550_000, 50_000)
+    targets = (4e-9, 4e-9)
+    seconds = (250, 250)
+    draw = "sobol"
+    gauss_newton_plan: ClassVar[Mapping[str, Any]] = {"evaluate_every": 4}
 
     def problem(self) -> pinns.Problem:
         return pinns.PeriodicHelmholtz2D(self.k, num_points=2048)
@@ -234,14 +214,10 @@ class Regression(PaperExperiment):
     """Eq. 45 or Eq. 46."""
 
     name = "regression"
-    row = Row(
-        hidden=((50,) * 4, (50,) * 4),
-        quick=Budget(39_800, 20_000, decay=True),
-        # "up to 350 K" epochs; the paper gives neither the points nor a split.
-        paper=Budget(350_000, 50_000),
-        target=(1e-5, 1e-5),
-        seconds=(120, 120),
-    )
+    # "up to 350 K" epochs; the paper gives neither the points nor a split.
+    paper = Budget(350_000, 50_000)
+    targets = (1e-5, 1e-5)
+    seconds = (120, 120)
 
     def problem(self) -> pinns.Problem:
         return pinns.FunctionApproximation(self.function)

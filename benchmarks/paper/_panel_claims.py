@@ -1,21 +1,76 @@
 """What the paper says of a panel of figures 2 to 6, beside what was measured there."""
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import pinns
 from benchmarks._claims import Claim
+from benchmarks._experiment import Experiment
 from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, LBFGS, SGD, SOLVED, Method
 from benchmarks.paper._rows import select
 from benchmarks.paper._training_claims import better_claim, close_claim, open_claim, training_claim
 
-if TYPE_CHECKING:
-    from benchmarks.paper._comparison import Panel
-
 Rows = list[dict[str, Any]]
 
 
-def panel_claims(rows: Rows, panel: "Panel", *, shortened: bool) -> list[Claim]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A problem at a learning rate, and what the paper says of it.
+
+    Args:
+      kind: Experiment of the problem.
+      alpha: Learning rate α of SGD and Adam, and of the implicit steps.
+      iterations: The paper's of SGD and Adam; times α the flow time that steps of a constant α must cover.
+      gradients: Those of "ISGD, Adam" by Table 1, or as many as its epochs.
+      rate: Learning rate of its second phase.
+      explicit: Whether the paper has SGD and Adam train; None where nothing is known of it.
+      said: Whether its text says so.
+      options: Those of the experiment that choose the problem.
+      group: What the problem is called where there are several.
+      steps: Iterations of every optimiser but Gauss–Newton, where they are not the preset's.
+      epochs: Whether the paper counts epochs, which may be implicit steps; else gradients.
+      lbfgs: Whether the paper's ISGD may be "ISGD, L-BFGS" there: Table 1 has "ISGD, Adam" alone.
+      improves: Whether the paper has ISGD improve the convergence significantly.
+      close: Whether it has it very close to SGD.
+      control: Further options of the command that would measure the second phase alone.
+    """
+
+    kind: type[Experiment]
+    alpha: float
+    iterations: int
+    gradients: int
+    rate: float
+    explicit: bool | None
+    said: bool = True
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    group: str = ""
+    steps: int | None = None
+    epochs: bool = False
+    lbfgs: bool = False
+    improves: bool = False
+    close: bool = False
+    control: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name in rows and figures."""
+        return ", ".join(filter(None, (self.group, f"α = {self.alpha:g}")))
+
+    def problem(self) -> pinns.Problem:
+        """What is solved."""
+        return self.kind(**self.options).problem()
+
+    @property
+    def command(self) -> str:
+        """What trains on the problem, without the optimiser."""
+        words = {k: f"{v:g}" if isinstance(v, float) else v for k, v in self.options.items()}
+        options = "".join(f" --{key} {word}" for key, word in words.items())
+        return f"python -m benchmarks run {self.kind.name}{options} --preset paper --optimizer"
+
+
+def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> list[Claim]:
     """That ISGD trains at this α, what the paper says of SGD and Adam, and what its second phase does.
 
     Args:
@@ -56,7 +111,7 @@ def panel_claims(rows: Rows, panel: "Panel", *, shortened: bool) -> list[Claim]:
 
 
 def _second_phase_claims(
-    panel: "Panel", of: Callable[[Method], Rows], better: Callable[..., Claim], *, shortened: bool
+    panel: Panel, of: Callable[[Method], Rows], better: Callable[..., Claim], *, shortened: bool
 ) -> list[Claim]:
     """What the implicit steps add to the second phase, and what they do without it."""
     adam = [run for run in of(ADAM) if run["alpha"] == panel.rate and not shortened]

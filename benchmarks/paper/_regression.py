@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from benchmarks._experiments import Regression
-from benchmarks.paper._comparison import Comparison, Panel
+from benchmarks.paper._comparison import Comparison
+from benchmarks.paper._panel_claims import Panel
 
 # "up to 350 K" epochs at the smallest, "35 k" at the next, "smaller epochs" at the others.
 PAPER_STEPS = {0.005: 350_000, 0.05: 35_000, 0.5: 35_000, 2.5: 35_000}

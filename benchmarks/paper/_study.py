@@ -1,5 +1,6 @@
 """A study: training runs in a folder each, and one JSON file and figures made from all of them."""
 
+import abc
 import dataclasses
 import json
 import re
@@ -76,9 +77,9 @@ class Study(Artefact):
     axes: ClassVar[tuple[str, ...]] = ("panels", "label", "seed")
     identity: ClassVar[tuple[str, ...]] = ("preset",)
 
+    @abc.abstractmethod
     def cases(self, seed: int) -> list[Case]:
         """The runs of one seed."""
-        raise TypeError("a study defines cases()")
 
     @classmethod
     def group(cls, panels: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from benchmarks._artefact import Row
 from benchmarks._claims import UNRECORDED, Claim, claim, spread
 from benchmarks._experiment import Experiment
 from benchmarks._optimizers import GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, Method
-from benchmarks.paper._comparison import Comparison, Panel
+from benchmarks.paper._comparison import Comparison
+from benchmarks.paper._panel_claims import Panel
 from benchmarks.paper._rows import final, select
 from benchmarks.paper._rules import all_below
 from benchmarks.paper._training_claims import has_second_phase

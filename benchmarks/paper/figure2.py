@@ -3,7 +3,8 @@
 import dataclasses
 
 from benchmarks._experiments import Ode
-from benchmarks.paper._comparison import Comparison, Panel
+from benchmarks.paper._comparison import Comparison
+from benchmarks.paper._panel_claims import Panel
 
 SMALL_EPSILON, SMALL_ALPHA = 0.01, 1e-3
 # Table 1, by ε: iterations of SGD and Adam, and of "ISGD, Adam".
