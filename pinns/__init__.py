@@ -5,6 +5,7 @@ from pinns._checkpoints import Checkpoints
 from pinns._embeddings import Chain, FourierFeatures, Normalize, PeriodicEmbedding
 from pinns._evaluation import (
     Errors,
+    axis_names,
     errors,
     errors_by_output,
     evaluation_points,
@@ -146,6 +147,7 @@ __all__ = [
     "Unknown",
     "VanDerPol",
     "Wave",
+    "axis_names",
     "biharmonic",
     "data_key",
     "derivatives",

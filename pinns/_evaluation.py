@@ -86,13 +86,37 @@ def output_names(problem: Problem, num_outputs: int) -> tuple[str, ...]:
     Raises:
       ValueError: The problem names another number of outputs.
     """
-    inner: Any = problem
-    while not hasattr(inner, "output_names") and isinstance(getattr(inner, "problem", None), Problem):
-        inner = inner.problem  # scaled, or a slab of it: the outputs are the same
-    names = tuple(getattr(inner, "output_names", None) or map(str, range(num_outputs)))
+    names = tuple(_declared(problem, "output_names") or map(str, range(num_outputs)))
     if len(names) != num_outputs:
         raise ValueError(f"output_names are {names}, but there are {num_outputs} outputs.")
     return names
+
+
+def axis_names(problem: Problem) -> tuple[str, ...]:
+    """Names of a problem's coordinates: its ``axis_names``, if it has them, else x, y, z or x[0], x[1], ....
+
+    Raises:
+      ValueError: The problem names another number of coordinates.
+
+    Examples:
+      >>> from pinns import Burgers, Poisson2D, axis_names
+      >>> axis_names(Burgers()), axis_names(Poisson2D())
+      (('x', 't'), ('x', 'y'))
+    """
+    dim = problem.domain.dim
+    usual = ("x", "y", "z")[:dim] if dim <= 3 else tuple(f"x[{i}]" for i in range(dim))
+    names = tuple(_declared(problem, "axis_names") or usual)
+    if len(names) != dim:
+        raise ValueError(f"axis_names are {names}, but there are {dim} coordinates.")
+    return names
+
+
+def _declared(problem: Problem, attribute: str) -> Any:
+    """What a problem, or the one that it scales or is a slab of, declares; None if it does not."""
+    inner: Any = problem
+    while not hasattr(inner, attribute) and isinstance(getattr(inner, "problem", None), Problem):
+        inner = inner.problem
+    return getattr(inner, attribute, None)
 
 
 def evaluation_points(problem: Problem, dtype: DTypeLike) -> jax.Array:

@@ -28,7 +28,7 @@ class Solutions:
         return text if len(self.names) == 1 else f"{text}, {self.names[output]}"
 
 
-def draw_curves(solutions: Solutions, x: np.ndarray) -> Figure:
+def draw_curves(solutions: Solutions, x: np.ndarray, label: str) -> Figure:
     """A row for every output: all curves, and their errors."""
     exact, predictions = solutions.exact, solutions.predictions
     rows, columns = len(solutions.names), 1 if exact is None else 2
@@ -40,13 +40,14 @@ def draw_curves(solutions: Solutions, x: np.ndarray) -> Figure:
             row[0].plot(x, exact[:, output], color="black", linewidth=3, alpha=0.35, label="exact")
         for name, prediction in predictions.items():
             row[0].plot(x, prediction[:, output], "--", label=name)
-        row[0].set(xlabel="x", title=solutions.title("solution", output))
+        row[0].set(title=solutions.title("solution", output))
         if exact is not None:
             _draw_errors(row[1], solutions, x, output)
             span = np.nanmax(exact[:, output]) - np.nanmin(exact[:, output])
             margin = 0.3 * span or 1.0  # a failed network may leave it
             row[0].set_ylim(np.nanmin(exact[:, output]) - margin, np.nanmax(exact[:, output]) + margin)
         for axis in row:
+            axis.set(xlabel=label)
             axis.grid(alpha=0.3)
         row[0].legend()
     return figure
@@ -62,7 +63,7 @@ def _draw_errors(axis: Any, solutions: Solutions, x: np.ndarray, output: int) ->
             smallest.append(np.percentile(error[np.isfinite(error)], 2))
     if smallest:
         axis.set_ylim(bottom=max(min(smallest), 1e-17))
-    axis.set(xlabel="x", title=solutions.title("absolute error", output))
+    axis.set(title=solutions.title("absolute error", output))
 
 
 def draw_maps(solutions: Solutions, extent: Sequence[float], labels: Sequence[str], at: str) -> Figure:

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pinns._evaluation import exact_values, output_names, predict
+from pinns._evaluation import axis_names, exact_values, output_names, predict
 from pinns._functional import params_dtype
 from pinns._panels import Solutions, draw_curves, draw_maps
 from pinns._regions import Domain
@@ -125,11 +125,10 @@ def plot_solution(
             f"networks and exact solution have different numbers of outputs: {sorted(widths)}; "
             "problem.predict(u, x) says what of a network is compared."
         )
-    names = output_names(problem, widths.pop())
-    solutions = Solutions(exact, predictions, names)
+    solutions = Solutions(exact, predictions, output_names(problem, widths.pop()))
+    labels = axis_names(problem)
     if domain.dim == 1:
-        return _finish(draw_curves(solutions, points[:, 0]), path)
-    labels = "xyz" if domain.dim <= 3 else [f"x[{axis}]" for axis in range(domain.dim)]
+        return _finish(draw_curves(solutions, points[:, 0], *labels), path)
     extent = [corner[axis] for axis in drawn for corner in (domain.lower, domain.upper)]
     at = [f"{labels[axis]} = {points[0, axis]:.3g}" for axis in range(domain.dim) if axis not in drawn]
     figure = draw_maps(solutions, extent, [labels[axis] for axis in drawn], ", ".join(at))

@@ -69,6 +69,7 @@ class Burgers(Known):
     num_boundary_points: int = 100
     num_initial_points: int = 200
     domain = Box((-1.0, 0.0), (1.0, 1.0))
+    axis_names = ("x", "t")
 
     def __post_init__(self) -> None:
         if not self.nu > 0:
@@ -128,6 +129,7 @@ class BurgersInverse(Known):
     noise: float = 0.0
     seed: int = 0
     domain = Box((-1.0, 0.0), (1.0, 1.0))
+    axis_names = ("x", "t")
 
     def unknowns(self) -> dict[str, Unknown]:
         """λ₁ and λ₂."""

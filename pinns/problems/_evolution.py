@@ -23,6 +23,7 @@ class PeriodicEvolution(Tabulated, abc.ABC):
 
     domain: Box
     spatial_order: ClassVar[int] = 1
+    axis_names: ClassVar[tuple[str, ...]] = ("x", "t")
     num_points: int
     num_boundary_points: int
     num_initial_points: int

@@ -48,6 +48,7 @@ class LorenzInverse(Tabulated):
     seed: int = 0
     data_weight: float = 1.0
     domain = Box((0.0,), (3.0,))
+    axis_names = ("t",)
     output_names = ("x", "y", "z")
 
     def __post_init__(self) -> None:

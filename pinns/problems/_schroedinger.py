@@ -42,6 +42,7 @@ class Schroedinger(Known):
     num_boundary_points: int = 100
     num_initial_points: int = 300
     domain = Box((-10.0, 0.0), (10.0, math.pi / 2))
+    axis_names = ("x", "t")
     output_names = ("real", "imaginary")
 
     def conditions(self) -> dict[str, Condition]:

@@ -49,6 +49,7 @@ class Robertson(Tabulated):
     num_points: int = 400
     initial_weight: float = 1.0
     domain = Box((-5.0,), (float(np.log10(1e5 + 1e-5)),))
+    axis_names = ("log10 t",)
     output_names = ("y1", "1e4 y2", "y3")
 
     @property
@@ -130,6 +131,7 @@ class VanDerPol(Tabulated):
     num_points: int = 1000
     initial_weight: float = 1.0
     domain = Box((0.0,), (20.0,))
+    axis_names = ("t",)
     output_names = ("y", "z")
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ class Convection(Known):
     num_boundary_points: int = 150
     num_initial_points: int = 200
     domain = _CIRCLE
+    axis_names = ("x", "t")
 
     def conditions(self) -> dict[str, Condition]:
         """The equation, the pairs of points and the start."""
@@ -90,6 +91,7 @@ class Reaction(Known):
     num_points: int = 3000
     num_initial_points: int = 200
     domain = _CIRCLE
+    axis_names = ("x", "t")
 
     def conditions(self) -> dict[str, Condition]:
         """The equation and the start; no condition in x is needed."""
@@ -138,6 +140,7 @@ class Wave(Known):
     num_boundary_points: int = 150
     num_initial_points: int = 150
     domain = Box((0.0, 0.0), (1.0, 1.0))
+    axis_names = ("x", "t")
 
     def conditions(self) -> dict[str, Condition]:
         """The equation, the ends, values and slopes at the start."""

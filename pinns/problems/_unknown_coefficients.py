@@ -40,6 +40,7 @@ class KdVInverse(Known):
     noise: float = 0.0
     seed: int = 0
     domain = Box((0.0, 0.0), (1.0, 1.0))
+    axis_names = ("x", "t")
 
     def unknowns(self) -> dict[str, Unknown]:
         """A, B and C."""
@@ -97,6 +98,7 @@ class OscillatorInverse(Known):
     noise: float = 0.0
     seed: int = 0
     domain = Box((0.0,), (1.0,))
+    axis_names = ("t",)
 
     def unknowns(self) -> dict[str, Unknown]:
         """μ and k."""

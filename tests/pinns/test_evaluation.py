@@ -18,9 +18,11 @@ from pinns import (
     Difference,
     FunctionApproximation,
     Helmholtz2D,
+    PoissonND,
     Polygon,
     Problem,
     Scaled,
+    axis_names,
     errors,
     errors_by_output,
     evaluation_points,
@@ -189,6 +191,20 @@ def test_what_the_problem_predicts_is_compared(train, make_model):
     assert row["rel_l2"] == pytest.approx(float(expected.rel_l2), rel=1e-5)
     curve = plot_solution(problem, {"network": model}).axes[0].lines[1].get_ydata()
     np.testing.assert_allclose(curve, jax.vmap(model)(points)[:, 0] ** 2, rtol=1e-4, atol=1e-6)
+
+
+def test_coordinates_have_the_names_that_the_problem_declares():
+    class InTime(Two):
+        axis_names = ("t",)
+
+    assert axis_names(Two()) == ("x",)
+    assert axis_names(Scaled(InTime(), (1.0,), ())) == ("t",)
+    assert axis_names(PoissonND(4)) == ("x[0]", "x[1]", "x[2]", "x[3]")
+    curves = plot_solution(InTime(), {"network": lambda x: jnp.tile(x, 2)})
+    assert [axis.get_xlabel() for axis in curves.axes] == ["t"] * 4
+    InTime.axis_names = ("x", "t")
+    with pytest.raises(ValueError, match="1 coordinates"):
+        axis_names(InTime())
 
 
 def test_names_and_outputs_must_agree():
