@@ -10,7 +10,7 @@ from typing import Any, Literal
 import jinja2
 
 from benchmarks import field
-from benchmarks._artefact import Artefact
+from benchmarks._artefact import Artefact, title
 from benchmarks._claims import VERDICTS, Claim, Verdict
 from benchmarks._files import Table, write_text
 from benchmarks.paper import trainings
@@ -81,48 +81,44 @@ def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> li
         files = sorted(results.rglob(f"{artefact.name}.json"), key=lambda p: ("paper" not in str(p), str(p)))
         runs = [_run(artefact, path) for path in files]
         kind = "peers" if artefact is Peers else "paper"
-        found.append(Section(artefact.name, artefact.title().removesuffix("."), kind, runs, artefact.setting))
+        found.append(Section(artefact.name, title(artefact).removesuffix("."), kind, runs, artefact.setting))
     return found
 
 
 def trainings_section(results: Path = RESULTS) -> Section:
     """The single trainings that lie below ``results``, as one run."""
     found = trainings.read(results)
-    figures = sorted(results.glob("*/solution.png"))
-    tables = trainings.data(found), trainings.claims(found)
-    run = _several(list(found.values()), figures, *tables, source=results)
-    return _section("trainings", trainings, "paper", run if found else None)
+    return _several(
+        trainings,
+        "paper",
+        list(found.values()),
+        figures=sorted(results.glob("*/solution.png")),
+        data=trainings.data(found),
+        claims=trainings.claims(found),
+        source=results,
+    )
 
 
 def field_section(results: Path, folder: Path) -> Section:
     """The field's problems, as one run whose figure is drawn into ``folder``."""
-    found = field.read(results)
+    found, drawn = field.read(results), folder / "field.png"
     folder.mkdir(parents=True, exist_ok=True)
     if found:
-        field.draw(found, folder / "field.png")
+        field.draw(found, drawn)
     summaries = [summary for runs in found.values() for summary, _ in runs]
-    run = _several(summaries, [folder / "field.png"], field.data(found), [], source=results / "field")
-    return _section("field", field, "field", run if found else None)
-
-
-def _section(name: str, module: Any, kind: Literal["field", "paper"], run: Run | None) -> Section:
-    """What a module tells of single trainings."""
-    title = (module.__doc__ or "").splitlines()[0].removesuffix(".")
-    return Section(name, title, kind, [run] if run else [], module.SETTING)
+    run = {"figures": [drawn], "data": field.data(found), "claims": [], "source": results / "field"}
+    return _several(field, "field", summaries, **run)
 
 
 def _several(
-    summaries: Sequence[dict[str, Any]],
-    figures: list[Path],
-    data: Table,
-    claims: list[Claim],
-    *,
-    source: Path,
-) -> Run:
-    """Trainings of several commands as one run."""
+    module: Any, kind: Literal["field", "paper"], summaries: Sequence[dict[str, Any]], **run: Any
+) -> Section:
+    """What a module tells of single trainings, as one run of several commands."""
     commands = list(dict.fromkeys(summary["command"] for summary in summaries))
     machine = " / ".join(dict.fromkeys(map(_machine, summaries)))
-    return Run("recorded runs", commands, machine, figures, data, claims, source)
+    runs = [Run("recorded runs", commands, machine, **run)] if summaries else []
+    name = module.__name__.rpartition(".")[2]
+    return Section(name, title(module).removesuffix("."), kind, runs, module.SETTING)
 
 
 def _machine(result: dict[str, Any]) -> str:
