@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from benchmarks import _experiments, _field, _measurements, report
-from benchmarks._artefact import Artefact
+from benchmarks._artefact import Artefact, title
 from benchmarks._demo import demo
 from benchmarks._experiment import Experiment
 from benchmarks._files import Table, write_text
@@ -28,8 +28,7 @@ else:
 
 def list_experiments() -> None:
     """List the experiments that ``run`` knows."""
-    lines = [[kind.name, (kind.__doc__ or "").splitlines()[0]] for kind in KINDS]
-    print(Table(["experiment", "what it is"], lines))
+    print(Table.of(KINDS, {"experiment": lambda kind: kind.name, "what it is": title}))
     print("\nOptions of one of them: python -m benchmarks run EXPERIMENT --help")
 
 

@@ -27,7 +27,7 @@ class Artefact(abc.ABC):
     """
 
     out: Path | None = None
-    """Folder of the results, by default one below runs/; what is there is continued, but timings."""
+    """Folder of the results, by default one below runs/. Trainings that are there are not run again."""
     progress: bool = True
     """Show progress."""
 
@@ -95,11 +95,6 @@ class Artefact(abc.ABC):
         """Saves the figures as NAME*.png."""
         del result, folder
 
-    @classmethod
-    def title(cls) -> str:
-        """The first line of the documentation."""
-        return (cls.__doc__ or "").splitlines()[0]
-
     def folder(self) -> Path:
         """Where the results go: by default runs/NAME or runs/NAME-PRESET."""
         return self.out or Path("runs") / "-".join(filter(None, (self.name, getattr(self, "preset", ""))))
@@ -158,6 +153,11 @@ class Artefact(abc.ABC):
     def _key(self, row: Row) -> tuple[Any, ...]:
         """What tells a cell from others, whether it comes from a file or not."""
         return tuple(_hashable(row[axis]) for axis in self.axes)
+
+
+def title(documented: Any) -> str:
+    """The first line of the documentation of a class or module."""
+    return (documented.__doc__ or "").splitlines()[0]
 
 
 def grid(**axes: Iterable[Any]) -> list[Row]:

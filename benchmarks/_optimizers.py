@@ -190,6 +190,8 @@ SOLVED = dataclasses.replace(
     adapts=False,
 )
 _ALL = (SGD, ADAM, LBFGS, ISGD_SGD, ISGD_ADAM, ISGD_LBFGS, GAUSS_NEWTON, SOLVED)
+# In the order of the paper's figures and of the sweep.
+COMPARED = (SGD, ADAM, LBFGS, ISGD_ADAM, ISGD_LBFGS, SOLVED, GAUSS_NEWTON)
 METHODS = {method.name: method for method in _ALL}
 BY_LABEL = {method.label: method for method in _ALL}
 if TYPE_CHECKING:

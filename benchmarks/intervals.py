@@ -22,6 +22,7 @@ class Intervals(Artefact):
 
     name = "intervals"
     axes = ("problem",)
+    identity = ("weights", "draws", "steps", "warm_steps", "seed")
     dtype = "float64"
 
     cases: tuple[str, ...] = tuple(CASES)
@@ -37,10 +38,6 @@ class Intervals(Artefact):
     seed: int = 0
     """Of the network and the noise."""
 
-    def head(self) -> Row:
-        """What all problems have in common."""
-        return {name: getattr(self, name) for name in ("draws", "steps", "warm_steps", "seed")}
-
     def cells(self) -> list[Row]:
         """The problems."""
         return grid(problem=self.cases)
@@ -49,6 +46,14 @@ class Intervals(Artefact):
     def pack(cls, rows: Sequence[Row]) -> Row:
         """A row for every unknown at every weight."""
         return {"rows": [each for row in rows for each in row["unknowns"]]}
+
+    @classmethod
+    def unpack(cls, stored: Row) -> list[Row]:
+        """The rows of each problem."""
+        problems: Row = {}
+        for row in stored.get("rows", []):
+            problems.setdefault(row["problem"], []).append(row)
+        return [{"problem": problem, "unknowns": rows} for problem, rows in problems.items()]
 
     def measure(self, problem: str) -> Row:
         """Fits every draw, float64, and counts the intervals that hold the true coefficient."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import jinja2
 
 from benchmarks import field
-from benchmarks._artefact import Artefact
+from benchmarks._artefact import Artefact, title
 from benchmarks._claims import VERDICTS, Claim, Verdict
 from benchmarks._files import Table, write_text
 from benchmarks.paper import trainings
@@ -79,56 +79,53 @@ def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> li
     for artefact in artefacts:
         files = sorted(results.rglob(f"{artefact.name}.json"), key=lambda p: ("paper" not in str(p), str(p)))
         runs = [_run(artefact, path) for path in files]
-        title = artefact.title().removesuffix(".")
-        found.append(Section(artefact.name, title, artefact.kind, runs, artefact.setting))
+        named = title(artefact).removesuffix(".")
+        found.append(Section(artefact.name, named, artefact.kind, runs, artefact.setting))
     return found
 
 
 def trainings_section(results: Path = RESULTS) -> Section:
     """The single trainings that lie below ``results``, as one run."""
     found = trainings.read(results)
-    figures = sorted(results.glob("*/solution.png"))
-    tables = trainings.data(found), trainings.claims(found)
-    run = _several(list(found.values()), figures, *tables, source=results)
-    return _section("trainings", trainings, "paper", [run] if found else [])
+    run = _several(
+        "recorded runs",
+        list(found.values()),
+        figures=sorted(results.glob("*/solution.png")),
+        data=trainings.data(found),
+        claims=trainings.claims(found),
+        source=results,
+    )
+    return _section(trainings, "paper", [run] if found else [])
 
 
 def field_section(results: Path, folder: Path) -> Section:
     """The field's problems, a run for every preset, with one figure that is drawn into ``folder``."""
     found = {preset: field.read(results, preset) for preset in field.TITLES}
     found = {preset: by_problem for preset, by_problem in found.items() if by_problem}
+    drawn, classical = folder / "field.png", field.classical(results)
     folder.mkdir(parents=True, exist_ok=True)
     if found:
-        field.draw(found, folder / "field.png")
+        field.draw(found, drawn)
     runs = []
     for preset, by_problem in found.items():
         summaries = [summary for each in by_problem.values() for summary, _ in each]
-        figures = [] if runs else [folder / "field.png"]
-        data = field.data(by_problem, preset, classical=field.classical(results))
-        source = results / "field"
-        runs.append(_several(summaries, figures, data, [], source=source, title=field.TITLES[preset]))
-    return _section("field", field, "field", runs)
+        run = {"data": field.data(by_problem, preset, classical=classical), "claims": []}
+        run |= {"figures": [] if runs else [drawn], "source": results / "field"}
+        runs.append(_several(field.TITLES[preset], summaries, **run))
+    return _section(field, "field", runs)
 
 
-def _section(name: str, module: Any, kind: Literal["field", "paper"], runs: list[Run]) -> Section:
+def _section(module: Any, kind: Literal["field", "paper"], runs: list[Run]) -> Section:
     """What a module tells of single trainings."""
-    title = (module.__doc__ or "").splitlines()[0].removesuffix(".")
-    return Section(name, title, kind, runs, module.SETTING)
+    name = module.__name__.rpartition(".")[2]
+    return Section(name, title(module).removesuffix("."), kind, runs, module.SETTING)
 
 
-def _several(
-    summaries: Sequence[dict[str, Any]],
-    figures: list[Path],
-    data: Table,
-    claims: list[Claim],
-    *,
-    source: Path,
-    title: str = "recorded runs",
-) -> Run:
+def _several(text: str, summaries: Sequence[dict[str, Any]], **run: Any) -> Run:
     """Trainings of several commands as one run."""
     commands = list(dict.fromkeys(summary["command"] for summary in summaries))
     machine = " / ".join(dict.fromkeys(map(_machine, summaries)))
-    return Run(title, commands, machine, figures, data, claims, source)
+    return Run(text, commands, machine, **run)
 
 
 def _machine(result: dict[str, Any]) -> str:

@@ -7,22 +7,13 @@ from typing import Any, ClassVar
 
 from benchmarks._artefact import Row
 from benchmarks._claims import Claim
-from benchmarks._optimizers import (
-    ADAM,
-    GAUSS_NEWTON,
-    ISGD_ADAM,
-    ISGD_LBFGS,
-    LBFGS,
-    SGD,
-    SOLVED,
-    Method,
-)
+from benchmarks._optimizers import COMPARED, GAUSS_NEWTON, ISGD_ADAM, Method
 from benchmarks.paper._figures import draw_curves, draw_maps, draw_solutions
 from benchmarks.paper._panel_claims import Panel, own_alpha_claims, panel_claims
 from benchmarks.paper._study import Case, Study
 
-AT_ALPHA = (SGD, ADAM, ISGD_ADAM, ISGD_LBFGS, SOLVED)
-WITHOUT_ALPHA = (LBFGS, GAUSS_NEWTON)  # or with one of their own: in all panels of a problem
+AT_ALPHA = tuple(method for method in COMPARED if method.has_rate and not method.adapts)
+WITHOUT_ALPHA = tuple(method for method in COMPARED if method not in AT_ALPHA)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +26,7 @@ class Comparison(Study):
     """Of Gauss–Newton, with presets quick and paper."""
 
     def cases(self, seed: int) -> list[Case]:
-        """Every optimiser at every learning rate; those without one in all panels of a problem."""
+        """Every optimiser at every learning rate; those without, or with one of their own, in all panels."""
         found = []
         for group in dict.fromkeys(panel.group for panel in self.panels):
             panels = [panel for panel in self.panels if panel.group == group]

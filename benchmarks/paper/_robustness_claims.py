@@ -4,16 +4,7 @@ import dataclasses
 from typing import Any
 
 from benchmarks._claims import Claim, claim, median, number
-from benchmarks._optimizers import (
-    ADAM,
-    GAUSS_NEWTON,
-    ISGD_ADAM,
-    ISGD_LBFGS,
-    LBFGS,
-    SGD,
-    SOLVED,
-    Method,
-)
+from benchmarks._optimizers import COMPARED, ISGD_ADAM, ISGD_LBFGS, Method
 from benchmarks.paper._rows import medians, where
 from benchmarks.paper._rules import MARGIN, TRAINED, Outcome, all_train
 
@@ -44,11 +35,7 @@ class Swept:
         return self.method.label + (", all implicit" if self.all_implicit else "")
 
 
-_ALL = (
-    *map(Swept, (SGD, ADAM, LBFGS)),
-    *(Swept(method, alone) for method in (ISGD_ADAM, ISGD_LBFGS) for alone in (False, True)),
-    *map(Swept, (SOLVED, GAUSS_NEWTON)),
-)
+_ALL = [Swept(m, alone) for m in COMPARED for alone in ((False, True) if m.second_phase else (False,))]
 SWEPT = {swept.name: swept for swept in _ALL}
 
 

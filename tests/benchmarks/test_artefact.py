@@ -15,6 +15,7 @@ from benchmarks._artefact import Artefact, grid
 from benchmarks._claims import claim
 from benchmarks._files import Table
 from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, LBFGS, METHODS, Budget
+from benchmarks.report import RESULTS
 
 pytestmark = pytest.mark.usefixtures("x64_restored")
 
@@ -107,6 +108,22 @@ def test_without_an_identity_all_is_measured_anew(tmp_path, monkeypatch):
     Squares(out=tmp_path).run()
     Squares(scale=float("inf"), xs=(1.0,), out=tmp_path).run()
     assert recorded(tmp_path)["rows"] == [{"x": 1.0, "power": 2, "value": None}]
+
+
+RECORDED = [(kind, path) for kind in _measurements.KINDS for path in RESULTS.rglob(f"{kind.name}.json")]
+
+
+@pytest.mark.parametrize(("kind", "path"), RECORDED, ids=lambda value: getattr(value, "name", None))
+def test_recorded_rows_can_be_read_shown_and_continued(kind, path):
+    stored = json.loads(path.read_text())
+    table = kind.data(stored)
+    assert table.rows
+    assert {len(row) for row in table.rows} == {len(table.header)}
+    if kind.identity and (rows := kind.unpack(stored)):
+        assert len({kind()._key(row) for row in rows}) == len(rows)
+        kept = kind.pack(rows)
+        entry = kind.entry if kind.entry in kept else "runs"
+        assert kept[entry] == stored[entry]
 
 
 def subclasses(kind):
