@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from benchmarks._artefact import Row
 from benchmarks._claims import Claim
 from benchmarks._optimizers import COMPARED, GAUSS_NEWTON, ISGD_ADAM, Method
-from benchmarks.paper._figures import draw_curves, draw_maps, draw_solutions
+from benchmarks.paper._figures import draw_maps, draw_solutions
 from benchmarks.paper._panel_claims import Panel, own_alpha_claims, panel_claims
 from benchmarks.paper._study import Case, Study
 
@@ -62,7 +62,7 @@ class Comparison(Study):
     def draw(cls, result: Row, folder: Path) -> None:
         """Curves and, in 1-D, solutions, or else maps of them and their errors, where the runs are there."""
         rows = result["rows"]
-        draw_curves(rows, folder / f"{cls.name}.png")
+        super().draw(result, folder)
         problems = {panel.title: panel.problem() for panel in cls.panels}
         if all(problem.domain.dim == 1 for problem in problems.values()):
             draw_solutions(rows, problems, folder / f"{cls.name}-solutions.png")

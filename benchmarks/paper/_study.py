@@ -16,6 +16,7 @@ from benchmarks._claims import spread
 from benchmarks._experiment import Experiment, Preset
 from benchmarks._files import Table
 from benchmarks._train import train
+from benchmarks.paper._figures import draw_curves
 from benchmarks.paper._rows import final, select
 
 _CURVE_ROWS = 60
@@ -139,6 +140,11 @@ class Study(Artefact):
             "stopped": lambda runs: ", ".join(sorted({run["stop_reason"] for run in runs})),
         }
         return Table.of([select(rows, panels[0], label=label) for panels, label in kinds], columns)
+
+    @classmethod
+    def draw(cls, result: Row, folder: Path) -> None:
+        """Loss and error of every run."""
+        draw_curves(result["rows"], folder / f"{cls.name}.png")
 
 
 def _row(summary: Row, place: Path) -> Row:

@@ -1,14 +1,12 @@
 """What Algorithm 1 and Table 1 leave open: K1, the split of the total, and the inner Adam's state."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from benchmarks._artefact import Row
 from benchmarks._claims import Claim, claim, spread
 from benchmarks._experiments import Ode
 from benchmarks._optimizers import ISGD_ADAM
-from benchmarks.paper._figures import draw_curves
 from benchmarks.paper._rows import final, select
 from benchmarks.paper._rules import MARGIN, Outcome, all_train, outcome
 from benchmarks.paper._study import Case, Study
@@ -52,11 +50,6 @@ class Algorithm1(Study):
             for inner_steps in INNER_STEPS
             for state in STATES
         ]
-
-    @classmethod
-    def draw(cls, result: Row, folder: Path) -> None:
-        """Curves."""
-        draw_curves(result["rows"], folder / "algorithm1.png")
 
     @classmethod
     def claims(cls, result: Row) -> list[Claim]:

@@ -18,7 +18,7 @@ from benchmarks._experiment import Experiment
 from benchmarks._experiments import Poisson1d
 from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, LBFGS, SOLVED, Method
 from benchmarks._plots import figure
-from benchmarks.paper._figures import draw_curves, draw_solutions
+from benchmarks.paper._figures import draw_solutions
 from benchmarks.paper._rows import select
 from benchmarks.paper._study import Case, Study
 from benchmarks.paper._training_claims import open_claim, training_claim
@@ -97,10 +97,9 @@ class Figure1(Study):
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:
         """Curves, solutions and spectra."""
-        rows = result["rows"]
-        draw_curves(rows, folder / "figure1.png")
+        super().draw(result, folder)
         exact = {panel: pinns.Poisson1D(solution) for panel, solution in SOLUTIONS.items()}
-        draw_solutions(rows, exact, folder / "figure1-solutions.png")
+        draw_solutions(result["rows"], exact, folder / "figure1-solutions.png")
         if result.get("spectra"):
             draw_spectra(result["spectra"], folder / "figure1-spectra.png")
 
