@@ -90,12 +90,13 @@ def _qr_bytes(sizes: Sizes) -> int:
 
 def _dual_flops(sizes: Sizes) -> float:
     n, p = sizes.num_residuals, sizes.num_params
-    return (2.0 * n**2 * p if sizes.gram_flops is None else sizes.gram_flops) + n**3 / 3
+    return (float(n) ** 2 * p if sizes.gram_flops is None else sizes.gram_flops) + n**3 / 3
 
 
 def _primal_flops(sizes: Sizes) -> float:
     n, p = sizes.num_residuals, sizes.num_params
-    return 2.0 * n * p**2 + p**3 / 3
+    # Of JᵀJ, as of K, the tiles on and above the diagonal alone are multiplied.
+    return float(n) * p**2 + p**3 / 3
 
 
 def _qr_flops(sizes: Sizes) -> float:

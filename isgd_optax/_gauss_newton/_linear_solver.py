@@ -18,7 +18,7 @@ class Sizes(NamedTuple):
         of J are needed for it.
       largest_layer: Parameters of the largest layer whose own rows of J are formed on the way to K.
       block_rows: Rows of J that are differentiated at once where J is never whole.
-      gram_flops: Operations that form K; None stands for 2N²P, the product of J with its transpose.
+      gram_flops: Operations that form K; None stands for N²P, half the product of J with its transpose.
     """
 
     num_residuals: int
