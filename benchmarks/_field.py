@@ -1,13 +1,11 @@
 """The field's problems as training experiments, one row each."""
 
 import dataclasses
-import operator
 from collections.abc import Callable
-from functools import partial, reduce
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Any, Literal
 
 import jax.numpy as jnp
-import tyro
 from flax import nnx
 
 import pinns
@@ -236,4 +234,3 @@ def _kind(name: str, row: Row) -> type[FieldExperiment]:
 
 
 KINDS = tuple(_kind(name, row) for name, row in ROWS.items())
-FieldTraining = reduce(operator.or_, (Annotated[kind, tyro.conf.subcommand(kind.name)] for kind in KINDS))
