@@ -55,19 +55,19 @@ _FRESH_SOBOL = pinns.Sampling(method=_SOBOL, resample_every=10)
 ROWS = {
     "burgers": Row(
         "Burgers' equation, ν = 0.01/π",
-        partial(pinns.Burgers, num_points=1600),
-        (16,) * 4,
+        partial(pinns.Burgers, num_points=2800, num_initial_points=250),
+        (20,) * 4,
         sampling=dataclasses.replace(_ADAPTIVE, every=3),
         goal=1e-06,
         momentum=0.5,
     ),
     "kovasznay": Row(
         "Kovasznay's flow, Re = 20",
-        partial(pinns.Kovasznay, num_points=600),
+        partial(pinns.Kovasznay, num_points=800),
         (20,) * 3,
         outputs=3,
+        sampling=_SOBOL,
         goal=1e-07,
-        momentum=0.5,
     ),
     "schroedinger": Row(
         "breather of the Schrödinger equation", pinns.Schroedinger, (24,) * 4, 2, 300.0, goal=1e-05
