@@ -134,6 +134,8 @@ class Ablations(Artefact):
             stop=pinns.Stop(seconds=self.seconds),
             progress=False,
         )
+        if result.stop_reason == "interrupted":  # a row would not be one of equal time
+            raise KeyboardInterrupt
         kept = ("rel_l2", "loss", "fresh_loss")
         return {
             **{name: result.final[name] for name in kept},

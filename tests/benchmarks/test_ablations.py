@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+import pinns
 from benchmarks import _field, ablations, field
 from benchmarks.ablations import CHANGES, Ablations, Setting
 from benchmarks.classical import REFERENCES
@@ -57,6 +58,20 @@ def test_changes_are_trained_and_shown(cli, tmp_path, monkeypatch):
     table = ablations.Ablations.data(result)
     assert table.header == ["relative L2 error", "beam"]
     assert [line[0] for line in table.rows] == list(changes)
+
+
+def test_an_interrupted_training_is_no_row(cli, tmp_path, monkeypatch):
+    row = dataclasses.replace(_field.ROWS["beam"], hidden=(4,), evaluate_every=2)
+    monkeypatch.setitem(_field.ROWS, "beam", row)
+    fit = pinns.fit
+    interrupted = lambda *args, **options: dataclasses.replace(
+        fit(*args, **options), stop_reason="interrupted"
+    )
+    monkeypatch.setattr(pinns, "fit", interrupted)
+    options = ("--problems", "beam", "--changes", "as it is", "--seconds", "0.05")
+    with pytest.raises(KeyboardInterrupt):
+        cli("run", "ablations", *options, "--out", tmp_path)
+    assert not (tmp_path / "ablations.json").exists()
 
 
 def test_classical_solvers_are_timed_and_stand_in_the_table_of_the_field(cli, tmp_path):
