@@ -66,9 +66,6 @@ CHANGES: dict[str, Callable[[Setting], Setting]] = {
 }
 
 
-PROBLEMS = ("burgers", "kovasznay", "wave", "convection", "allen_cahn", "kdv", "poisson_nd")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ablations(Artefact):
     """Errors of the field's problems with one choice changed, after equal time."""
