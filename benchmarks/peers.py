@@ -2,7 +2,9 @@
 
 import concurrent.futures
 import dataclasses
+import json
 import multiprocessing
+import statistics
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -18,6 +20,8 @@ from benchmarks._peer_run import PROBLEMS, THRESHOLDS, run_setting
 from benchmarks._peer_settings import peers
 from benchmarks._plots import figure
 
+BEST = "the best"  # in place of a setting: that which was best with the first seed
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Peers(Artefact):
@@ -25,8 +29,12 @@ class Peers(Artefact):
 
     name = "peers"
     kind = "peers"
-    setting = "The same network, points and time for all, every optimiser with each of its settings."
-    axes = ("peer", "setting")
+    setting = (
+        "The same network, points and time for all, every optimiser with each of its settings; with further "
+        "seeds the setting that was best with the first."
+    )
+    note = "rel. L2 at the end: the median over the seeds, whose number and range stand behind it"
+    axes = ("peer", "setting", "seed")
     identity = ("dataset",)
 
     problem: Literal[
@@ -47,6 +55,8 @@ class Peers(Artefact):
     """Names of the peers to run; all by default."""
     seed: int = 0
     """Of network and points."""
+    repeat: tuple[int, ...] = ()
+    """Further seeds, with which every peer runs the setting that was best with the first."""
 
     def folder(self) -> Path:
         """By default one below runs/peers."""
@@ -56,29 +66,43 @@ class Peers(Artefact):
         """The problem, the network and the time."""
         chosen = PROBLEMS[self.problem]
         title = f"{self.problem}, {self.seconds:g} seconds each, seed {self.seed}"
-        return {"dataset": title, "problem": repr(chosen.problem), "hidden": chosen.hidden}
+        return {
+            "dataset": title,
+            "problem": repr(chosen.problem),
+            "hidden": chosen.hidden,
+            "seed": self.seed,
+        }
 
     def cells(self) -> list[Row]:
-        """Every setting of every peer; one cell for a peer that is not installed."""
+        """Every setting of every peer, then the best ones again; one cell for what is not installed."""
         chosen = {name: peer for name, peer in peers().items() if not self.only or name in self.only}
-        return [
-            {"peer": name, "setting": setting}
+        installed = [name for name, peer in chosen.items() if _peers.is_installed(peer.package)]
+        settings = [
+            {"peer": name, "setting": setting, "seed": self.seed}
             for name, peer in chosen.items()
-            for setting in (peer.settings if _peers.is_installed(peer.package) else [""])
+            for setting in (peer.settings if name in installed else [""])
+        ]
+        others = [seed for seed in self.repeat if seed != self.seed]
+        return settings + [
+            {"peer": name, "setting": BEST, "seed": seed} for seed in others for name in installed
         ]
 
-    def measure(self, peer: str, setting: str) -> Row:
+    def measure(self, peer: str, setting: str, seed: int) -> Row:
         """A training in a process of its own, or why there is none."""
         if not setting:
             package = peers()[peer].package
             return {"record": {"skipped": f"{package} is not installed: pip install -e '.[peers]'"}}
+        if setting == BEST:
+            tried = json.loads((self.folder() / "peers.json").read_text())["runs"].get(peer)
+            if tried is None:
+                return {"record": {"skipped": f"no run with seed {self.seed}"}}
+            setting = _best(tried)[0]
         context = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-            options = {"seconds": self.seconds, "seed": self.seed, "progress": self.progress}
+            options = {"seconds": self.seconds, "seed": seed, "progress": self.progress}
             try:
-                return {
-                    "record": plain(pool.submit(run_setting, self.problem, peer, setting, **options).result())
-                }
+                run = pool.submit(run_setting, self.problem, peer, setting, **options).result()
+                return {"record": plain({"setting": setting} | run)}
             except (BrokenProcessPool, jax.errors.JaxRuntimeError) as error:
                 # Mostly for want of memory: the others go on, and a later run tries again.
                 text = (str(error) or repr(error)).splitlines()[0].rsplit(": ", 1)[-1]
@@ -86,40 +110,55 @@ class Peers(Artefact):
 
     @classmethod
     def pack(cls, rows: Sequence[Row]) -> Row:
-        """Runs by peer and setting, and why others were skipped."""
-        found: Row = {"runs": {}, "skipped": {}}
+        """Runs by peer and setting, repeats by peer and seed, and why others were skipped."""
+        found: Row = {"runs": {}, "repeats": {}, "skipped": {}}
         for row in rows:
-            if "skipped" in row["record"]:
-                title = ", ".join(filter(None, (row["peer"], row["setting"])))
-                found["skipped"][title] = row["record"]["skipped"]
+            peer, setting, record = row["peer"], row["setting"], row["record"]
+            if "skipped" in record:
+                seed = f"seed {row['seed']}" if setting == BEST else ""
+                title = ", ".join(filter(None, (peer, setting, seed)))
+                found["skipped"][title] = record["skipped"]
+            elif setting == BEST:
+                found["repeats"].setdefault(peer, {})[str(row["seed"])] = record
             else:
-                found["runs"].setdefault(row["peer"], {})[row["setting"]] = row["record"]
+                found["runs"].setdefault(peer, {})[setting] = record
         return found
 
     @classmethod
     def unpack(cls, stored: Row) -> list[Row]:
         """The runs; what was skipped is tried again."""
-        return [
-            {"peer": peer, "setting": setting, "record": record}
+        first = stored.get("seed", 0)
+        rows = [
+            {"peer": peer, "setting": setting, "seed": first, "record": record}
             for peer, settings in stored.get("runs", {}).items()
             for setting, record in settings.items()
+        ]
+        return rows + [
+            {"peer": peer, "setting": BEST, "seed": int(seed), "record": record}
+            for peer, seeds in stored.get("repeats", {}).items()
+            for seed, record in seeds.items()
         ]
 
     @classmethod
     def data(cls, result: Row) -> Table:
         """Every peer with its best setting: error, memory, and when it reached each threshold."""
-        runs, rows = result["runs"], []
-        ours = _error(_best(runs[GAUSS_NEWTON.name])[1]) if GAUSS_NEWTON.name in runs else float("nan")
+        runs, repeats, rows = result["runs"], result.get("repeats", {}), []
+        ended = {
+            name: [_error(_best(settings)[1]), *map(_error, repeats.get(name, {}).values())]
+            for name, settings in runs.items()
+        }
+        ours = statistics.median(ended.get(GAUSS_NEWTON.name, [float("nan")]))
         for name, settings in runs.items():
             setting, run = _best(settings)
             reached = [f"{s:.1f}" if s is not None else "—" for s in run["seconds_to"].values()]
-            error = _error(run)
+            errors, error = ended[name], statistics.median(ended[name])
+            span = f" ({len(errors)}: {min(errors):.1e} to {max(errors):.1e})" if len(errors) > 1 else ""
             memory = run.get("device_memory_mib") or run.get("memory_mib")
             rows.append(
                 [
                     name,
                     f"{setting} (of {len(settings)})",
-                    f"{error:.1e}",
+                    f"{error:.1e}{span}",
                     f"{error / ours:.2g}",
                     f"{run['num_steps']:,}",
                     "—" if memory is None else f"{memory:.0f}",

@@ -1,4 +1,5 @@
 import concurrent.futures
+import dataclasses
 import json
 import multiprocessing
 
@@ -148,6 +149,36 @@ def test_a_peer_that_runs_out_of_memory_is_recorded_and_the_others_go_on(tmp_pat
     assert {name: len(settings) for name, settings in result["runs"].items()} == {"isgd-gn": 1, "lbfgs": 2}
     assert result["skipped"] == {"optimistix BFGS, defaults": "Out of memory."}
     assert "Out of memory" in str(Peers.data(result))
+
+
+@pytest.mark.usefixtures("x64_restored")
+def test_further_seeds_run_each_peers_best_setting(tmp_path, monkeypatch):
+    errors = {"memory 10": 0.5, "memory 50": 0.25}
+    asked = []
+
+    class Trained(concurrent.futures.Executor):
+        def __init__(self, workers, mp_context):
+            pass
+
+        def submit(self, function, problem, name, setting, *, seed, **options):
+            asked.append((setting, seed))
+            future = concurrent.futures.Future()
+            times = dict.fromkeys(_peer_run.THRESHOLDS)
+            error = errors[setting] * (1 + seed)
+            future.set_result(
+                {"rel_l2": error, "num_steps": 1, "seconds_to": times, "curve": [[0, error, 1, 1]]}
+            )
+            return future
+
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Trained)
+    study = Peers(problem="ode", only=("lbfgs",), out=tmp_path, progress=False)
+    study.run()
+    result = dataclasses.replace(study, repeat=(1, 2)).run()
+    assert asked == [("memory 10", 0), ("memory 50", 0), ("memory 50", 1), ("memory 50", 2)]
+    assert [run["rel_l2"] for run in result["repeats"]["lbfgs"].values()] == [0.5, 0.75]
+    assert Peers.data(result).rows[0][1:3] == ["memory 50 (of 2)", "5.0e-01 (3: 2.5e-01 to 7.5e-01)"]
+    dataclasses.replace(study, repeat=(1, 2)).run()
+    assert len(asked) == 4
 
 
 def test_each_peer_is_shown_with_its_best_setting():
