@@ -21,7 +21,7 @@ from isgd_optax._state import ImplicitStepInfo, ImplicitStepState, step_info
 from isgd_optax._switch import SwitchState, switch_after
 from isgd_optax._tree import FieldsAsLeaves
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Evaluation",

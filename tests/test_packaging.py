@@ -1,12 +1,15 @@
 """What is installed works without the repository, for users and for their type checkers."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+
+import isgd_optax
 
 ROOT = Path(__file__).parents[1]
 USER = """
@@ -68,3 +71,11 @@ def test_a_users_type_checker_sees_our_types(tmp_path):
     assert len(errors) == 2, done.stdout
     assert "user.py:8" in errors[0]
     assert "no_such_argument" in errors[1]
+
+
+def test_the_citation_and_the_changelog_name_the_version():
+    version = re.escape(isgd_optax.__version__)
+    assert re.search(rf"^version: {version}$", (ROOT / "CITATION.cff").read_text(), re.M)
+    newest = re.search(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert newest is not None
+    assert newest[1] == "[Unreleased]" or re.match(rf"\[{version}\] - \d{{4}}-\d\d-\d\d$", newest[1])
