@@ -139,7 +139,7 @@ ROWS = {
         evaluate_every=50,
     ),
     "lorenz_inverse": Row(
-        "Lorenz' three coefficients", pinns.LorenzInverse, (40,) * 2, 3, 60.0, _SOBOL, goal=1e-06
+        "Lorenz' three coefficients", pinns.LorenzInverse, (24,) * 2, 3, 60.0, _SOBOL, goal=1e-06
     ),
     "helmholtz_inverse": Row("Helmholtz' coefficient", pinns.HelmholtzInverse, (24,) * 3, 1, 60.0, _SOBOL),
 }

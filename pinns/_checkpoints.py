@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,9 +13,11 @@ import jax
 import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
 
+from pinns._identity import differences
 from pinns._placement import ONE_DEVICE, Placement
 from pinns._verdicts import warn_at_caller
 
+_SHOWN = 3  # differences in a message
 # What orbax raises where a file is damaged or cannot be written.
 _FAULTS = (OSError, ValueError, KeyError, TypeError)
 
@@ -28,6 +32,7 @@ class Checkpoints:
       directory: Where; made if it does not exist.
       identity: What the run is (problem, seed, batch size, ...); a directory that belongs to a run
         with another identity is refused.
+      programs: What else it is, by the versions of Python and JAX in which that can be compared.
       min_seconds: Least time between two saves; forced saves ignore it.
       placement: The devices of the run; of several processes the first one looks after the directory.
 
@@ -40,6 +45,7 @@ class Checkpoints:
         self,
         directory: str | os.PathLike[str],
         identity: dict[str, Any],
+        programs: Mapping[str, dict[str, Any]],
         min_seconds: float,
         placement: Placement = ONE_DEVICE,
     ):
@@ -48,7 +54,7 @@ class Checkpoints:
         fault: Exception | None = None
         if placement.leads:
             try:
-                self._take(identity)
+                self._take(identity, programs)
             except Exception as error:  # raised in every process below
                 fault = error
         if placement.agreed(fault is not None):
@@ -59,7 +65,7 @@ class Checkpoints:
         self._min_seconds = min_seconds
         self._last_save = time.monotonic()
 
-    def _take(self, identity: dict[str, Any]) -> None:
+    def _take(self, identity: dict[str, Any], programs: Mapping[str, dict[str, Any]]) -> None:
         """Makes the directory this run's."""
         self._path.mkdir(parents=True, exist_ok=True)
         try:
@@ -70,6 +76,8 @@ class Checkpoints:
                 "Choose another directory, or wait for its end."
             ) from None
         _check_identity(self._path / "identity.json", identity)
+        for versions, program in programs.items():
+            _check_identity(self._path / f"identity-{versions}.json", program)
         self._remove_unfinished()
 
     def __enter__(self) -> Self:
@@ -162,9 +170,27 @@ def _check_identity(file: Path, identity: dict[str, Any]) -> None:
         temporary.replace(file)
         return
     found = json.loads(file.read_text())
-    different = sorted(k for k in found.keys() | identity.keys() if found.get(k) != identity.get(k))
+    different = differences(found, identity)
     if different:
         raise ValueError(
-            f"{file.parent} holds another run: {', '.join(different)} differ. Choose another directory, "
-            "or delete this one to start anew."
+            f"{file.parent} holds another run: {_listed(different)}. Choose another directory, or delete "
+            "this one to start anew."
         )
+
+
+def _listed(different: list[tuple[str, Any, Any]]) -> str:
+    """The first few differences, each once: an optimiser's settings stand in several of its functions."""
+    lines = list(dict.fromkeys(_difference(*difference) for difference in different))
+    more = f", and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return ", ".join(lines[:_SHOWN]) + more
+
+
+def _difference(path: str, there: Any, here: Any) -> str:
+    names = path.split(".")
+    name = path if len(names) <= 3 else f"{names[0]}: {names[-1]}"
+    shown = [
+        json.dumps(value, ensure_ascii=False) if value is not ... else "nothing" for value in (there, here)
+    ]
+    if max(map(len, shown)) > 80 or all(re.fullmatch('"[0-9a-f]{16}"', text) for text in shown):
+        return f"{name} is another"
+    return f"{name} is {shown[0]} there and {shown[1]} here"

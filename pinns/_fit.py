@@ -8,19 +8,18 @@ from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from tqdm import tqdm
 
 from pinns._checkpoints import Checkpoints
 from pinns._functional import Functional, params_dtype
 from pinns._history import Evaluator, summary
-from pinns._identity import digest, fingerprint
 from pinns._interrupt import Interrupt
 from pinns._options import AdaptiveSampling, OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
 from pinns._placement import Placement
 from pinns._points import PointSource, data_key
 from pinns._result import FitResult
+from pinns._run_identity import program_identity, program_name, run_identity
 from pinns._runner import Runner
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start
@@ -77,9 +76,9 @@ def fit(
       checkpoint_dir: Folder of checkpoints; a run that left some there is continued bit for bit.
       checkpoint_seconds: Least time between two checkpoints.
       identity: What else tells this run from another; JSON values. A ``checkpoint_dir`` of a run that differs
-        in it, in the problem (its arrays included), the network's shapes, the optimiser and its settings, the
-        key, the sampling or the weights is refused. To go on with another optimiser, start from
-        ``result.model`` with a new folder.
+        in it, in the problem (its arrays, regions, weights and what its residuals compute included), the
+        network's shapes, the optimiser and its settings, the key, the sampling or the weights is refused. To
+        go on with another optimiser, start from ``result.model`` with a new folder.
       on_evaluation: Called with the history after every chunk, e.g. to log it.
       mesh: Devices over which the points are spread, of one process or of several; the parameters are on all.
         Numbers of points that the devices do not divide stay whole.
@@ -125,21 +124,17 @@ def fit(
     evaluator = Evaluator(problem, function, loss, source, key, fresh=fresh_loss)
     options.stop.check(has_exact=evaluator.has_exact, has_fresh=fresh_loss)
     optimizer = optax.with_extra_args_support(optimizer)
+    described, programs = {}, {}
+    if checkpoint_dir:
+        described = run_identity(problem, params, optimizer, key, options.sampling, weights)
+        described |= identity or {}
+        programs = {program_name(): program_identity(problem, function, params, optimizer, dtype)}
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(placement.context())
         checkpoints = None
         if checkpoint_dir:
-            described = {
-                "problem": fingerprint(problem),
-                "model": str([(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(params)]),
-                "optimizer_settings": digest(list(optimizer)),
-                "key": np.asarray(jax.random.key_data(key)).tolist(),
-                "sampling": fingerprint(options.sampling),
-                "weights": fingerprint(weights),
-                **(identity or {}),
-            }
-            saved = Checkpoints(checkpoint_dir, described, checkpoint_seconds, placement)
+            saved = Checkpoints(checkpoint_dir, described, programs, checkpoint_seconds, placement)
             checkpoints = stack.enter_context(saved)
         state = start(params, optimizer, source, rule, key)
         history: list[dict[str, Any]] = []

@@ -4,7 +4,8 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import CodeType
 from typing import Any
 
 import jax
@@ -12,32 +13,51 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def fingerprint(value: Any) -> Any:
+def fingerprint(value: Any, *, code: bool = False) -> Any:
     """JSON values that tell ``value`` from another one, the same in every process.
 
     Arrays are given by shape, dtype and a digest of their content, dataclasses by their fields, functions by
-    their names, constants and what they close over, anything else by its ``repr``.
+    their names, constants and what they close over, anything else by its ``repr`` or, where that is none of
+    its own, by its type and what plain values it holds.
 
     Args:
       value: A problem, an optimiser, settings: anything.
+      code: Whether a function is told by its instructions too, which are others in each version of Python.
 
     Returns:
       Strings, numbers, lists and dictionaries.
     """
-    return _fingerprint(value, ())
+    return _fingerprint(value, (), code)
 
 
-def digest(value: Any) -> str:
+def digest(value: Any, *, code: bool = False) -> str:
     """The fingerprint of ``value``, as a short string."""
-    return _hash(json.dumps(fingerprint(value), sort_keys=True).encode())
+    return _hash(json.dumps(fingerprint(value, code=code), sort_keys=True).encode())
 
 
-def _fingerprint(value: Any, within: tuple[int, ...]) -> Any:
+def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two fingerprints differ: the names that lead there, and the value of each; ``...`` for none."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        found = []
+        for key in sorted(one.keys() | other.keys()):
+            inner = path if key in _PARTS else ".".join(filter(None, (path, key)))
+            found += differences(one.get(key, ...), other.get(key, ...), inner)
+        return found
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [d for pair in zip(one, other, strict=True) for d in differences(*pair, path)]
+    return [] if one == other else [(path, one, other)]
+
+
+_PARTS = ("function", "closure", "arguments")
+"""Entries of the fingerprint of a function that are no names of its author."""
+
+
+def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if id(value) in within:
         return "..."  # closures may hold themselves
-    inside = lambda item: _fingerprint(item, (*within, id(value)))
+    inside = lambda item: _fingerprint(item, (*within, id(value)), code)
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return inside(np.asarray(jax.random.key_data(value)))
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
@@ -48,20 +68,54 @@ def _fingerprint(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, Mapping):
         return {str(key): inside(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [inside(item) for item in value]
+        fields = getattr(value, "_fields", None)
+        return dict(zip(fields, map(inside, value), strict=True)) if fields else [inside(v) for v in value]
     if hasattr(value, "__func__"):  # a bound method
-        return [inside(value.__func__), inside(value.__self__)]
+        return {"function": inside(value.__func__), "self": inside(value.__self__)}
     if hasattr(value, "__code__"):
-        code = value.__code__
-        constants = [repr(c) for c in code.co_consts if isinstance(c, (int, float, str, complex))]
-        cells = [inside(cell.cell_contents) for cell in value.__closure__ or ()]
-        return [_name(value), constants, list(code.co_names), cells, inside(value.__defaults__)]
+        return _of_function(value, inside, code)
     if isinstance(value, functools.partial):
-        return [inside(value.func), inside(value.args), inside(value.keywords)]
+        return {"function": inside(value.func), "arguments": [inside(value.args), inside(value.keywords)]}
+    if callable(value) and hasattr(value, "__wrapped__"):  # jitted
+        return inside(value.__wrapped__)
     if callable(value) and hasattr(value, "__qualname__"):
         return _name(value)
     text = repr(value)
-    return text if " at 0x" not in text else _name(type(value))
+    if " at 0x" not in text:
+        return text
+    plain = {key: item for key, item in getattr(value, "__dict__", {}).items() if _is_plain(item)}
+    return {"type": _name(type(value))} | {key: inside(item) for key, item in plain.items()}
+
+
+def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[str, Any]:
+    codes = _codes(value.__code__)
+    scalars = (int, float, str, complex)
+    found = {
+        "function": _name(value),
+        "constants": [repr(c) for part in codes for c in part.co_consts if isinstance(c, scalars)],
+        "names": [name for part in codes for name in part.co_names],
+        "closure": {},
+        "arguments": [inside(value.__defaults__), inside(value.__kwdefaults__)],
+    }
+    for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+        try:
+            found["closure"][name] = inside(cell.cell_contents)
+        except ValueError:  # deleted, or not yet set
+            found["closure"][name] = "empty"
+    if code:
+        found["code"] = _hash(b"".join(part.co_code for part in codes))
+    return found
+
+
+def _codes(code: CodeType) -> list[CodeType]:
+    """The code of a function and of those that it defines."""
+    return [code, *(c for part in code.co_consts if isinstance(part, CodeType) for c in _codes(part))]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str, np.ndarray, np.generic, jax.Array))
 
 
 def _contents(value: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import optax
 import pytest
 
 from isgd_optax import gauss_newton, implicit_step, isgd_adam, largest_trusted
-from pinns import AdaptiveSampling, Box, Condition, Problem
+from pinns import AdaptiveSampling, Box, Condition, FixedPoints, Problem
 from pinns._identity import ByContent, digest, fingerprint
 
 
@@ -33,7 +34,7 @@ def test_a_problem_may_hold_arrays_and_they_belong_to_a_run(train, tmp_path):
     first = train(optax.adam(1e-2), 4, problem=one, **options)
     assert first.final["loss"] < first.history[0]["loss"]
     train(optax.adam(1e-2), 8, problem=Fitted(np.array([0.0, 1.0, 0.0])), **options)
-    with pytest.raises(ValueError, match="holds another run: problem differ"):
+    with pytest.raises(ValueError, match=r"holds another run: problem.values is .*float64\[3\].* there and"):
         train(optax.adam(1e-2), 12, problem=other, **options)
 
 
@@ -61,9 +62,71 @@ def test_optimizers_are_told_apart_by_their_settings():
 def test_another_optimizer_is_refused_and_the_folder_unharmed(name, train, tmp_path, assert_equal):
     options = {"checkpoint_dir": tmp_path, "checkpoint_seconds": 0.0}
     first = train(optax.adam(1e-2), 4, **options)
-    with pytest.raises(ValueError, match="holds another run: optimizer_settings differ"):
+    with pytest.raises(ValueError, match="holds another run: optimizer_settings"):
         train(OPTIMIZERS[name](), 8, **options)
     assert_equal(train(optax.adam(1e-2), 4, **options).params, first.params)
+
+
+def test_the_setting_that_differs_is_named(train, tmp_path):
+    solver = lambda rate: implicit_step(optax.adam(rate), 0.5, max_inner_steps=2)
+    train(solver(1e-3), 2, checkpoint_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"optimizer_settings: step_size is -0\.001 there and -0\.01 here"):
+        train(solver(1e-2), 2, checkpoint_dir=tmp_path)
+
+
+@pytest.mark.parametrize("schedule", [optax.exponential_decay(1e-3, 10, 0.9), lambda n: 1e-3 / (1 + n)])
+def test_a_schedule_belongs_to_a_run(schedule, train, tmp_path):
+    train(optax.adam(schedule), 2, checkpoint_dir=tmp_path)
+    train(optax.adam(schedule), 4, checkpoint_dir=tmp_path)
+    with pytest.raises(ValueError, match="holds another run: optimizer"):
+        train(optax.adam(lambda n: 1e-3 * (1 + n)), 6, checkpoint_dir=tmp_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain(Problem):
+    """Its conditions and its equation come from ``given``, which no field holds."""
+
+    domain = Box((0.0,), (1.0,))
+
+    def conditions(self):
+        data = Condition(self.data, given["data"], 5, given["weight"])
+        return {"data": data, "pde": Condition(self.pde, self.domain, given["number"])}
+
+    def data(self, u, point):
+        return u(point["x"]) - point["value"]
+
+    def pde(self, u, x):
+        return jnp.asarray(given["factor"]) * u(x) - given["source"]
+
+
+given: dict[str, Any] = {}
+GIVEN = {
+    "data": FixedPoints(np.linspace(0, 1, 5)[:, None], np.ones(5)),
+    "weight": 1.0,
+    "number": 20,
+    "factor": np.ones(1),
+    "source": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": FixedPoints(np.linspace(0, 1, 5)[:, None], np.zeros(5))}, "conditions.data.region is"),
+        ({"weight": 2.0}, "conditions.data.weight is 1.0 there and 2.0 here"),
+        ({"number": 30}, "conditions.pde.num_points is 20 there and 30 here"),
+        ({"factor": np.full(1, 2.0)}, "equation.pde is another"),
+        ({"source": 2.0}, "equation.pde is another"),
+    ],
+)
+def test_what_conditions_and_residuals_take_from_outside_belongs_to_a_run(change, message, train, tmp_path):
+    given.update(GIVEN)
+    options = {"problem": Plain(), "checkpoint_dir": tmp_path}
+    train(optax.adam(1e-2), 2, **options)
+    train(optax.adam(1e-2), 4, **options)
+    given.update(change)
+    with pytest.raises(ValueError, match=message):
+        train(optax.adam(1e-2), 6, **options)
 
 
 def test_a_second_optimizer_goes_on_from_the_first_ones_model(train, tmp_path):

@@ -69,9 +69,9 @@ def test_a_finished_run_returns_at_once_and_can_be_lengthened(train, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, "key differ"),
-        ({"batch_size": 3}, "sampling differ"),
-        ({"identity": {"optimizer": "sgd"}}, "optimizer differ"),
+        ({"seed": 1}, "key is .* there"),
+        ({"batch_size": 3}, "sampling.batch_size is null there and 3 here"),
+        ({"identity": {"optimizer": "sgd"}}, 'optimizer is nothing there and "sgd" here'),
     ],
 )
 def test_a_directory_of_another_run_is_refused(train, tmp_path, change, message):
