@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -98,9 +98,17 @@ def constant(learning_rate: ArrayLike) -> LearningRateController:
 
 def scheduled(schedule: optax.Schedule) -> LearningRateController:
     """α = schedule(number of steps taken), an optax schedule."""
+
+    def propose(state: Any, count: jax.Array, value: jax.Array, grad_norm: jax.Array) -> jax.Array:
+        rate = schedule(count)
+        if isinstance(rate, LearningRateController):
+            name = getattr(schedule, "__name__", "it")
+            raise TypeError(f"{name} makes a controller of the learning rate: write {name}().")
+        return jnp.asarray(rate)
+
     return LearningRateController(
         init=lambda: (),
-        propose=lambda state, count, value, grad_norm: jnp.asarray(schedule(count)),
+        propose=propose,
         update=lambda state, outcome: state,
     )
 

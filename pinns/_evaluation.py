@@ -86,10 +86,15 @@ def output_names(problem: Problem, num_outputs: int) -> tuple[str, ...]:
     Raises:
       ValueError: The problem names another number of outputs.
     """
-    names = tuple(_declared(problem, "output_names") or map(str, range(num_outputs)))
+    names = declared_outputs(problem) or tuple(map(str, range(num_outputs)))
     if len(names) != num_outputs:
         raise ValueError(f"output_names are {names}, but there are {num_outputs} outputs.")
     return names
+
+
+def declared_outputs(problem: Problem) -> tuple[str, ...]:
+    """The names that a problem, or the one inside of it, gives its outputs; none if it does not."""
+    return tuple(_declared(problem, "output_names") or ())
 
 
 def axis_names(problem: Problem) -> tuple[str, ...]:
@@ -173,5 +178,6 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
 def _check_shapes(prediction: jax.Array, exact: jax.Array) -> None:
     if prediction.shape != exact.shape:
         raise ValueError(
-            f"prediction and exact must have one shape, got {prediction.shape} and {exact.shape}."
+            f"prediction and exact must have one shape, got {prediction.shape} and {exact.shape}: the "
+            "network and the exact solution must have as many outputs."
         )

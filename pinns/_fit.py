@@ -2,6 +2,7 @@
 
 import bisect
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Unpack
@@ -12,8 +13,9 @@ import optax
 from tqdm import tqdm
 
 from pinns._checkpoints import Checkpoints
-from pinns._functional import Functional, params_dtype
+from pinns._functional import params_dtype
 from pinns._history import Evaluator, summary
+from pinns._inputs import check_arguments, check_model, check_options
 from pinns._interrupt import Interrupt
 from pinns._options import AdaptiveSampling, OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
 from pinns._placement import Placement
@@ -23,7 +25,7 @@ from pinns._run_identity import program_identity, program_name, run_identity
 from pinns._runner import Runner
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start
-from pinns._verdicts import Watch, not_finite, warn_few_residuals, warn_large_coordinates
+from pinns._verdicts import Watch, not_finite, warn_few_residuals, warn_large_coordinates, warn_more_steps
 from pinns._weights import AdaptiveWeights, WeightRule
 from pinns.problems import Problem
 
@@ -111,13 +113,15 @@ def fit(
       >>> result.stop_reason, result.final["num_gradients"]
       ('num_steps', 240.0)
     """
+    check_options(shorthand, fit)
+    check_arguments(problem, optimizer, key, weights, stop)
     ends = chunk_ends(num_steps, evaluate_every)
     options = Options.of(sampling, stop, shorthand)
     function, params = problem.functional(model)
     dtype = params_dtype(params)
     loss = lambda points, weights=None: problem.loss(function, points, weights)
     key = data_key(key)
-    _check_stateless(function, params, jnp.zeros(problem.domain.dim, dtype))
+    check_model(problem, function, params, dtype)
     placement = Placement(mesh)
     source = PointSource(problem, options.sampling, loss, params, key, dtype, placement)
     rule = WeightRule(problem, weights, loss)
@@ -140,6 +144,7 @@ def fit(
         history: list[dict[str, Any]] = []
         if checkpoints and (restored := checkpoints.restore(state)):
             state, history = restored
+            warn_more_steps(int(state.step), num_steps)
         runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
         watch = Watch(options.stop, num_steps, adaptive=isinstance(options.sampling, AdaptiveSampling))
         if not history:
@@ -162,6 +167,8 @@ def fit(
             Interrupt() as interrupt,
             _bar(total, int(state.step), description, progress and placement.leads) as bar,
         ):
+            if reason is None:
+                bar.set_postfix_str("compiling")
             while reason is None:
                 step = int(good.step)
                 length = _next_end(ends, num_steps, step) - step
@@ -169,12 +176,13 @@ def fit(
                 row = evaluator.row(state, records, placement.agreed(runner.train_seconds))
                 if not row.pop("finite"):
                     reason = "diverged"
+                    watch.diverged(evaluator.without_gradient(good))
                     break
                 good = state
                 history.append(row)
                 bar.update(length)
                 bar.set_postfix_str(summary(row))
-                watch.warn(row)
+                watch.warn(row, functools.partial(evaluator.without_gradient, good))
                 if on_evaluation:
                     on_evaluation(history)
                 reason = watch.reason(history)
@@ -195,16 +203,6 @@ def fit(
         problem=problem,
         loss=loss(good.points, good.weights),
     )
-
-
-def _check_stateless(function: Functional, params: optax.Params, x: jax.Array) -> None:
-    changed = function.changing_state(params, x)
-    if changed:
-        raise ValueError(
-            f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
-            "and random streams are not carried through a training. Set use_running_average=True or "
-            "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
-        )
 
 
 def _next_end(ends: Sequence[int], num_steps: int, step: int) -> int:

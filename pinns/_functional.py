@@ -33,9 +33,9 @@ class Functional(FieldsAsLeaves, abc.ABC):
         """The network with these parameters, in the form in which the user gave it."""
         return self(params)
 
-    def changing_state(self, params: optax.Params, x: jax.Array) -> list[str]:
-        """Names of what a call changes in the network, e.g. statistics of a batch or a random stream."""
-        del params, x
+    def changing_state(self, params: optax.Params, call: Callable[[Any], None]) -> list[str]:
+        """Names of what ``call(u)``, traced without numbers, changes: statistics, a random stream."""
+        jax.eval_shape(lambda params: call(self(params)), params)
         return []
 
 
@@ -51,18 +51,17 @@ class _Module(Functional):
     def __call__(self, params: optax.Params) -> Any:
         return nnx.merge(self.graphdef, params, self.rest)
 
-    def changing_state(self, params: optax.Params, x: jax.Array) -> list[str]:
+    def changing_state(self, params: optax.Params, call: Callable[[Any], None]) -> list[str]:
         changed: list[str] = []
 
-        def call(params: Any, rest: Any, x: jax.Array) -> Any:
+        def compare(params: Any, rest: Any) -> None:
             module = nnx.merge(self.graphdef, params, rest)
             before = dict(jax.tree.leaves_with_path(nnx.split(module, nnx.Param, ...)[2]))
-            y = module(x)
+            call(module)
             after = jax.tree.leaves_with_path(nnx.split(module, nnx.Param, ...)[2])
             changed.extend(jax.tree_util.keystr(path) for path, leaf in after if leaf is not before.get(path))
-            return y
 
-        jax.eval_shape(call, params, self.rest, x)
+        jax.eval_shape(compare, params, self.rest)
         return changed
 
 
@@ -128,13 +127,24 @@ class _Networks(Functional):
     def __call__(self, params: Any) -> Solution:
         networks, trained = self._split(params)
         built = {name: self.functionals[name](part) for name, part in networks.items()}
-        values = {name: unknown.value(trained[name]) for name, unknown in self.unknowns.value.items()}
-        return Solution(built, values)
+        return Solution(built, self._values(trained))
 
-    def changing_state(self, params: Any, x: jax.Array) -> list[str]:
-        networks, _ = self._split(params)
-        changed = {name: self.functionals[name].changing_state(part, x) for name, part in networks.items()}
-        return [path for paths in changed.values() for path in paths]
+    def _values(self, trained: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        return {name: unknown.value(trained[name]) for name, unknown in self.unknowns.value.items()}
+
+    def changing_state(self, params: Any, call: Callable[[Any], None]) -> list[str]:
+        networks, trained = self._split(params)
+        changed: list[str] = []
+
+        def build(names: list[str], built: dict[str, Any]) -> None:
+            if not names:
+                return call(Solution(built, self._values(trained)))
+            name, *others = names
+            inner = lambda u: build(others, {**built, name: u})
+            changed.extend(self.functionals[name].changing_state(networks[name], inner))
+
+        build(list(networks), {})
+        return changed
 
     def model(self, params: Any) -> Any:
         networks, _ = self._split(params)

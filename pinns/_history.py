@@ -74,14 +74,25 @@ class Evaluator:
                     row["rel_l2_by_output"] = errors_by_output(prediction, exact, outputs)
             if names:
                 row["unknowns"] = u.unknowns
-            sizes = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
-            row["finite"] = jnp.stack(sizes).all()
+            row["finite"] = _is_finite(params)
             return row
 
         # A grid has no other points than its own.
         method = "sobol" if source.sampling.method == "grid" else None
         self._draw = Program(lambda step: source.draw(fresh_key(key, step), method=method))
         self._losses, self._measures = Program(losses), Program(measures)
+
+        def with_gradient(params: optax.Params, points: Points, weights: Any) -> dict[str, jax.Array]:
+            loss_fn = loss(points, weights)
+            gradients = {n: jax.grad(b)(params) for n, b in zip(loss_fn.names, loss_fn.blocks, strict=True)}
+            return {name: _is_finite(gradient) for name, gradient in gradients.items()}
+
+        self._with_gradient = Program(with_gradient)
+
+    def without_gradient(self, state: TrainState) -> list[str]:
+        """Names of the conditions whose gradient is not finite."""
+        finite = self._with_gradient(state.params, state.points, state.weights)
+        return [name for name, value in finite.items() if not value]
 
     def row(self, state: TrainState, records: StepRecord | None, seconds: float) -> Row:
         """The row of a state; ``finite`` tells whether the loss and all parameters are."""
@@ -105,6 +116,10 @@ class Evaluator:
             "finite": finite,
         }
         return row if records is None else row | _of_steps(records)
+
+
+def _is_finite(tree: Any) -> jax.Array:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
 def _of_steps(records: StepRecord) -> Row:
@@ -132,10 +147,9 @@ def summary(row: Row) -> str:
     if "rel_l2" in row:
         parts.append(f"error {row['rel_l2']:.2e}")
     if "learning_rate" in row:
-        parts.append(
-            f"α {row['learning_rate']:.2g}, {row['num_inner_steps']:.0f} inner steps, "
-            f"residual {row['residual']:.1e}"
-        )
+        parts.append(f"α {row['learning_rate']:.2g}")
+        if row["num_inner_steps"] > 1:  # of a single one the residual says nothing
+            parts.append(f"{row['num_inner_steps']:.0f} inner steps, residual {row['residual']:.1e}")
         if row["at_floor"] == 1:
             parts.append("nothing left to gain in this precision")
         elif row["at_bound"] == 1:

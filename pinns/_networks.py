@@ -35,6 +35,7 @@ class MLP(nnx.Module):
     Raises:
       ValueError: A width below 1, an embedding of another number of coordinates, or float64 without
         ``jax_enable_x64``.
+      TypeError: ``hidden`` or ``activation`` of another kind.
 
     Examples:
       >>> from flax import nnx
@@ -65,6 +66,11 @@ class MLP(nnx.Module):
         dtype: Any = jnp.float32,
     ):
         check_dtype(dtype)
+        if not isinstance(hidden, Sequence) or not callable(activation):
+            raise TypeError(
+                "hidden must be the widths of the hidden layers, e.g. [20, 20], and activation a function, "
+                f"e.g. jnp.tanh, got {hidden!r} and {activation!r}."
+            )
         first = num_features(in_features, embedding)
         self.layers = make_layers([first, *hidden, out_features], dtype=dtype, rngs=rngs)
         self.activation = activation

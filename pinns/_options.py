@@ -198,9 +198,6 @@ class Options:
     @classmethod
     def of(cls, sampling: Any, stop: Stop | None, shorthand: Shorthand) -> Self:
         """Puts ``shorthand`` into the groups; an option that is given twice is an error."""
-        unknown = sorted(set(shorthand) - set(Shorthand.__annotations__))
-        if unknown:
-            raise TypeError(f"fit has no option {', '.join(unknown)}.")
         batch_size, resample_every = shorthand.get("batch_size"), shorthand.get("resample_every")
         if not isinstance(sampling, Sampling):
             sampling = Sampling(method=sampling, batch_size=batch_size, resample_every=resample_every)

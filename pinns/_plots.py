@@ -44,7 +44,9 @@ def plot_history(
 
     Raises:
       ValueError: Another ``x``.
+      TypeError: Trainings without names.
     """
+    _check_by_name(results)
     if x not in LABELS:
         raise ValueError(f"x must be one of {tuple(LABELS)}, got {x!r}.")
     rows = [row for result in results.values() for row in result.history]
@@ -64,6 +66,11 @@ def plot_history(
     if results:
         axes[0, 0].legend()
     return _finish(figure, path)
+
+
+def _check_by_name(drawn: Any) -> None:
+    if not isinstance(drawn, Mapping):
+        raise TypeError(f"what is drawn needs a name: {{'ours': ...}}, got a {type(drawn).__name__}.")
 
 
 def _draw_history(axis: Axes, name: str, result: FitResult | SlabsResult, x: str, column: str) -> None:
@@ -105,6 +112,7 @@ def plot_solution(
         of different numbers of outputs.
     """
     domain = problem.domain
+    _check_by_name(models)
     if not models:
         raise ValueError("plot_solution needs a model at least.")
     drawn = (0,) if domain.dim == 1 else tuple(axes)

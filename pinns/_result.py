@@ -20,6 +20,9 @@ def curve(history: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndar
     values = [row.get(column) for row in history]
     if part:
         values = [value and value.get(part) for value in values]
+    if all(value is None for value in values):
+        known = sorted({key for row in history for key in row})
+        raise KeyError(f"no row has an entry {name!r}; there are {', '.join(known)}.")
     shape = next((np.shape(value) for value in values if value is not None), ())
     missing = np.full(shape, np.nan)
     return (
@@ -68,6 +71,9 @@ class FitResult:
         Args:
           name: The column; of one that is kept by name both names with a dot, e.g. ``"losses.pde"`` or
             ``"unknowns.k"``.
+
+        Raises:
+          KeyError: No row has such an entry.
         """
         return curve(self.history, name)
 

@@ -41,10 +41,13 @@ class _Scaled(Functional):
         self.inner, self.middle, self.half, self.outputs = inner, middle, half, outputs
 
     def __call__(self, params: optax.Params) -> Any:
-        return ScaledNetwork(self.inner(params), self.middle, self.half, self.outputs)
+        return self._scaled(self.inner(params))
 
-    def changing_state(self, params: optax.Params, x: jax.Array) -> list[str]:
-        return self.inner.changing_state(params, x)
+    def _scaled(self, network: Any) -> ScaledNetwork:
+        return ScaledNetwork(network, self.middle, self.half, self.outputs)
+
+    def changing_state(self, params: optax.Params, call: Callable[[Any], None]) -> list[str]:
+        return self.inner.changing_state(params, lambda network: call(self._scaled(network)))
 
     def model(self, params: optax.Params) -> Any:
         return self.inner.model(params)

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from pinns._options import Stop
@@ -10,6 +11,7 @@ from pinns.problems import Problem
 Row = dict[str, Any]
 _PARTED = 10.0
 _LARGE = 100.0
+_REJECTED = 20  # steps in a row that are no accident
 
 STOP_REASONS = {
     "num_steps": "all steps are made",
@@ -49,6 +51,24 @@ def warn_large_coordinates(problem: Problem) -> None:
         )
 
 
+def warn_more_steps(step: int, num_steps: int) -> None:
+    """Warns if a run on disk is further than it is asked for."""
+    if step > num_steps:
+        warn_at_caller(
+            f"the run in checkpoint_dir has made {step} steps, more than num_steps={num_steps}: it is "
+            "returned as it is. For a shorter run choose another folder."
+        )
+
+
+def _no_gradient(conditions: list[str]) -> str:
+    names = ", ".join(repr(name) for name in conditions)
+    return (
+        f"the gradient of condition {names} is not finite, though its loss is: most often a root, a norm or "
+        "a quotient at zero, even where jnp.where does not choose it. Give it a safe argument inside of "
+        "jnp.where."
+    )
+
+
 def not_finite(row: Row) -> str:
     """Names what is not finite at the start."""
     conditions = [name for name, value in row["losses"].items() if not math.isfinite(value)]
@@ -58,7 +78,8 @@ def not_finite(row: Row) -> str:
     return (
         f"the loss of condition {names} is not finite at the start. The untrained network may be outside of "
         "what the equation allows (a root or logarithm of a negative number, a division by zero): bound its "
-        "output, e.g. by jax.nn.softplus, or guard the residual by jnp.where with a safe argument."
+        "output, e.g. by jax.nn.softplus, or guard the residual by jnp.where with a safe argument. Or a "
+        "coordinate is (1/x at x = 0): leave such points out of the region."
     )
 
 
@@ -75,9 +96,16 @@ class Watch:
         self._stop, self._num_steps, self._adaptive = stop, num_steps, adaptive
         self._said: set[str] = set()
         self._loss = 0.0  # at the evaluation before: none has been fast yet
+        self._accepted_at: int | None = None  # the last step that is known to have been accepted
 
-    def warn(self, row: Row) -> None:
-        """Warns of what this row shows for the first time."""
+    def warn(self, row: Row, without_gradient: Callable[[], list[str]]) -> None:
+        """Warns of what this row shows for the first time.
+
+        Args:
+          row: The newest row.
+          without_gradient: Gives the names of the conditions whose gradient is not finite.
+        """
+        self._warn_of_rejections(row, without_gradient)
         loss, fresh = row["loss"], row.get("fresh_loss")
         if fresh is not None and row["step"] > 0 and fresh > _PARTED * loss:
             self._once(
@@ -92,13 +120,38 @@ class Watch:
                 ),
             )
         slow, self._loss = loss > 0.5 * self._loss, loss
-        if slow and row.get("at_bound", 0.0) == 1.0 and row.get("at_floor", 0.0) == 0.0:
+        at_bound = row.get("at_bound", 0.0) == 1.0 and row["accepted"] > 0
+        if slow and at_bound and row.get("at_floor", 0.0) == 0.0:
             self._once(
                 "bound",
                 f"at step {row['step']} the learning rate stands at the bound {row['learning_rate']:.1e} of "
                 "its controller, which may hold the training back: raise max_learning_rate, or choose a "
                 "metric (metric='jacobi') if parameters are of different size.",
             )
+
+    def diverged(self, without_gradient: list[str]) -> None:
+        """Warns of the cause of a divergence, if it is known."""
+        if without_gradient:
+            self.say(_no_gradient(without_gradient))
+
+    def _warn_of_rejections(self, row: Row, without_gradient: Callable[[], list[str]]) -> None:
+        rejected = row.get("accepted") == 0.0 and row.get("at_floor", 0.0) < 1.0
+        if not rejected or self._accepted_at is None:
+            self._accepted_at = row["step"] if not rejected else self._accepted_at or 0
+        if not rejected or row["step"] - self._accepted_at < _REJECTED or "rejected" in self._said:
+            return
+        conditions = without_gradient()
+        self._once(
+            "rejected",
+            f"none of the steps {self._accepted_at + 1} to {row['step']} was accepted: "
+            + (
+                _no_gradient(conditions)
+                if conditions
+                else f"at α = {row['learning_rate']:.1e} the inner solver does not lower the proximal "
+                "objective. Lower the learning rate, let a controller choose it (largest_trusted()), or give "
+                "the inner solver more steps (max_inner_steps) or another rate."
+            ),
+        )
 
     def say(self, message: str) -> None:
         """Warns of something else."""

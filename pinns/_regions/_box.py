@@ -21,6 +21,7 @@ class Box(Domain):
 
     Raises:
       ValueError: Corners of different lengths or not lower < upper.
+      TypeError: Corners that are no sequences of numbers.
 
     Examples:
       >>> import jax, jax.numpy as jnp
@@ -36,6 +37,11 @@ class Box(Domain):
     upper: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        if np.ndim(self.lower) != 1 or np.ndim(self.upper) != 1:
+            raise TypeError(
+                "a box needs the coordinates of its corners, Box((0.0,), (1.0,)) in 1-D, got "
+                f"{self.lower!r} and {self.upper!r}."
+            )
         if len(self.lower) != len(self.upper) or not all(
             low < up for low, up in zip(self.lower, self.upper, strict=True)
         ):

@@ -25,7 +25,7 @@ class FixedPoints:
     ``num_points=region.num_points``.
 
     Raises:
-      ValueError: No points, points that are not finite, or values of another number.
+      ValueError: No points, points that are not finite or not real, or values of another number.
 
     Examples:
       >>> import jax, jax.numpy as jnp
@@ -43,6 +43,8 @@ class FixedPoints:
     """
 
     def __init__(self, points: ArrayLike, values: ArrayLike | None = None):
+        if np.iscomplexobj(points) or np.iscomplexobj(values):
+            raise ValueError("FixedPoints needs real numbers: give the imaginary part as a second value.")
         self.points = np.array(points, dtype=float)
         self.values = None if values is None else np.array(values, dtype=float)
         if self.points.ndim < 2 or not self.points.size or not np.all(np.isfinite(self.points)):

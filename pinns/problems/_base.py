@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -35,7 +36,7 @@ class Condition:
 
     Raises:
       ValueError: ``num_points`` < 1 or a negative weight.
-      TypeError: A weight that is not one number.
+      TypeError: A weight that is not one number, a number of points that is not whole, or no region.
     """
 
     residual: Callable[[Any, Any], jax.Array]
@@ -45,7 +46,12 @@ class Condition:
     noisy: bool = False
 
     def __post_init__(self) -> None:
-        if self.num_points < 1:
+        if not callable(getattr(self.region, "sample", None)):
+            raise TypeError(
+                "a condition's region must be a Box, one of its faces, a Ball, FixedPoints, ... or an object "
+                f"with sample(key, num_points, method, dtype), got {self.region!r}."
+            )
+        if operator.index(self.num_points) < 1:
             raise ValueError(f"a condition needs num_points ≥ 1, got {self.num_points}.")
         if callable(self.weight):
             return
@@ -98,7 +104,7 @@ class Problem:
 
       >>> import dataclasses
       >>> import jax.numpy as jnp
-      >>> from pinns import Box, Condition, Problem, second_derivatives
+      >>> from pinns import Box, Condition, Faces, Problem, second_derivatives
       >>> @dataclasses.dataclass(frozen=True)
       ... class Heat(Problem):
       ...     num_points: int = 1000
@@ -120,8 +126,8 @@ class Problem:
       ...         return u(x) - self.exact(x)
       ...
       ...     def exact(self, x):
-      ...         return jnp.exp(-(jnp.pi**2) * x[1]) * jnp.sin(jnp.pi * x[0])
-      >>> from pinns import Faces, MLP, fit
+      ...         return jnp.exp(-(jnp.pi**2) * x[1]) * jnp.sin(jnp.pi * x[:1])
+      >>> from pinns import MLP, fit
       >>> import jax, optax
       >>> from flax import nnx
       >>> model = MLP(2, [20, 20], 1, rngs=nnx.Rngs(0))

@@ -1,0 +1,128 @@
+"""What a training is given is checked, in the user's words, before anything is compiled."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pinns._evaluation import declared_outputs
+from pinns._functional import Functional
+from pinns._options import Shorthand, Stop
+from pinns._weights import AdaptiveWeights
+from pinns.problems import Condition, Problem
+
+
+def check_arguments(problem: Any, optimizer: Any, key: Any, weights: Any, stop: Any) -> None:
+    """Raises TypeError for an argument of another kind than :func:`pinns.fit` takes."""
+    _check_problem(problem)
+    if not (callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None))):
+        call = f" Call it: {optimizer.__name__}(...)." if hasattr(optimizer, "__name__") else ""
+        raise TypeError(
+            f"optimizer must be an optax optimiser, e.g. optax.adam(1e-3), got {_kind(optimizer)}.{call}"
+        )
+    if not isinstance(key, jax.Array):
+        raise TypeError(f"key must be a JAX random key, e.g. jax.random.key(0), got {key!r}.")
+    if not isinstance(weights, AdaptiveWeights | None):
+        raise TypeError(
+            f"weights must be an AdaptiveWeights, got {_kind(weights)}; a weight that stays is the weight of "
+            "its Condition."
+        )
+    if not isinstance(stop, Stop | None):
+        raise TypeError(f"stop must be a Stop, e.g. Stop(seconds=60.0), got {_kind(stop)}.")
+
+
+def check_options(shorthand: Iterable[str], fit: Callable[..., Any]) -> None:
+    """Raises TypeError for an option that ``fit`` does not have, with the one that may be meant."""
+    known = Shorthand.__annotations__
+    for name in sorted(set(shorthand) - set(known)):
+        near = difflib.get_close_matches(name, [*inspect.signature(fit).parameters, *known], 1)
+        meant = f" Is {near[0]} meant?" if near else ""
+        raise TypeError(f"fit has no option {name}.{meant}")
+
+
+def check_model(problem: Problem, function: Functional, params: optax.Params, dtype: Any) -> None:
+    """Evaluates every residual in form, without numbers.
+
+    Raises:
+      ValueError: A network that changes when it is called, or outputs that are not those of the problem.
+      TypeError: A residual that gives something else than real numbers.
+    """
+    points = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
+
+    def call(u: Any) -> None:
+        for name, condition in problem.conditions().items():
+            x = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), points[name])
+            try:
+                residual = condition.residual(u, x)
+            except Exception as error:
+                error.add_note(_where(name, x, problem))
+                raise
+            _check_residual(name, residual)
+
+    changed = function.changing_state(params, call)
+    if changed:
+        raise ValueError(
+            f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
+            "and random streams are not carried through a training. Set use_running_average=True or "
+            "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
+        )
+    names = declared_outputs(problem)
+    if names:
+        x = jnp.zeros(problem.domain.dim, dtype)
+        number = jax.eval_shape(lambda p: jnp.ravel(problem.predict(function(p), x)), params).size
+        if number != len(names):
+            raise ValueError(
+                f"the problem names {len(names)} outputs, {', '.join(names)}, and the network gives "
+                f"{number}: choose its number of outputs, or predict(u, x)."
+            )
+
+
+def _check_problem(problem: Any) -> None:
+    if isinstance(problem, type) or not isinstance(problem, Problem):
+        make = f"; make one: {problem.__name__}()" if isinstance(problem, type) else ""
+        raise TypeError(f"fit takes a pinns.Problem, got {_kind(problem)}{make}.")
+    name = type(problem).__name__
+    if not hasattr(problem, "domain"):
+        raise TypeError(f"{name} needs a domain, e.g. domain = Box((0.0, 0.0), (1.0, 1.0)).")
+    conditions = problem.conditions()
+    if not isinstance(conditions, Mapping) or not conditions:
+        raise TypeError(
+            f"conditions() of {name} must return conditions by name, "
+            f"{{'pde': Condition(...), ...}}, got {_kind(conditions)}."
+        )
+    for key, condition in conditions.items():
+        if not isinstance(condition, Condition):
+            raise TypeError(f"conditions()[{key!r}] of {name} must be a Condition, got {_kind(condition)}.")
+
+
+def _where(name: str, x: Any, problem: Problem) -> str:
+    """What a residual was given when it failed."""
+    if isinstance(x, Mapping):
+        given = "a dictionary, because its region has values: x['x'] is the point and x['value'] its value"
+    else:
+        given = f"one point of shape {x.shape}; the domain has {problem.domain.dim} coordinates"
+    return f"In the residual of condition {name!r}. It is given {given}."
+
+
+def _check_residual(name: str, residual: Any) -> None:
+    if not isinstance(residual, jax.Array) and not jnp.isscalar(residual):
+        raise TypeError(
+            f"the residual of condition {name!r} must be an array, zero where the condition holds, got "
+            f"{_kind(residual)}" + (": it has no return." if residual is None else ".")
+        )
+    if not jnp.issubdtype(jnp.result_type(residual), jnp.floating):
+        raise TypeError(
+            f"the residual of condition {name!r} must be of real numbers, got "
+            f"{jnp.result_type(residual)}. Of a comparison take the difference of both sides, of complex "
+            "numbers the real and the imaginary part."
+        )
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"the function {value.__name__}" if hasattr(value, "__name__") else f"a {type(value).__name__}"
