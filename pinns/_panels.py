@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -90,19 +90,34 @@ def draw_maps(solutions: Solutions, extent: Sequence[float], labels: Sequence[st
     )
     for row, (name, output) in zip(axes, rows, strict=True):
         prediction = solutions.predictions[name][:, output]
-        panels = {name: prediction}
-        limits = {}
+        panels, colours = {name: prediction}, _colours(prediction)
         if exact is not None:
             true = exact[:, output]
             panels |= {"exact": true, f"|{name} − exact|": np.abs(prediction - true)}
-            limits = {"vmin": np.nanmin(true), "vmax": np.nanmax(true)}
+            colours = _colours(true)
         for column, (axis, (title, values)) in enumerate(zip(row, panels.items(), strict=True)):
             side = round(len(values) ** 0.5)
-            look: dict[str, Any] = {"cmap": "magma"} if column == 2 else {"cmap": "RdBu_r", **limits}
+            look: dict[str, Any] = {"cmap": "magma"} if column == 2 else colours
             grid = values.reshape(side, side)
             image = axis.imshow(grid, origin="lower", extent=tuple(extent), aspect=aspect, **look)
             axis.set(title=solutions.title(title, output), xlabel=labels[0], ylabel=labels[1])
-            figure.colorbar(image, ax=axis, shrink=0.85)
+            figure.colorbar(image, ax=axis, shrink=0.85, extend=_beyond(values, *image.get_clim()))
     if at:
         figure.suptitle(at)
     return figure
+
+
+def _colours(values: np.ndarray) -> dict[str, Any]:
+    """The range of the values, with white at zero if they have both signs."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    if low < 0 < high:
+        size = max(-low, high)
+        return {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
+    return {"cmap": "viridis", "vmin": low, "vmax": high}
+
+
+def _beyond(values: np.ndarray, low: float, high: float) -> Literal["neither", "both", "min", "max"]:
+    """On which side values leave the range of the colours, as a failed network's may."""
+    margin = 0.01 * (high - low)
+    below, above = np.nanmin(values) < low - margin, np.nanmax(values) > high + margin
+    return "both" if below and above else "min" if below else "max" if above else "neither"

@@ -47,6 +47,17 @@ def test_every_condition_vanishes_at_the_solution(name):
 
 
 @pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_solutions_are_known_in_single_precision_too(name):
+    problem = PROBLEMS[name]
+    points = pinns.evaluation_points(problem, jnp.float32)[::7]
+    single = pinns.exact_values(problem, points)
+    assert single.dtype == jnp.float32
+    double = pinns.exact_values(problem, points.astype(jnp.float64))
+    np.testing.assert_allclose(single, double, atol=1e-4 * np.abs(double).max())
+
+
+@pytest.mark.usefixtures("x64")
 def test_burgers_solution_is_that_of_another_quadrature():
     """The trapezoidal rule on 8,001 nodes, with the largest exponent taken out."""
     nu, problem = 0.01 / np.pi, pinns.Burgers()

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -264,3 +266,29 @@ def test_a_failed_network_is_drawn(ode):
 def test_what_cannot_be_drawn_is_refused(problem, models, options, message):
     with pytest.raises(ValueError, match=message):
         plot_solution(problem, models, **options)
+
+
+@dataclasses.dataclass(frozen=True)
+class Slope(Problem):
+    domain = Box((-1.0, 0.0), (1.0, 1.0))
+
+    def conditions(self):
+        return {}
+
+    def exact(self, x):
+        return x[:1]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "extend"),
+    [
+        (lambda x: x[:1], "neither"),
+        (lambda x: 10 * x[:1], "both"),
+        (lambda x: 10 * jnp.maximum(x[:1], 0), "max"),
+    ],
+)
+def test_values_beyond_the_colours_are_marked_and_white_is_zero(wrong, extend):
+    figure = plot_solution(Slope(), {"network": wrong})
+    image = figure.axes[0].images[0]
+    assert image.get_clim() == (-1, 1)
+    assert image.colorbar.extend == extend
