@@ -39,7 +39,7 @@ def peers() -> dict[str, Peer]:
     solver = partial(Peer, steps=1, counts_gradients=False)
     library = partial(Peer, steps=None)
     return {
-        GAUSS_NEWTON.name: ours({"α by itself": lambda loss: isgd_gauss_newton()}, 10),
+        GAUSS_NEWTON.name: ours({"α by itself": lambda loss: isgd_gauss_newton()}, 2),
         SGD.name: Peer(_rates(optax.sgd, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6), 200),
         ADAM.name: Peer(_rates(optax.adam, 1e-2, 3e-3, 1e-3, 3e-4), 200),
         "adamw, decay": Peer(_rates(_decaying_adamw, 1e-2, 3e-3, 1e-3), 200),
