@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from flax.errors import TraceContextError
 
 from pinns._evaluation import declared_outputs
 from pinns._functional import Functional
@@ -63,7 +64,11 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
                 raise
             _check_residual(name, residual)
 
-    changed = function.changing_state(params, call)
+    x = jnp.zeros(problem.domain.dim, dtype)
+    try:
+        changed = function.changing_state(params, call)
+    except TraceContextError:  # no change can leave a derivative: called plainly, the network tells its names
+        changed = function.changing_state(params, lambda u: u(x)) or ["a variable"]
     if changed:
         raise ValueError(
             f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
@@ -72,7 +77,6 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
         )
     names = declared_outputs(problem)
     if names:
-        x = jnp.zeros(problem.domain.dim, dtype)
         number = jax.eval_shape(lambda p: jnp.ravel(problem.predict(function(p), x)), params).size
         if number != len(names):
             raise ValueError(
