@@ -146,7 +146,8 @@ def fit(
             state, history = restored
             warn_more_steps(int(state.step), num_steps)
         runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
-        watch = Watch(options.stop, num_steps, adaptive=isinstance(options.sampling, AdaptiveSampling))
+        adaptive = isinstance(options.sampling, AdaptiveSampling)
+        watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive)
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
             warn_large_coordinates(problem)

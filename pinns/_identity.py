@@ -76,8 +76,8 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
         return _of_function(value, inside, code)
     if isinstance(value, functools.partial):
         return {"function": inside(value.func), "arguments": [inside(value.args), inside(value.keywords)]}
-    if callable(value) and hasattr(value, "__wrapped__"):  # jitted
-        return inside(value.__wrapped__)
+    if callable(value) and (wrapped := getattr(value, "__wrapped__", None)):  # jitted
+        return inside(wrapped)
     if callable(value) and hasattr(value, "__qualname__"):
         return _name(value)
     text = repr(value)

@@ -89,14 +89,15 @@ class Watch:
     Args:
       stop: When to end.
       num_steps: Steps to make.
+      step: Steps that are made.
       adaptive: Whether points are drawn where the residual is large, which is then no advice.
     """
 
-    def __init__(self, stop: Stop, num_steps: int, *, adaptive: bool = False):
+    def __init__(self, stop: Stop, num_steps: int, step: int, *, adaptive: bool = False):
         self._stop, self._num_steps, self._adaptive = stop, num_steps, adaptive
         self._said: set[str] = set()
         self._loss = 0.0  # at the evaluation before: none has been fast yet
-        self._accepted_at: int | None = None  # the last step that is known to have been accepted
+        self._accepted_at = step  # the last step that is known to have been accepted
 
     def warn(self, row: Row, without_gradient: Callable[[], list[str]]) -> None:
         """Warns of what this row shows for the first time.
@@ -105,7 +106,9 @@ class Watch:
           row: The newest row.
           without_gradient: Gives the names of the conditions whose gradient is not finite.
         """
-        self._warn_of_rejections(row, without_gradient)
+        rejections = self._rejections(row, without_gradient)
+        if rejections:
+            self._once("rejected", rejections)
         loss, fresh = row["loss"], row.get("fresh_loss")
         if fresh is not None and row["step"] > 0 and fresh > _PARTED * loss:
             self._once(
@@ -132,25 +135,23 @@ class Watch:
     def diverged(self, without_gradient: list[str]) -> None:
         """Warns of the cause of a divergence, if it is known."""
         if without_gradient:
-            self.say(_no_gradient(without_gradient))
+            warn_at_caller(_no_gradient(without_gradient))
 
-    def _warn_of_rejections(self, row: Row, without_gradient: Callable[[], list[str]]) -> None:
+    def _rejections(self, row: Row, without_gradient: Callable[[], list[str]]) -> str | None:
+        """What there is to say if steps are rejected again and again."""
         rejected = row.get("accepted") == 0.0 and row.get("at_floor", 0.0) < 1.0
-        if not rejected or self._accepted_at is None:
-            self._accepted_at = row["step"] if not rejected else self._accepted_at or 0
-        if not rejected or row["step"] - self._accepted_at < _REJECTED or "rejected" in self._said:
-            return
+        self._accepted_at = self._accepted_at if rejected else row["step"]
+        if row["step"] - self._accepted_at < _REJECTED or "rejected" in self._said:
+            return None
         conditions = without_gradient()
-        self._once(
-            "rejected",
+        cause = (
+            f"at α = {row['learning_rate']:.1e} the inner solver does not lower the proximal objective. "
+            "Lower the learning rate, let a controller choose it (largest_trusted()), or give the inner "
+            "solver more steps (max_inner_steps) or another rate."
+        )
+        return (
             f"none of the steps {self._accepted_at + 1} to {row['step']} was accepted: "
-            + (
-                _no_gradient(conditions)
-                if conditions
-                else f"at α = {row['learning_rate']:.1e} the inner solver does not lower the proximal "
-                "objective. Lower the learning rate, let a controller choose it (largest_trusted()), or give "
-                "the inner solver more steps (max_inner_steps) or another rate."
-            ),
+            f"{_no_gradient(conditions) if conditions else cause}"
         )
 
     def say(self, message: str) -> None:

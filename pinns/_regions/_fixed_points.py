@@ -43,7 +43,7 @@ class FixedPoints:
     """
 
     def __init__(self, points: ArrayLike, values: ArrayLike | None = None):
-        if np.iscomplexobj(points) or np.iscomplexobj(values):
+        if np.iscomplexobj(points) or (values is not None and np.iscomplexobj(values)):
             raise ValueError("FixedPoints needs real numbers: give the imaginary part as a second value.")
         self.points = np.array(points, dtype=float)
         self.values = None if values is None else np.array(values, dtype=float)
