@@ -68,6 +68,7 @@ ROWS = {
         outputs=3,
         sampling=_SOBOL,
         goal=1e-07,
+        momentum=0.5,
     ),
     "schroedinger": Row(
         "breather of the Schrödinger equation", pinns.Schroedinger, (24,) * 4, 2, 300.0, goal=1e-05
