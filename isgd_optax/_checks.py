@@ -27,18 +27,33 @@ def check_transformation(name: str, transformation: object) -> None:
 
 def check_at_least(name: str, value: Any, minimum: int) -> None:
     """Raises ValueError if ``value`` is known now and below ``minimum`` or NaN."""
+    _check_number(name, value)
     if not isinstance(value, Tracer) and not value >= minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}.")
 
 
+def check_count(name: str, value: Any, minimum: int) -> None:
+    """Raises TypeError or ValueError if ``value`` is known now and no whole number ≥ ``minimum``."""
+    check_at_least(name, value, minimum)
+    if not isinstance(value, Tracer) and value != int(value):
+        raise ValueError(f"{name} must be a whole number, got {value}.")
+
+
+def _check_number(name: str, value: Any) -> None:
+    if not isinstance(value, (int, float, np.ndarray, np.generic, jax.Array)) or jnp.ndim(value) != 0:
+        raise TypeError(f"{name} must be a number, got {value!r}.")
+
+
 def check_positive(name: str, value: Any) -> None:
     """Raises ValueError if ``value`` is known now and not positive and finite."""
+    _check_number(name, value)
     if not isinstance(value, Tracer) and not 0 < value < float("inf"):
         raise ValueError(f"{name} must be positive and finite, got {value}.")
 
 
 def check_in_unit_interval(name: str, value: Any) -> None:
     """Raises ValueError if ``value`` is known now and not in [0, 1)."""
+    _check_number(name, value)
     if not isinstance(value, Tracer) and not 0 <= value < 1:
         raise ValueError(f"{name} must be at least 0 and less than 1, got {value}.")
 
@@ -110,7 +125,13 @@ def check_loss(
         program, loss = jax.make_jaxpr(value_fn, return_shape=True)(params)
     except (TypeError, AttributeError, KeyError, IndexError) as error:
         # Most often it is the parameters' structure that it did not expect.
-        if isinstance(params, jax.Array) and params.ndim == 1:
+        if "required positional argument" in str(error):
+            hint = (
+                "What it needs beside the parameters is handed to update by name, e.g. "
+                "update(..., value_fn=loss, batch=batch) for value_fn(params, batch); the names value, grad "
+                "and value_fn are taken"
+            )
+        elif isinstance(params, jax.Array) and "index" in str(error):
             hint = (
                 "If this stands inside optax.flatten, take it out: implicit_step works on any pytree and "
                 "hands value_fn the parameters as it gets them"
@@ -122,7 +143,7 @@ def check_loss(
                 "loss(nnx.merge(graphdef, state)) or lambda params: loss(eqx.combine(params, static))"
             )
         raise TypeError(
-            f"value_fn raised {type(error).__name__} at params, a {type(params).__name__}: {error}\n{hint}."
+            f"value_fn raised {type(error).__name__} at params, {_described(params)}: {error}\n{hint}."
         ) from error
     if not hasattr(loss, "shape") or not hasattr(loss, "dtype"):
         raise TypeError(
@@ -136,3 +157,9 @@ def check_loss(
     if not jnp.issubdtype(loss.dtype, jnp.floating):
         raise TypeError(f"value_fn must return a real floating-point scalar, got {loss.dtype}.")
     return program, loss.dtype
+
+
+def _described(params: optax.Params) -> str:
+    if isinstance(params, jax.Array):
+        return f"an array of shape {params.shape}"
+    return f"a {type(params).__name__}"

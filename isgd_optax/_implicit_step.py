@@ -149,7 +149,7 @@ def implicit_step(
       Kaczmarz-inspired approach to accelerate the optimization of neural network wavefunctions, 2024.
     """
     solver = as_inner_solver(inner)
-    _checks.check_at_least("max_inner_steps", max_inner_steps, 1)
+    _checks.check_count("max_inner_steps", max_inner_steps, 1)
     _checks.check_at_least("rtol", rtol, 0)
     _checks.check_at_least("atol", atol, 0)
     if momentum is not None:

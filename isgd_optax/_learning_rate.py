@@ -1,5 +1,6 @@
 """Learning rates of the implicit step: constant, scheduled, or controlled by its outcome."""
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -101,9 +102,8 @@ def scheduled(schedule: optax.Schedule) -> LearningRateController:
 
     def propose(state: Any, count: jax.Array, value: jax.Array, grad_norm: jax.Array) -> jax.Array:
         rate = schedule(count)
-        if isinstance(rate, LearningRateController):
-            name = getattr(schedule, "__name__", "it")
-            raise TypeError(f"{name} makes a controller of the learning rate: write {name}().")
+        if jnp.ndim(rate) != 0:
+            raise TypeError(f"a schedule must return one number, got an array of shape {jnp.shape(rate)}.")
         return jnp.asarray(rate)
 
     return LearningRateController(
@@ -120,6 +120,7 @@ def as_controller(
     if isinstance(learning_rate, LearningRateController):
         return learning_rate
     if callable(learning_rate):
+        _check_schedule(learning_rate)
         return scheduled(learning_rate)
     is_number = isinstance(learning_rate, (int, float, np.ndarray, np.generic, jax.Array))
     if not is_number or jnp.ndim(learning_rate) != 0:
@@ -128,3 +129,14 @@ def as_controller(
             f"got {learning_rate!r}."
         )
     return constant(learning_rate)
+
+
+def _check_schedule(schedule: optax.Schedule) -> None:
+    """Raises TypeError for a function that makes controllers, such as ``largest_trusted``."""
+    try:
+        returned = str(inspect.signature(schedule).return_annotation)
+    except (TypeError, ValueError):  # a callable without signature
+        return
+    if LearningRateController.__name__ in returned:
+        name = getattr(schedule, "__name__", "it")
+        raise TypeError(f"{name} makes a controller of the learning rate: write {name}().")

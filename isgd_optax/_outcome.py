@@ -33,13 +33,14 @@ def outcome_of(
     tolerance = jnp.sqrt(jnp.finfo(start.loss.dtype).eps) * jnp.abs(start.loss)
     known = before.info.at_floor & (jnp.abs(start.loss - before.floor) <= tolerance)
     at_floor |= known & ~(solution.moved & (start.loss - iterate.at.loss > tolerance))
+    residual = iterate.error / jnp.where(iterate.error == 0, 1, iterate.distance)
     outcome = StepOutcome(
         learning_rate=solution.learning_rate,
         accepted=solution.moved | solution.solved_at_start,
         value_before=start.loss,
         value_after=iterate.at.loss,
         predicted_decrease=predicted.astype(solution.learning_rate.dtype),
-        residual=iterate.error / jnp.where(iterate.error == 0, 1, iterate.distance),
+        residual=jnp.where(jnp.isnan(residual), jnp.inf, residual),  # 0/0 where α is 0
         num_inner_steps=solution.num_steps,
         at_floor=at_floor,
     )

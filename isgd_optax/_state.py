@@ -98,7 +98,8 @@ def step_info(opt_state: optax.OptState) -> ImplicitStepInfo | None:
       opt_state: The state of an optimiser: a chain, a wrapper, or :func:`implicit_step` itself.
 
     Returns:
-      Its :class:`ImplicitStepInfo`, or None if there is no implicit step.
+      Its :class:`ImplicitStepInfo`, or None if there is no implicit step; after :func:`switch_after` has
+      gone over to its second optimiser, that of no step (a residual of infinity).
 
     Raises:
       ValueError: There are several implicit steps.

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._factors import ResidualFn
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
+from isgd_optax._gauss_newton._residual_checks import check_functions, check_points, check_weight, one_array
 from isgd_optax._gauss_newton._rows import along_points
 from isgd_optax._tree import ArrayTree, FieldsAsLeaves, as_pytree
 
@@ -37,7 +36,8 @@ class Residual(FieldsAsLeaves):
       loss: None for squares, or a convex function ℓ of the residual at one point to a scalar, or
         ``loss(residual, point)``. What it returns in another shape is summed. :func:`gauss_newton` then
         steps with the generalised Gauss–Newton matrix Jᵀ(∇²ℓ)J. It takes, for every point, an
-        eigendecomposition of a matrix as large as the residual.
+        eigendecomposition of a matrix as large as the residual. Where ℓ is not convex, directions of
+        negative curvature count as straight.
 
     Raises:
       ValueError: No points, leading axes that differ, a weight of another shape, or a negative one.
@@ -75,19 +75,8 @@ class Residual(FieldsAsLeaves):
         name: str | None = None,
         loss: Callable[..., ArrayLike] | None = None,
     ):
-        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(points)]
-        if not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes) or shapes[0][0] == 0:
-            raise ValueError(
-                f"points must be arrays with one common, non-zero leading axis, got shapes {shapes}."
-            )
-        if jnp.shape(weight) not in ((), shapes[0][:1]):
-            raise ValueError(
-                f"weight must be a number or one number for each of the {shapes[0][0]} points, got shape "
-                f"{jnp.shape(weight)}. Weights of the components of a residual belong into fn: multiply each "
-                "component by the root of its weight."
-            )
-        if not isinstance(weight, Tracer) and not np.all(np.asarray(weight) >= 0):
-            raise ValueError(f"weight must be at least 0, got {weight}.")
+        check_functions(fn, loss)
+        check_weight(weight, check_points(points))
         self.fn = as_pytree(fn)
         self.points = points
         self.weight = weight
@@ -101,18 +90,16 @@ class Residual(FieldsAsLeaves):
 
     def residuals(self, params: optax.Params) -> jax.Array:
         """The residuals at every point, unscaled: shape (N, ...)."""
-        residuals = jnp.asarray(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
-        if jnp.iscomplexobj(residuals):
-            raise TypeError(
-                f"a residual must be real, got {residuals.dtype}. Return real and imaginary part as two "
-                "residuals: jnp.stack([r.real, r.imag])."
-            )
-        return residuals
+        return one_array(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
 
     def num_residuals(self, params: optax.Params) -> int:
         """The number of residuals M at each point."""
-        shape = jax.eval_shape(self.fn, params, jax.tree.map(lambda x: x[0], self.points)).shape
-        return math.prod(shape)
+        residual = jax.eval_shape(self.fn, params, jax.tree.map(lambda x: x[0], self.points))
+        return math.prod(one_array(residual).shape)
+
+    def __repr__(self) -> str:
+        called = getattr(self.fn, "__name__", None) or type(self.fn).__name__
+        return f"Residual({self.name or called}, {self.num_points} points)"
 
     def scale(self, dtype: jnp.dtype) -> jax.Array:
         """√(w/N), the factor of the block's residuals in the stacked vector, of the weight's shape."""
@@ -198,7 +185,8 @@ class LeastSquares(FieldsAsLeaves):
             raise ValueError("LeastSquares needs at least one Residual.")
         for block in residuals:
             if not isinstance(block, Residual):
-                raise TypeError(f"LeastSquares takes Residual blocks, got {block!r}.")
+                unpacked = ": unpack it, LeastSquares(*blocks)" if isinstance(block, (list, tuple)) else ""
+                raise TypeError(f"LeastSquares takes Residual blocks, got {block!r}{unpacked}.")
         self.blocks = residuals
         if len(set(self.names)) != len(residuals):
             raise ValueError(f"blocks must have different names, got {self.names}.")

@@ -46,7 +46,7 @@ def hessian_spectrum(
     params: optax.Params,
     key: jax.Array,
     *,
-    num_steps: int = 80,
+    num_steps: int | None = None,
     num_probes: int = 1,
 ) -> HessianSpectrum:
     """Extreme eigenvalues and density of ∇²L by Lanczos with full reorthogonalisation.
@@ -59,7 +59,7 @@ def hessian_spectrum(
       params: The parameters at which the Hessian is taken, P numbers in all.
       key: The random key of the probe vectors; not the one that the parameters were initialised with,
         since the density is right only for probes independent of them.
-      num_steps: The number of Lanczos steps, at most P.
+      num_steps: The number of Lanczos steps, at most P; by default 80, or P if that is less.
       num_probes: The number of random vectors that the density is averaged over.
 
     Returns:
@@ -87,11 +87,11 @@ def hessian_spectrum(
     except ImportError as error:
         raise ImportError("hessian_spectrum needs matfree: pip install 'isgd-optax[diagnostics]'.") from error
     flat, unravel = ravel_pytree(params)
-    if num_probes < 1 or not 1 <= num_steps <= flat.size:
-        raise ValueError(
-            f"num_probes must be at least 1 and num_steps between 1 and the {flat.size} parameters, got "
-            f"{num_probes} and {num_steps}."
-        )
+    num_steps = min(80, flat.size) if num_steps is None else num_steps
+    if not 1 <= num_steps <= flat.size:
+        raise ValueError(f"num_steps must be between 1 and the {flat.size} parameters, got {num_steps}.")
+    if num_probes < 1:
+        raise ValueError(f"num_probes must be at least 1, got {num_probes}.")
     grad = jax.grad(lambda p: jnp.asarray(value_fn(unravel(p))))
     product = lambda v: jax.jvp(grad, (flat,), (v,))[1]
     lanczos = decomp.tridiag_sym(num_steps, reortho="full")

@@ -69,7 +69,7 @@ def test_arguments(changes, error, message, train):
     ("optimizer", "message"),
     [
         (implicit_step, "Call it: implicit_step"),
-        (implicit_step(gauss_newton(), largest_trusted), r"write largest_trusted\(\)"),
+        (3.0, r"optimizer must be an optax optimiser, e.g. optax\.adam\(1e-3\), got a float"),
     ],
 )
 def test_optimizers_that_are_not_called(optimizer, message, train):

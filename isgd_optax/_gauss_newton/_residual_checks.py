@@ -1,0 +1,67 @@
+"""Checks of what a residual block is given and gives, with messages that say what to do."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+
+def check_functions(fn: Any, loss: Any) -> None:
+    """Raises TypeError unless both are functions; ``loss`` may be None."""
+    if not callable(fn):
+        raise TypeError(
+            f"a residual is a function fn(params, x) of the parameters and one point, got {fn!r}."
+        )
+    if loss is not None and not callable(loss):
+        raise TypeError(f"loss must be a function of the residual at one point, or None, got {loss!r}.")
+
+
+def check_points(points: Any) -> int:
+    """The number of points; ValueError unless all arrays have it as their leading axis."""
+    shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(points)]
+    if not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes) or shapes[0][0] == 0:
+        numbers = bool(shapes) and all(not shape for shape in shapes)
+        raise ValueError(
+            f"points must be arrays with one common, non-zero leading axis, got shapes {shapes[:5]}."
+            + (" Make one array of the numbers: jnp.array(points)." if numbers else "")
+        )
+    return shapes[0][0]
+
+
+def check_weight(weight: Any, num_points: int) -> None:
+    """Raises ValueError or TypeError unless it is a finite number ≥ 0 or one for each point."""
+    if not isinstance(weight, (int, float, np.ndarray, np.generic, jax.Array)):
+        raise TypeError(f"weight must be a number or an array, got {weight!r}.")
+    if jnp.shape(weight) not in ((), (num_points,)):
+        raise ValueError(
+            f"weight must be a number or one number for each of the {num_points} points, got shape "
+            f"{jnp.shape(weight)}. Weights of the components of a residual belong into fn: multiply each "
+            "component by the root of its weight."
+        )
+    known = not isinstance(weight, Tracer)
+    if known and not (np.all(np.asarray(weight) >= 0) and np.all(np.isfinite(np.asarray(weight)))):
+        raise ValueError(f"weight must be finite and at least 0, got {weight}.")
+
+
+def one_array(residual: Any) -> jax.Array:
+    """What ``fn`` gave, if it is one array of real numbers.
+
+    Raises:
+      TypeError: It is a tuple or another tree, or complex.
+      ValueError: It is empty.
+    """
+    if not hasattr(residual, "shape"):
+        raise TypeError(
+            f"a residual must return one array, got a {type(residual).__name__}. Join its parts: "
+            "jnp.concatenate of vectors, jnp.stack of numbers."
+        )
+    if jnp.issubdtype(residual.dtype, jnp.complexfloating):
+        raise TypeError(
+            f"a residual must be real, got {residual.dtype}. Return real and imaginary part as two "
+            "residuals: jnp.stack([r.real, r.imag])."
+        )
+    if not residual.size:
+        raise ValueError(f"a residual must return numbers, got an empty array of shape {residual.shape}.")
+    return residual

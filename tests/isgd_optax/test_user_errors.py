@@ -1,0 +1,106 @@
+"""Mistakes in a loop of one's own are said in words."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from isgd_optax import (
+    LeastSquares,
+    Residual,
+    diagnostics,
+    gauss_newton,
+    implicit_step,
+    largest_trusted,
+    step_info,
+)
+
+X = jnp.array([1.0, 2.0, 3.0])
+fit = lambda p, x: p * x - 1
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Residual(None, X), TypeError, "a residual is a function"),
+        (lambda: Residual(fit, X, loss="huber"), TypeError, "loss must be a function"),
+        (lambda: Residual(fit, [1.0, 2.0]), ValueError, r"jnp.array\(points\)"),
+        (lambda: Residual(fit, X, weight=None), TypeError, "weight must be a number or an array"),
+        (lambda: Residual(fit, X, weight=jnp.inf), ValueError, "weight must be finite"),
+        (
+            lambda: LeastSquares([Residual(fit, X, name="a")]),
+            TypeError,
+            r"got \[Residual\(a, 3 points\)\]: unpack",
+        ),
+        (lambda: implicit_step(optax.adam(0.1), 1.0, rtol="a"), TypeError, "rtol must be a number"),
+        (lambda: implicit_step(optax.adam(0.1), 1.0, momentum="x"), TypeError, "momentum must be a number"),
+        (lambda: implicit_step(optax.adam(0.1), 1.0, max_inner_steps=2.5), ValueError, "a whole number"),
+    ],
+)
+def test_constructors(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("fn", "error", "message"),
+    [
+        (lambda p, x: (p * x, p), TypeError, "one array, got a tuple. Join its parts"),
+        (lambda p, x: [p * x], TypeError, "one array, got a list"),
+        (lambda p, x: {"a": p * x}, TypeError, "one array, got a dict"),
+        (lambda p, x: (p * x)[None][:0], ValueError, "an empty array"),
+        (lambda p, x: p * x * 1j, TypeError, "must be real"),
+    ],
+)
+@pytest.mark.parametrize("weight", [1.0, np.array([1.0, 0.0, 0.0])])
+def test_a_residual_is_one_array_of_numbers(fn, error, message, weight):
+    """A tuple would be taken for points: its parts lie where the points should."""
+    loss = LeastSquares(Residual(fn, X, weight=weight))
+    solver = implicit_step(gauss_newton(), 1.0)
+    p = jnp.asarray(1.0)
+    for call in (loss, lambda p: solver.update(p, solver.init(p), p, value_fn=loss)):
+        with pytest.raises(error, match=message):
+            call(p)
+
+
+def step(solver, loss, **extra):
+    p = jnp.ones(6)
+    return solver.update(p, solver.init(p), p, value_fn=loss, **extra)
+
+
+def test_a_loss_that_lacks_an_argument_is_told_how_it_gets_it():
+    with pytest.raises(TypeError, match="an array of shape") as caught:
+        step(implicit_step(optax.adam(0.1), 1.0), lambda p, batch: jnp.sum(p * batch), bacth=3.0)
+    assert "handed to update by name" in str(caught.value)
+    assert "optax.flatten" not in str(caught.value)
+
+
+def test_a_parameter_asked_for_by_name_in_a_flat_vector():
+    with pytest.raises(TypeError, match=r"inside optax\.flatten, take it out"):
+        step(implicit_step(optax.adam(0.1), 1.0), lambda p: jnp.sum(p["w"]))
+
+
+def test_schedules_that_are_none():
+    with pytest.raises(TypeError, match="a schedule must return one number"):
+        step(implicit_step(optax.adam(0.1), lambda count: jnp.array([1.0])), lambda p: jnp.sum(p**2))
+    with pytest.raises(TypeError, match=r"write largest_trusted\(\)"):
+        implicit_step(optax.adam(0.1), largest_trusted)
+
+
+@pytest.mark.parametrize("inner", [optax.adam(0.1), optax.lbfgs()], ids=["adam", "lbfgs"])
+def test_a_learning_rate_of_zero_takes_no_step_and_reports_no_nan(inner):
+    solver = implicit_step(inner, optax.linear_schedule(0.0, 1.0, 2))
+    updates, state = step(solver, lambda p: jnp.sum(p**2))
+    assert not updates.any()
+    info = step_info(state)
+    assert info is not None
+    assert not info.accepted
+    assert not jnp.isnan(info.residual)
+
+
+def test_the_spectrum_of_a_small_model_takes_as_many_steps_as_it_has_parameters():
+    pytest.importorskip("matfree")
+    loss = lambda p: 0.5 * jnp.sum(jnp.arange(1.0, 7.0) * p**2)
+    spectrum = diagnostics.hessian_spectrum(loss, jnp.ones(6), jax.random.key(0))
+    np.testing.assert_allclose(spectrum.eigenvalues[0], np.arange(1, 7), rtol=1e-4)
