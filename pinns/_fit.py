@@ -177,7 +177,7 @@ def fit(
                 row = evaluator.row(state, records, placement.agreed(runner.train_seconds))
                 if not row.pop("finite"):
                     reason = "diverged"
-                    watch.diverged(evaluator.without_gradient(good))
+                    watch.diverged(history, functools.partial(evaluator.without_gradient, good))
                     break
                 good = state
                 history.append(row)

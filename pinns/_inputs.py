@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax.errors import TraceContextError
 
@@ -25,7 +26,7 @@ def check_arguments(problem: Any, optimizer: Any, key: Any, weights: Any, stop: 
         raise TypeError(
             f"optimizer must be an optax optimiser, e.g. optax.adam(1e-3), got {_kind(optimizer)}.{call}"
         )
-    if not isinstance(key, jax.Array):
+    if not isinstance(key, jax.Array | np.ndarray):
         raise TypeError(f"key must be a JAX random key, e.g. jax.random.key(0), got {key!r}.")
     if not isinstance(weights, AdaptiveWeights | None):
         raise TypeError(

@@ -132,10 +132,12 @@ class Watch:
                 "metric (metric='jacobi') if parameters are of different size.",
             )
 
-    def diverged(self, without_gradient: list[str]) -> None:
-        """Warns of the cause of a divergence, if it is known."""
-        if without_gradient:
-            warn_at_caller(_no_gradient(without_gradient))
+    def diverged(self, history: list[Row], without_gradient: Callable[[], list[str]]) -> None:
+        """Warns of a gradient that is not finite, unless the loss had grown: then steps were too long."""
+        grown = history[-1]["loss"] > _PARTED * history[0]["loss"]
+        conditions = [] if grown else without_gradient()
+        if conditions:
+            warn_at_caller(_no_gradient(conditions))
 
     def _rejections(self, row: Row, without_gradient: Callable[[], list[str]]) -> str | None:
         """What there is to say if steps are rejected again and again."""
