@@ -109,7 +109,7 @@ def draw_maps(solutions: Solutions, extent: Sequence[float], labels: Sequence[st
 
 def _colours(values: np.ndarray) -> dict[str, Any]:
     """The range of the values, with white at zero if they have both signs."""
-    low, high = np.nanmin(values), np.nanmax(values)
+    low, high = _range(values)
     if low < 0 < high:
         size = max(-low, high)
         return {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
@@ -119,5 +119,12 @@ def _colours(values: np.ndarray) -> dict[str, Any]:
 def _beyond(values: np.ndarray, low: float, high: float) -> Literal["neither", "both", "min", "max"]:
     """On which side values leave the range of the colours, as a failed network's may."""
     margin = 0.01 * (high - low)
-    below, above = np.nanmin(values) < low - margin, np.nanmax(values) > high + margin
+    smallest, largest = _range(values)
+    below, above = smallest < low - margin, largest > high + margin
     return "both" if below and above else "min" if below else "max" if above else "neither"
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest finite value; a failed network may have none."""
+    finite = values[np.isfinite(values)]
+    return (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
