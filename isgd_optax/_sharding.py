@@ -51,7 +51,7 @@ def _explained() -> Iterator[None]:
     """Says what to do where JAX says that shardings do not go together."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # all others are raised again as they are
         # JAX has no public class for these errors; where a version words them otherwise, they stay its own.
         if "should match the aval mesh" in str(error):
             raise TypeError(

@@ -55,7 +55,7 @@ class Checkpoints:
         if placement.leads:
             try:
                 self._take(identity, programs)
-            except Exception as error:  # raised in every process below
+            except Exception as error:  # raised below, once the other processes know of it
                 fault = error
         if placement.agreed(fault is not None):
             self._lock.release()

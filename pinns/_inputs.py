@@ -60,7 +60,7 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             x = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), points[name])
             try:
                 residual = condition.residual(u, x)
-            except Exception as error:
+            except Exception as error:  # whatever it is, it goes on its way with a note
                 error.add_note(_where(name, x, problem))
                 raise
             _check_residual(name, residual)

@@ -78,7 +78,9 @@ def _equation(
 def _rounded(constant: Any) -> list[Any]:
     """An array in a few figures: other processors round what was computed there in another way."""
     array = np.asarray(constant)
-    if not np.issubdtype(array.dtype, np.inexact):
+    if not array.size or not np.issubdtype(array.dtype, np.inexact):
         return [array]
-    sizes = np.abs(array).astype(float)
-    return [str(array.dtype), list(array.shape), f"{np.mean(array):.4g} {np.sqrt(np.mean(sizes**2)):.4g}"]
+    values = (np.abs(array) if np.iscomplexobj(array) else array).ravel().astype(float)
+    places = np.linspace(0.5, 1.5, values.size)  # so that the order counts
+    figures = [np.mean(values), np.sqrt(np.mean(values**2)), np.mean(places * values)]
+    return [str(array.dtype), list(array.shape), [f"{figure:.4g}" for figure in figures]]

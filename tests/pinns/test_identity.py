@@ -104,7 +104,7 @@ GIVEN = {
     "data": FixedPoints(np.linspace(0, 1, 5)[:, None], np.ones(5)),
     "weight": 1.0,
     "number": 20,
-    "factor": np.ones(1),
+    "factor": np.array([1.0, 2.0]),
     "source": 1.0,
 }
 
@@ -115,7 +115,8 @@ GIVEN = {
         ({"data": FixedPoints(np.linspace(0, 1, 5)[:, None], np.zeros(5))}, "conditions.data.region is"),
         ({"weight": 2.0}, "conditions.data.weight is 1.0 there and 2.0 here"),
         ({"number": 30}, "conditions.pde.num_points is 20 there and 30 here"),
-        ({"factor": np.full(1, 2.0)}, "equation.pde is another"),
+        ({"factor": np.full(2, 2.0)}, "equation.pde is another"),
+        ({"factor": np.array([2.0, 1.0])}, "equation.pde is another"),
         ({"source": 2.0}, "equation.pde is another"),
     ],
 )
