@@ -9,9 +9,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import jax.numpy as jnp
-from flax import nnx
-
 import pinns
 from benchmarks._experiment import Experiment, Plan
 from benchmarks._optimizers import Budget
@@ -182,31 +179,6 @@ class Helmholtz(TwoDimensional):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HelmholtzPeriodic(PaperExperiment):
-    """Periodic Helmholtz equation on [-1, 1]², the field's comparison of second-order methods."""
-
-    k: float = 1.0
-    """The wave number."""
-
-    name = "helmholtz_periodic"
-    hidden = ((30,) * 4, (30,) * 4)
-    quick = Budget(10_000, 5_000, decay=True)
-    paper = Budget(550_000, 50_000)
-    targets = (4e-9, 4e-9)
-    seconds = (250, 250)
-    draw = "sobol"
-    gauss_newton_plan: ClassVar[Mapping[str, Any]] = {"evaluate_every": 4}
-
-    def problem(self) -> pinns.Problem:
-        return pinns.PeriodicHelmholtz2D(self.k, num_points=2048)
-
-    def model(self) -> nnx.Module:
-        return pinns.PeriodicMLP(
-            (2.0, 2.0), self.plan().hidden, 1, dtype=jnp.dtype(self.precision), rngs=nnx.Rngs(self.seed)
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Regression(PaperExperiment):
     """Approximation of a function (Eqs. 45 and 46, Appendix C.1, Figures 5 and 6)."""
 
@@ -223,4 +195,4 @@ class Regression(PaperExperiment):
         return pinns.FunctionApproximation(self.function)
 
 
-KINDS = (Ode, Poisson1d, Poisson2d, Helmholtz, HelmholtzPeriodic, Regression)
+KINDS = (Ode, Poisson1d, Poisson2d, Helmholtz, Regression)

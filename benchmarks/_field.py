@@ -108,6 +108,17 @@ ROWS = {
     "poisson_nd": Row(
         "Poisson's equation in 5-D", pinns.PoissonND, (20,) * 2, 1, 300.0, _FRESH_SOBOL, goal=1e-06
     ),
+    # A grid's sums are integrals of periodic functions: fast oscillations do not pass for slow ones.
+    "helmholtz_periodic": Row(
+        "Helmholtz' equation, periodic",
+        partial(pinns.PeriodicHelmholtz2D, 1.0, num_points=45**2),
+        (30,) * 4,
+        seconds=250.0,
+        sampling="grid",
+        embedding=lambda dtype: pinns.PeriodicEmbedding((2.0, 2.0), dtype=dtype),
+        goal=2e-09,
+        evaluate_every=4,
+    ),
     "poisson_multiscale": Row(
         "Poisson's equation, four scales", pinns.PoissonMultiscale2D, (32,) * 3, seconds=300.0
     ),

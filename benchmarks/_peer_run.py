@@ -53,7 +53,7 @@ PROBLEMS = {
     "burgers": Problem(pinns.Burgers(num_points=3000), (16,) * 4, "sobol"),
     "kovasznay": Problem(pinns.Kovasznay(num_points=800), (20,) * 3, "sobol", outputs=3),
     "helmholtz_periodic": Problem(
-        pinns.PeriodicHelmholtz2D(1.0, num_points=2048), (30,) * 4, "sobol", periods=(2.0, 2.0)
+        pinns.PeriodicHelmholtz2D(1.0, num_points=45**2), (30,) * 4, "grid", periods=(2.0, 2.0)
     ),
     "poisson_nd": Problem(pinns.PoissonND(), (20,) * 2, "sobol"),
 }

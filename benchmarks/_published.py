@@ -44,5 +44,12 @@ PUBLISHED = {
         "SPRING, Guzmán-Cordero et al., arXiv:2505.12149",
         remark="tanh network of 10,065 parameters; 3.0e-16 with a sum of Gabor waves (DSGNAR)",
     ),
+    "helmholtz_periodic": Published(
+        2.0e-9,
+        540.0,
+        "SPRING, Jnini et al., arXiv:2604.05230",
+        "a GPU",
+        "the same network, 30,000 points drawn by the residual",
+    ),
     "poisson_multiscale": Published(4.5e-14, 281.0, _DSGNAR, _H100, "sine network with Fourier features"),
 }

@@ -78,7 +78,7 @@ class Evaluator:
             return row
 
         # A grid has no other points than its own.
-        method = "sobol" if source.sampling.method == "grid" else None
+        method = "sobol" if source.fixed else None
         self._draw = Program(lambda step: source.draw(fresh_key(key, step), method=method))
         self._losses, self._measures = Program(losses), Program(measures)
 

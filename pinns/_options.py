@@ -17,7 +17,8 @@ class Sampling:
 
     Args:
       method: How points are drawn: ``"uniform"`` (the paper's), ``"sobol"`` or ``"grid"``, or a function of
-        your own, see :func:`pinns.unit_points`.
+        your own, see :func:`pinns.unit_points`. On a periodic domain a grid is best: there its sums are
+        integrals to rounding, and oscillations of the residual are not taken for its mean.
       batch_size: Points per step of every condition that has more, or numbers by condition. Points are
         shuffled each epoch; an incomplete last batch is left out.
       resample_every: Steps after which points are drawn anew; None keeps the first ones.
@@ -26,7 +27,8 @@ class Sampling:
         are at least twice as many as the parameters: fewer can be interpolated, and then tell nothing.
 
     Raises:
-      ValueError: A number below 1.
+      ValueError: A number below 1; of :func:`pinns.fit`, points drawn anew by a method that gives the same
+        ones for every key.
 
     Examples:
       >>> from pinns import Sampling

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from isgd_optax import LeastSquares
 from pinns._options import AdaptiveSampling, Sampling
 from pinns._placement import ONE_DEVICE, Placement
+from pinns._samplers import is_fixed
 from pinns.problems import Points, Problem
 
 # nnx.Rngs(seed) draws from fold_in(key(seed), 0), fold_in(key(seed), 1), ..., and split(key(seed))[0] is the
@@ -52,6 +53,9 @@ class PointSource:
       key: Random key of the training.
       dtype: The dtype of points.
       placement: The devices over which they are spread.
+
+    Attributes:
+      fixed: Whether the sampler gives the same points for every key.
     """
 
     def __init__(
@@ -73,6 +77,12 @@ class PointSource:
             factor = -(-2 * self.num_parameters // self.num_residuals)
             self.numbers = {name: factor * number for name, number in self.numbers.items()}
             self.num_residuals = self._count(params)
+        self.fixed = is_fixed(sampling.method, problem.domain.dim)
+        if self.fixed and sampling.resample_every:
+            raise ValueError(
+                f"method={sampling.method!r} gives the same points every time, so that resample_every="
+                f"{sampling.resample_every} changes nothing: leave it out, or take 'sobol'."
+            )
         self._batch_sizes = sampling.batch_sizes(self.numbers)
         self._adaptive = sampling.chosen(problem) if isinstance(sampling, AdaptiveSampling) else ()
 

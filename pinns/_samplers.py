@@ -96,6 +96,13 @@ def as_sampler(method: str | Sampler) -> Sampler:
     return method
 
 
+def is_fixed(method: str | Sampler, dim: int) -> bool:
+    """Whether a sampler gives the same points for every key, as a grid does."""
+    sampler = as_sampler(method)
+    first, second = (sampler(jax.random.key(seed), 2**dim, dim, jnp.float32) for seed in (0, 1))
+    return bool(jnp.array_equal(first, second))
+
+
 def unit_points(
     key: jax.Array, num_points: int, dim: int, method: str | Sampler, dtype: DTypeLike
 ) -> jax.Array:

@@ -9,7 +9,7 @@ import jax
 import pytest
 
 from benchmarks import _field, _measurements
-from benchmarks._experiments import Helmholtz, HelmholtzPeriodic, Ode, Poisson1d, Poisson2d, Regression
+from benchmarks._experiments import Helmholtz, Ode, Poisson1d, Poisson2d, Regression
 from benchmarks._optimizers import METHODS, Budget, make_optimizer
 from isgd_optax import LeastSquares, Residual
 
@@ -18,7 +18,6 @@ EXPERIMENTS = {
     "poisson1d": Poisson1d,
     "poisson2d": Poisson2d,
     "helmholtz": Helmholtz,
-    "helmholtz_periodic": HelmholtzPeriodic,
 }
 SUMMARY = {
     "experiment", "optimizer", "preset", "seed", "dtype", "rel_l2", "max_error", "loss", "num_steps",
@@ -36,7 +35,7 @@ def test_list_names_every_experiment(cli, capsys):
     listed = [line.split()[0] for line in lines]
     kinds = [*_measurements.KINDS, *_field.KINDS]
     assert set(listed) == {*EXPERIMENTS, "regression", *(kind.name for kind in kinds)}
-    assert len(set(listed)) == len(listed) == 27 + 20
+    assert len(set(listed)) == len(listed) == 26 + 21
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -221,7 +220,7 @@ def test_killed_run_resumes_to_the_figures_of_an_undisturbed_one(tmp_path):
     assert rows[0] == rows[1]
 
 
-@pytest.mark.parametrize("kind", [Ode, Poisson1d, Poisson2d, Helmholtz, HelmholtzPeriodic, Regression])
+@pytest.mark.parametrize("kind", [Ode, Poisson1d, Poisson2d, Helmholtz, Regression])
 def test_the_long_steps_of_a_constant_alpha_look_at_the_clock_each_time(kind):
     assert kind(optimizer="isgd-gn-constant").plan().evaluate_every == 1
     assert kind(optimizer="isgd-gn").plan().evaluate_every > 1

@@ -53,6 +53,22 @@ def test_a_sampler_may_be_a_function(train):
     assert jnp.all(pde.points <= 0.1)
 
 
+def ends(key, num_points, dim, dtype):
+    """A sampler of one's own that gives the same points for every key."""
+    return jnp.linspace(0.0, 1.0, num_points, dtype=dtype)[:, None] ** jnp.ones((1, dim), dtype)
+
+
+@pytest.mark.parametrize("method", ["grid", samplers.grid(), ends, jax.jit(ends, static_argnums=(1, 2, 3))])
+def test_the_fresh_loss_of_a_sampler_that_ignores_its_key_is_of_other_points(train, method):
+    row = train(optax.adam(1e-3), 2, sampling=method).history[0]
+    assert row["fresh_losses"]["pde"] != row["losses"]["pde"]
+
+
+def test_points_that_cannot_be_drawn_anew_are_refused(train):
+    with pytest.raises(ValueError, match=r"same points every time.*resample_every=3 changes nothing"):
+        train(optax.adam(1e-3), 6, sampling="grid", resample_every=3)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
