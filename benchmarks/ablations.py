@@ -26,14 +26,14 @@ class Setting:
       network: The class of the network.
       dtype: The dtype of the parameters; matrices are factored in float64 in any case.
       weights: Weights of conditions that follow the training.
-      acceleration: Whether steps are corrected for curvature.
+      max_corrections: The most corrections of a step for the curvature of the residuals.
     """
 
     row: _field.Row
     network: Callable[..., nnx.Module] = pinns.MLP
     dtype: str = "float64"
     weights: pinns.AdaptiveWeights | None = None
-    acceleration: bool = True
+    max_corrections: int = 10
 
     def but(self, **changes: Any) -> "Setting":
         """The same with other entries of the row."""
@@ -59,7 +59,8 @@ CHANGES: dict[str, Callable[[Setting], Setting]] = {
     "adaptive weights": lambda s: dataclasses.replace(s, weights=pinns.AdaptiveWeights(every=20)),
     "scaled": lambda s: s.but(scaled=True),
     "unscaled": lambda s: s.but(scaled=False),
-    "no acceleration": lambda s: dataclasses.replace(s, acceleration=False),
+    "no corrections": lambda s: dataclasses.replace(s, max_corrections=0),
+    "one correction": lambda s: dataclasses.replace(s, max_corrections=1),
     "sine network": lambda s: dataclasses.replace(s, network=pinns.SIREN),
     "periodic network": _periodic,
     "float32 parameters": lambda s: dataclasses.replace(s, dtype="float32"),
@@ -113,7 +114,7 @@ class Ablations(Artefact):
         )
         key = jax.random.key(seed)
         optimizer = implicit_step(
-            gauss_newton(geodesic_acceleration=setting.acceleration),
+            gauss_newton(max_corrections=setting.max_corrections),
             largest_trusted(),
             max_inner_steps=1,
             momentum=row.momentum,

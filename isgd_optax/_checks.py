@@ -73,6 +73,11 @@ def check_given(params: optax.Params | None, value_fn: Fn | None) -> tuple[optax
             "implicit_step needs value_fn, the loss as a function of the parameters: call "
             "update(grad, state, params, value_fn=loss)."
         )
+    if not callable(value_fn):
+        raise TypeError(
+            f"value_fn must be the loss as a function of the parameters, got {value_fn!r}: hand over loss "
+            "itself, not loss(params)."
+        )
     return params, value_fn
 
 
@@ -119,7 +124,8 @@ def check_loss(
     """``value_fn`` as a program whose constants are all that it closes over, and the dtype of the loss.
 
     Raises:
-      TypeError: It is not one real floating-point scalar, or ``value_fn`` cannot take ``params``.
+      TypeError: It is not one real floating-point scalar, or ``value_fn`` cannot take ``params`` or does
+        not depend on them.
     """
     try:
         program, loss = jax.make_jaxpr(value_fn, return_shape=True)(params)
@@ -131,6 +137,8 @@ def check_loss(
                 "update(..., value_fn=loss, batch=batch) for value_fn(params, batch); the names value, grad "
                 "and value_fn are taken"
             )
+        elif "takes 0 positional arguments" in str(error):
+            hint = "It must take the parameters, e.g. value_fn=lambda params: loss(params, batch)"
         elif isinstance(params, jax.Array) and "index" in str(error):
             hint = (
                 "If this stands inside optax.flatten, take it out: implicit_step works on any pytree and "
@@ -156,6 +164,14 @@ def check_loss(
         )
     if not jnp.issubdtype(loss.dtype, jnp.floating):
         raise TypeError(f"value_fn must return a real floating-point scalar, got {loss.dtype}.")
+    inputs = {id(variable) for variable in program.jaxpr.invars}
+    used = {id(atom) for equation in program.eqns for atom in equation.invars}
+    used |= {id(atom) for atom in program.jaxpr.outvars}
+    if program.consts and inputs and not inputs & used:
+        raise TypeError(
+            "value_fn does not depend on the parameters that it is given: it must compute the loss from its "
+            "argument, not from parameters that it closes over."
+        )
     return program, loss.dtype
 
 

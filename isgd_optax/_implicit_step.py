@@ -22,6 +22,7 @@ from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
 from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
 from isgd_optax._tree import own, without_names
+from isgd_optax._update_checks import check_gradient, check_state
 
 
 def implicit_step(
@@ -115,10 +116,12 @@ def implicit_step(
 
     Raises:
       ValueError: α ≤ 0 or not finite, ``max_inner_steps`` < 1, a negative tolerance, a momentum out of
-        [0, 1); another metric or one of another structure; ``value_fn`` or ``params`` missing.
-      TypeError: ``inner`` is no solver, or a wrapper around an :class:`InnerSolver`; ``store_grad`` is no
-        real dtype; parameters are no arrays, integer, complex or masked; ``value_fn`` cannot take them or
-        returns no real scalar.
+        [0, 1); another metric or one of another structure; ``value_fn`` or ``params`` missing; a gradient
+        or state of other shapes.
+      TypeError: ``inner`` is no solver, or (at trace time) a wrapper around an :class:`InnerSolver`;
+        ``store_grad`` is no real dtype; parameters are no arrays, integer, complex or masked; gradient or
+        state are of another structure; ``value_fn`` is no function, cannot take the parameters, does not
+        depend on them, or returns no real scalar.
 
     Examples:
       A loss whose curvatures differ by 1e8, at a step size 1e4 times beyond the reach of gradient
@@ -198,6 +201,8 @@ def implicit_step(
         extra_args: dict[str, object],
     ) -> tuple[optax.Updates, ImplicitStepState]:
         _checks.check_params(params)
+        check_gradient(updates if grad is None else grad, params)
+        check_state(state, jax.eval_shape(init_fn, params))
         params = jax.tree.map(jnp.asarray, params)
         named = select_kwargs(value_fn, extra_args)
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
@@ -221,12 +226,16 @@ def implicit_step(
                 inner_state = jax.tree.unflatten(structure, jax.tree.leaves(state.inner_state))
             solution = minimize(problem, alpha, solver, inner_state, start, rule, controller.search)
             outcome, floor = outcome_of(problem, start, solution, state)
+            # A batch whose loss is no number at the start says nothing about α.
+            finite = jnp.isfinite(start.loss) & jnp.isfinite(norm(start.grad))
             delta = optax.tree.where(solution.moved, solution.displacement, optax.tree.zeros_like(params))
             new_state = ImplicitStepState(
                 count=jnp.asarray(optax.safe_increment(state.count)),
                 info=ImplicitStepInfo.of(outcome, alpha, controller.bounds),
                 num_gradients=solution.num_gradients + renewed,
-                controller_state=controller.update(state.controller_state, outcome),
+                controller_state=optax.tree.where(
+                    finite, controller.update(state.controller_state, outcome), state.controller_state
+                ),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
                 stored=stored_evaluation(problem, start, solution, delta) if keeps else (),
                 velocity=state.velocity,

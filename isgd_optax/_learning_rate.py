@@ -123,7 +123,7 @@ def as_controller(
         _check_schedule(learning_rate)
         return scheduled(learning_rate)
     is_number = isinstance(learning_rate, (int, float, np.ndarray, np.generic, jax.Array))
-    if not is_number or jnp.ndim(learning_rate) != 0:
+    if not is_number or isinstance(learning_rate, bool) or jnp.ndim(learning_rate) != 0:
         raise TypeError(
             "learning_rate must be a number, an optax schedule or a LearningRateController, "
             f"got {learning_rate!r}."

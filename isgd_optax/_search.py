@@ -9,6 +9,7 @@ import optax
 
 from isgd_optax._inner_solver import Evaluation, Proposal, Search, Trial
 from isgd_optax._norms import rounding
+from isgd_optax._sharding import varying_as
 
 
 def is_descent(decrease: jax.Array, value: jax.Array) -> jax.Array:
@@ -101,7 +102,7 @@ def trust_region_search(
                 best=optax.tree.where(take, new, walk.best),
                 best_loss=jnp.where(trusted, -jnp.inf, jnp.where(take, new.loss, walk.best_loss)),
                 num_gradients=walk.num_gradients + new.num_gradients,
-                at_floor=jnp.asarray(new.at_floor),
+                at_floor=varying_as(jnp.asarray(new.at_floor), walk.at_floor),
             )
 
         walk = _Walk(
@@ -113,6 +114,7 @@ def trust_region_search(
             num_gradients=jnp.zeros((), jnp.int32),
             at_floor=jnp.zeros((), bool),
         )
+        walk = varying_as(walk, start, rates)
         walk = jax.lax.while_loop(lambda walk: ~walk.done, advance, walk)
         best = walk.best._replace(num_gradients=walk.num_gradients)
         return best._replace(at_floor=jnp.where(best.accepted, best.at_floor, walk.at_floor))

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 
 Result = TypeVar("Result")
+Tree = TypeVar("Tree")
 
 
 def without_explicit_axes(fn: Callable[..., Result]) -> Callable[..., Result]:
@@ -29,7 +31,7 @@ def without_explicit_axes(fn: Callable[..., Result]) -> Callable[..., Result]:
 
     @functools.wraps(fn)
     def wrapped(*args: object) -> Result:
-        if not _has_explicit_axes():
+        if not _has_axes("Explicit"):
             with _explained():
                 return fn(*args)
         leaves, structure = jax.tree.flatten(args)
@@ -59,7 +61,7 @@ def _explained() -> Iterator[None]:
                 "leaf: Residual(jax.tree_util.Partial(fn, array), points) with fn(array, params, point). Or "
                 f"make the mesh with axis_types=(jax.sharding.AxisType.Auto,). JAX says: {error}"
             ) from error
-        if type(error).__name__ == "ShardingTypeError" and not _has_explicit_axes():
+        if type(error).__name__ == "ShardingTypeError" and not _has_axes("Explicit"):
             raise TypeError(
                 "arrays lie on a mesh with Explicit axes that is not in context: call all of this within "
                 f"`with jax.set_mesh(mesh):`. JAX says: {error}"
@@ -67,8 +69,24 @@ def _explained() -> Iterator[None]:
         raise
 
 
-def _has_explicit_axes() -> bool:
+def varying_as(tree: Tree, *like: object) -> Tree:
+    """``tree`` as values that may differ between devices as arrays of ``like`` do; outside shard_map, itself.
+
+    Inside ``jax.shard_map`` what a loop carries must be of one such type, before its body and after.
+    """
+    if not _has_axes("Manual"):
+        return tree
+    # Without the names of those axes, which JAX's versions keep in different places.
+    no = jnp.zeros((), bool)
+    for leaf in jax.tree.leaves(like):
+        if isinstance(leaf, jax.Array) and leaf.size and jnp.issubdtype(leaf.dtype, jnp.number):
+            no &= leaf.ravel()[0] != 0
+    return jax.tree.map(lambda x: x ^ no if x.dtype == bool else x + no.astype(x.dtype), tree)
+
+
+def _has_axes(kind: str) -> bool:
+    """Whether the mesh in context has an axis of this type."""
     sharding = jax.sharding
     if not all(hasattr(sharding, name) for name in ("AxisType", "auto_axes", "get_abstract_mesh")):
         return False
-    return sharding.AxisType.Explicit in sharding.get_abstract_mesh().axis_types
+    return sharding.AxisType[kind] in sharding.get_abstract_mesh().axis_types

@@ -15,9 +15,17 @@ from tqdm import tqdm
 from pinns._checkpoints import Checkpoints
 from pinns._functional import params_dtype
 from pinns._history import Evaluator, summary
-from pinns._inputs import check_arguments, check_model, check_options
+from pinns._inputs import check_arguments, check_model, check_options, with_model
 from pinns._interrupt import Interrupt
-from pinns._options import AdaptiveSampling, OnEvaluation, Options, Sampling, Shorthand, Stop, chunk_ends
+from pinns._options import (
+    AdaptiveSampling,
+    OnEvaluation,
+    Options,
+    Sampling,
+    Shorthand,
+    Stop,
+    chunk_ends,
+)
 from pinns._placement import Placement
 from pinns._points import PointSource, data_key
 from pinns._result import FitResult
@@ -25,7 +33,15 @@ from pinns._run_identity import program_identity, program_name, run_identity
 from pinns._runner import Runner
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start
-from pinns._verdicts import Watch, not_finite, warn_few_residuals, warn_large_coordinates, warn_more_steps
+from pinns._verdicts import (
+    Watch,
+    not_finite,
+    warn_few_residuals,
+    warn_independent,
+    warn_large_coordinates,
+    warn_more_steps,
+    warn_outside,
+)
 from pinns._weights import AdaptiveWeights, WeightRule
 from pinns.problems import Problem
 
@@ -81,7 +97,8 @@ def fit(
         in it, in the problem (its arrays, regions, weights and what its residuals compute included), the
         network's shapes, the optimiser and its settings, the key, the sampling or the weights is refused. To
         go on with another optimiser, start from ``result.model`` with a new folder.
-      on_evaluation: Called with the history after every chunk, e.g. to log it.
+      on_evaluation: Called with the history after every chunk, or with history and model if it takes two
+        arguments: to log, to measure more. Where it returns True, the training ends.
       mesh: Devices over which the points are spread, of one process or of several; the parameters are on all.
         Numbers of points that the devices do not divide stay whole.
       **shorthand: ``batch_size`` and ``resample_every`` of :class:`Sampling`; ``target`` and ``time_limit``
@@ -114,6 +131,7 @@ def fit(
       ('num_steps', 240.0)
     """
     check_options(shorthand, fit)
+    tell = with_model(on_evaluation)
     check_arguments(problem, optimizer, key, weights, stop)
     ends = chunk_ends(num_steps, evaluate_every)
     options = Options.of(sampling, stop, shorthand)
@@ -151,10 +169,12 @@ def fit(
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
             warn_large_coordinates(problem)
+            warn_outside(problem, state.points)
             row = evaluator.row(state, None, 0.0)
             finite = row.pop("finite")
             history.append(row)
             reason = watch.reason(history)
+            warn_independent(evaluator.independent(state))
             if not finite:
                 reason = "not_finite_at_start"
                 watch.say(not_finite(row))
@@ -184,13 +204,13 @@ def fit(
                 bar.update(length)
                 bar.set_postfix_str(summary(row))
                 watch.warn(row, functools.partial(evaluator.without_gradient, good))
-                if on_evaluation:
-                    on_evaluation(history)
+                if checkpoints:  # before what the user calls, which may fail
+                    checkpoints.save(row["step"], good, history)
                 reason = watch.reason(history)
+                if tell is not None and tell(history, function.model(good.params)):
+                    reason = reason or "on_evaluation"
                 if placement.agreed(interrupt.requested):
                     reason = reason or "interrupted"
-                if checkpoints:
-                    checkpoints.save(row["step"], good, history)
             if checkpoints and good.step > 0:
                 checkpoints.save(int(good.step), good, history, force=True)
     return FitResult(

@@ -6,20 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import linen, nnx
 from jax.typing import ArrayLike
 
 from isgd_optax import FieldsAsLeaves
 from pinns._identity import ByContent
+from pinns._leaves import HOW, check_collections, checked, is_array, is_leaf, is_real
 from pinns._unknowns import Solution, Unknown, declared
-
-_HOW = (
-    "A model is a Flax NNX module, a callable pytree that holds its parameters (Equinox), a pair (apply, "
-    "params) with apply(params, x) (Linen: (module.apply, variables); Haiku; plain functions), or several of "
-    "these by name in a dictionary."
-)
 
 
 class Functional(FieldsAsLeaves, abc.ABC):
@@ -33,9 +27,11 @@ class Functional(FieldsAsLeaves, abc.ABC):
         """The network with these parameters, in the form in which the user gave it."""
         return self(params)
 
-    def changing_state(self, params: optax.Params, call: Callable[[Any], None]) -> list[str]:
+    def changing_state(
+        self, params: optax.Params, call: Callable[[Any], None], trace: Callable[..., Any] = jax.eval_shape
+    ) -> list[str]:
         """Names of what ``call(u)``, traced without numbers, changes: statistics, a random stream."""
-        jax.eval_shape(lambda params: call(self(params)), params)
+        trace(lambda params: call(self(params)), params)
         return []
 
 
@@ -51,7 +47,9 @@ class _Module(Functional):
     def __call__(self, params: optax.Params) -> Any:
         return nnx.merge(self.graphdef, params, self.rest)
 
-    def changing_state(self, params: optax.Params, call: Callable[[Any], None]) -> list[str]:
+    def changing_state(
+        self, params: optax.Params, call: Callable[[Any], None], trace: Callable[..., Any] = jax.eval_shape
+    ) -> list[str]:
         changed: list[str] = []
 
         def compare(params: Any, rest: Any) -> None:
@@ -61,7 +59,7 @@ class _Module(Functional):
             after = jax.tree.leaves_with_path(nnx.split(module, nnx.Param, ...)[2])
             changed.extend(jax.tree_util.keystr(path) for path, leaf in after if leaf is not before.get(path))
 
-        jax.eval_shape(compare, params, self.rest)
+        trace(compare, params, self.rest)
         return changed
 
 
@@ -72,7 +70,7 @@ class _Pair(Functional):
 
     def __init__(self, apply: Callable[..., Any]):
         # Bound methods of equal modules are not equal: compared by content they are.
-        self.apply = jax.tree_util.Partial(_Applied(apply)) if _is_leaf(apply) else apply
+        self.apply = jax.tree_util.Partial(_Applied(apply)) if is_leaf(apply) else apply
 
     def __call__(self, params: optax.Params) -> Any:
         return lambda x: self.apply(params, x)
@@ -132,7 +130,9 @@ class _Networks(Functional):
     def _values(self, trained: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         return {name: unknown.value(trained[name]) for name, unknown in self.unknowns.value.items()}
 
-    def changing_state(self, params: Any, call: Callable[[Any], None]) -> list[str]:
+    def changing_state(
+        self, params: Any, call: Callable[[Any], None], trace: Callable[..., Any] = jax.eval_shape
+    ) -> list[str]:
         networks, trained = self._split(params)
         changed: list[str] = []
 
@@ -141,7 +141,7 @@ class _Networks(Functional):
                 return call(Solution(built, self._values(trained)))
             name, *others = names
             inner = lambda u: build(others, {**built, name: u})
-            changed.extend(self.functionals[name].changing_state(networks[name], inner))
+            changed.extend(self.functionals[name].changing_state(networks[name], inner, trace))
 
         build(list(networks), {})
         return changed
@@ -182,7 +182,7 @@ def functional(
     if isinstance(model, Mapping):
         parts = {name: functional(part) for name, part in model.items()}
         if not parts or "unknowns" in parts:
-            raise TypeError(f"networks need names, and none of them 'unknowns'. {_HOW}")
+            raise TypeError(f"networks need names, and none of them 'unknowns'. {HOW}")
         function = _Networks({name: f for name, (f, _) in parts.items()}, ByContent(unknowns), False)
         params: Any = {name: part for name, (_, part) in parts.items()}
     else:
@@ -199,44 +199,24 @@ def functional(
 def _single(model: Any) -> tuple[Functional, Any]:
     if isinstance(model, nnx.Module):
         graphdef, params, rest = nnx.split(model, nnx.Param, ...)
-        return _Module(graphdef, rest), _checked(params)
+        return _Module(graphdef, rest), checked(params)
     if isinstance(model, linen.Module):
         raise TypeError(
             "a Linen module does not hold its parameters: give (module.apply, module.init(key, x)), with x "
-            f"one point, e.g. jnp.zeros(2). {_HOW}"
+            f"one point, e.g. jnp.zeros(2). {HOW}"
         )
     if isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
-        return _Pair(model[0]), _checked(model[1])
+        check_collections(model[1])
+        return _Pair(model[0]), checked(model[1])
     if not callable(model):
-        raise TypeError(f"{type(model).__name__} is no network. {_HOW}")
+        raise TypeError(f"{type(model).__name__} is no network. {HOW}")
     leaves, treedef = jax.tree.flatten(model)
-    kinds = ["trained" if _is_real(x) else "rest" if _is_array(x) else ByContent(x) for x in leaves]
+    kinds = ["trained" if is_real(x) else "rest" if is_array(x) else ByContent(x) for x in leaves]
     if "trained" not in kinds:
-        raise TypeError(f"{type(model).__name__} holds no parameters (arrays of real numbers). {_HOW}")
+        raise TypeError(f"{type(model).__name__} holds no parameters (arrays of real numbers). {HOW}")
     rest = tuple(x for x, kind in zip(leaves, kinds, strict=True) if kind == "rest")
     trained = [x if kind == "trained" else None for x, kind in zip(leaves, kinds, strict=True)]
     return _Pytree(treedef, rest, tuple(kinds)), jax.tree.unflatten(treedef, trained)
-
-
-def _checked(params: Any) -> Any:
-    leaves = jax.tree.leaves(params)
-    wrong = [type(leaf).__name__ for leaf in leaves if not _is_real(leaf)]
-    if wrong or not leaves:
-        what = f"holds {', '.join(sorted(set(wrong)))}" if leaves else "is empty"
-        raise TypeError(f"parameters must be arrays of real numbers; the tree {what}. {_HOW}")
-    return params
-
-
-def _is_leaf(x: Any) -> bool:
-    return jax.tree.structure(x) == jax.tree.structure(0)
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, (jax.Array, jax.ShapeDtypeStruct, np.ndarray, np.generic))
-
-
-def _is_real(x: Any) -> bool:
-    return _is_array(x) and jnp.issubdtype(x.dtype, jnp.floating)
 
 
 def params_dtype(params: optax.Params) -> jnp.dtype:

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 import optax
 from flax.errors import TraceContextError
 
-from pinns._evaluation import declared_outputs
+from pinns._bounds import out_of_bounds
+from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
-from pinns._options import Shorthand, Stop
+from pinns._options import History, OnEvaluation, Shorthand, Stop
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Condition, Problem
 
@@ -46,11 +48,26 @@ def check_options(shorthand: Iterable[str], fit: Callable[..., Any]) -> None:
         raise TypeError(f"fit has no option {name}.{meant}")
 
 
+def with_model(on_evaluation: OnEvaluation | None) -> Callable[[History, Any], Any] | None:
+    """``on_evaluation`` as a function of history and model."""
+    if on_evaluation is None:
+        return None
+    call: Callable[..., Any] = on_evaluation
+    try:
+        parameters = inspect.signature(call).parameters.values()
+    except ValueError:  # some builtins have no signature
+        return lambda history, model: call(history)
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes_model = sum(p.default is p.empty for p in positional) >= 2
+    return call if takes_model else lambda history, model: call(history)
+
+
 def check_model(problem: Problem, function: Functional, params: optax.Params, dtype: Any) -> None:
     """Evaluates every residual in form, without numbers.
 
     Raises:
-      ValueError: A network that changes when it is called, or outputs that are not those of the problem.
+      ValueError: A network that changes when it is called, outputs that are not those of the problem, or an
+        index beyond them.
       TypeError: A residual that gives something else than real numbers.
     """
     points = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
@@ -59,15 +76,16 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
         for name, condition in problem.conditions().items():
             x = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), points[name])
             try:
-                residual = condition.residual(u, x)
+                with jax.named_scope(f"condition[{name}]"):
+                    residual = condition.residual(u, x)
             except Exception as error:  # whatever it is, it goes on its way with a note
-                error.add_note(_where(name, x, problem))
+                error.add_note(_where(name, x, problem) + _meant(error))
                 raise
             _check_residual(name, residual)
 
     x = jnp.zeros(problem.domain.dim, dtype)
     try:
-        changed = function.changing_state(params, call)
+        changed = function.changing_state(params, call, _traced)
     except TraceContextError:  # no change can leave a derivative: called plainly, the network tells its names
         changed = function.changing_state(params, lambda u: u(x)) or ["a variable"]
     if changed:
@@ -76,6 +94,7 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             "and random streams are not carried through a training. Set use_running_average=True or "
             "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
         )
+    axis_names(problem)
     names = declared_outputs(problem)
     if names:
         number = jax.eval_shape(lambda p: jnp.ravel(problem.predict(function(p), x)), params).size
@@ -84,6 +103,19 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
                 f"the problem names {len(names)} outputs, {', '.join(names)}, and the network gives "
                 f"{number}: choose its number of outputs, or predict(u, x)."
             )
+
+
+def _traced(fn: Callable[..., Any], *args: Any) -> None:
+    """Traces ``fn``; ValueError where a constant index lies beyond its axis."""
+    found = out_of_bounds(jax.make_jaxpr(fn)(*args).jaxpr)
+    if found:
+        name = re.search(r"condition\[([^/]*)\]", found.scope)
+        where = f" in the residual of condition {name[1]!r}" if name else ""
+        raise ValueError(
+            f"index {found.index}{where} lies beyond an axis of length {found.size} (of an array of shape "
+            f"{found.shape}); JAX would take the last entry. Of a network the length is the number of its "
+            "outputs, of derivatives that of the axes that were asked for."
+        )
 
 
 def _check_problem(problem: Any) -> None:
@@ -95,9 +127,10 @@ def _check_problem(problem: Any) -> None:
         raise TypeError(f"{name} needs a domain, e.g. domain = Box((0.0, 0.0), (1.0, 1.0)).")
     conditions = problem.conditions()
     if not isinstance(conditions, Mapping) or not conditions:
+        got = "none" if isinstance(conditions, Mapping) else _kind(conditions)
         raise TypeError(
-            f"conditions() of {name} must return conditions by name, "
-            f"{{'pde': Condition(...), ...}}, got {_kind(conditions)}."
+            f"conditions() of {name} must return conditions by name, {{'pde': Condition(...), ...}}, "
+            f"got {got}."
         )
     for key, condition in conditions.items():
         if not isinstance(condition, Condition):
@@ -111,6 +144,18 @@ def _where(name: str, x: Any, problem: Problem) -> str:
     else:
         given = f"one point of shape {x.shape}; the domain has {problem.domain.dim} coordinates"
     return f"In the residual of condition {name!r}. It is given {given}."
+
+
+def _meant(error: Exception) -> str:
+    """What a residual that failed in this way most often lacks."""
+    text = str(error)
+    if "attribute 'unknowns'" in text:
+        return " There are u.unknowns where the problem declares them: def unknowns(self)."
+    if "not subscriptable" in text:
+        return " u has names, u['a'], where fit is given several networks as a dictionary."
+    if "contracting dimension" in text:
+        return " Does the network take as many inputs?"
+    return ""
 
 
 def _check_residual(name: str, residual: Any) -> None:

@@ -121,6 +121,8 @@ class AdaptiveSampling(Sampling):
 
     def __post_init__(self) -> None:
         check_positive(every=self.every, pool=self.pool)
+        if isinstance(self.conditions, str):
+            raise TypeError(f"conditions are several names: conditions=({self.conditions!r},).")
         if not (self.exponent >= 0 and self.floor >= 0):
             raise ValueError(f"exponent and floor must be at least 0, got {self.exponent} and {self.floor}.")
         if self.resample_every not in (None, self.every):
@@ -237,4 +239,5 @@ def chunk_ends(num_steps: int, evaluate_every: int | Sequence[int] | None) -> Se
     return sorted(end for end in evaluate_every if 0 < end < num_steps)
 
 
-OnEvaluation = Callable[[list[dict[str, Any]]], None]
+History = list[dict[str, Any]]
+OnEvaluation = Callable[[History], bool | None] | Callable[[History, Any], bool | None]

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import optax
 
-from isgd_optax import LeastSquares
+from isgd_optax import LeastSquares, diagnostics
 from pinns._uncertainty import error_estimate, estimates, intervals
 from pinns._verdicts import STOP_REASONS
 from pinns.problems import Problem
@@ -97,16 +97,21 @@ class FitResult:
         """
         return estimates(self.problem, self.loss, self.params)
 
-    def intervals(self, level: float = 0.95) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def intervals(
+        self, level: float = 0.95, *, noise_std: diagnostics.NoiseStd | None = None
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Lower and upper ends of an interval for every unknown coefficient.
 
         Args:
           level: The probability that an interval covers the true value.
+          noise_std: The standard deviation of the noise in the residuals of conditions declared ``noisy``,
+            where it is known: a number, or a number or one for each point by condition (1 where residuals
+            are divided by it). None estimates it from the residuals.
 
         Raises:
           ValueError: Parameters of less than float64, or a level that is not between 0 and 1.
         """
-        return intervals(self.problem, self.loss, self.params, level)
+        return intervals(self.problem, self.loss, self.params, level, noise_std)
 
     def error_estimate(self, key: jax.Array | None = None) -> float:
         """An estimate of the relative L2 error, which needs no exact solution.

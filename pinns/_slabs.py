@@ -13,6 +13,7 @@ import optax
 
 from pinns._fit import fit
 from pinns._functional import Functional
+from pinns._past import Past, looks_back
 from pinns._regions import Box
 from pinns._result import FitResult
 from pinns._slabs_result import SlabsResult
@@ -38,6 +39,7 @@ class _Slab(Problem):
     problem: Problem
     initial: tuple[str, ...]
     previous: tuple[Functional, optax.Params] | None
+    past: Past | None = None
 
     @property
     def domain(self) -> Box:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -58,6 +60,8 @@ class _Slab(Problem):
         for name in self.initial:
             residual = _Continued(conditions[name].residual, function, params)
             conditions[name] = dataclasses.replace(conditions[name], residual=residual.__call__)
+        if self.past is not None:
+            conditions = {name: self.past.seen_by(condition) for name, condition in conditions.items()}
         return conditions
 
     def unknowns(self) -> Mapping[str, Any]:
@@ -87,9 +91,10 @@ def fit_in_slabs(
 
     A slab begins with the network of the one before, and with its values as initial data: a condition
     B(u) = b on the face where time begins becomes B(u) = B(u_previous) at the slab's beginning, be it for
-    values or slopes. All other conditions are taken on the slab. The problem must build its regions from
-    ``self.domain``. The networks see the times as they are; with ``scaled(problem, ...)`` each slab is
-    brought to [−1, 1], which a long time with fast changes needs.
+    values or slopes. All other conditions are taken on the slab; where a residual asks for times before it
+    (delays, integrals over the past), it gets the networks of the slabs before. The problem must build its
+    regions from ``self.domain``. The networks see the times as they are; with ``scaled(problem, ...)`` each
+    slab is brought to [−1, 1], which a long time with fast changes needs.
 
     Args:
       problem: What to solve, on a :class:`Box`.
@@ -136,6 +141,9 @@ def fit_in_slabs(
     previous = None
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
         slab = _slab(problem, axis, begin, end, names, previous)
+        if results and looks_back(slab, model, axis, begin):
+            solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
+            slab = dataclasses.replace(slab, past=Past(solutions, edges[1 : i + 1], axis))
         result = fit(
             slab,
             model,

@@ -102,10 +102,17 @@ def second_derivatives(
 
 def as_directions(directions: Directions, x: jax.Array) -> jax.Array:
     """Directions as an array of shape (D, d)."""
+    if jnp.ndim(x) != 1:
+        raise ValueError(
+            f"derivatives are taken at one point, an array of shape (d,), got {_described(x)}. Of many points "
+            "take jax.vmap(lambda x: ...)(points)."
+        )
     (dim,) = x.shape
     if directions is None:
         return jnp.eye(dim, dtype=x.dtype)
-    array = np.asarray(directions) if isinstance(directions, Sequence) else directions
+    array = np.asarray(directions) if isinstance(directions, Sequence | int) else directions
+    if array.ndim == 0:
+        raise ValueError(f"axes are several numbers, e.g. axes=({array},), got {array}.")
     if array.ndim == 1 and array.size and jnp.issubdtype(array.dtype, jnp.integer):
         numbers = np.asarray(array)
         if not np.all((-dim <= numbers) & (numbers < dim)):
@@ -116,6 +123,10 @@ def as_directions(directions: Directions, x: jax.Array) -> jax.Array:
             f"directions must be numbers of axes or an array of shape (D, {dim}), got shape {array.shape}."
         )
     return jnp.asarray(array, x.dtype)
+
+
+def _described(x: Any) -> str:
+    return f"shape {jnp.shape(x)}" if isinstance(x, jax.Array | np.ndarray) else f"a {type(x).__name__}"
 
 
 def along(

@@ -13,16 +13,32 @@ from pinns._functional import params_dtype
 from pinns._options import Sampling
 from pinns._points import PointSource
 from pinns._unknowns import declared
+from pinns._verdicts import warn_at_caller
 from pinns.problems import Problem
 
 _ESTIMATE = 3_000_017  # the stream of points of an estimate
+_FAR = 1.0  # standard errors
 Ends = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def _covariance(problem: Problem, loss: LeastSquares, params: Any) -> diagnostics.Covariance:
+def _covariance(
+    problem: Problem, loss: LeastSquares, params: Any, noise_std: diagnostics.NoiseStd | None = None
+) -> diagnostics.Covariance:
     noisy = [name for name, condition in problem.conditions().items() if condition.noisy]
     select = lambda tree: tree["unknowns"]
-    return diagnostics.covariance(loss, params, select=select, noisy=noisy or None)
+    found = diagnostics.covariance(loss, params, select=select, noisy=noisy or None, noise_std=noise_std)
+    far = [
+        name
+        for name, step in found.step_left.items()
+        if np.any(np.abs(step) > _FAR * np.asarray(found.standard_error[name]))
+    ]
+    if far:
+        warn_at_caller(
+            f"the training has not reached its minimum: the linear model moves {', '.join(far)} by more than "
+            "a standard error still, so that standard errors and intervals tell nothing of the distance to "
+            "the truth. Train longer, or lower the weights that make it slow."
+        )
+    return found
 
 
 def estimates(problem: Problem, loss: LeastSquares, params: optax.Params) -> Ends:
@@ -44,12 +60,18 @@ def estimates(problem: Problem, loss: LeastSquares, params: optax.Params) -> End
     }
 
 
-def intervals(problem: Problem, loss: LeastSquares, params: optax.Params, level: float) -> Ends:
+def intervals(
+    problem: Problem,
+    loss: LeastSquares,
+    params: optax.Params,
+    level: float,
+    noise_std: diagnostics.NoiseStd | None,
+) -> Ends:
     """Intervals of the unknowns: ends of those of what is trained."""
     unknowns = declared(problem.unknowns())
     if params_dtype(params) != jnp.float64:
         raise ValueError("intervals need parameters of float64: set jax_enable_x64 and train in float64.")
-    low, high = _covariance(problem, loss, params).intervals(level) if unknowns else ({}, {})
+    low, high = _covariance(problem, loss, params, noise_std).intervals(level) if unknowns else ({}, {})
     return {
         name: (np.asarray(unknown.value(low[name])), np.asarray(unknown.value(high[name])))
         for name, unknown in unknowns.items()

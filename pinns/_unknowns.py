@@ -21,6 +21,7 @@ class Unknown:
       positive: Whether the coefficient is positive: its logarithm is then what is trained.
 
     Raises:
+      TypeError: A start that is no real number.
       ValueError: A start that is not finite, or not positive where ``positive``.
 
     Examples:
@@ -34,6 +35,8 @@ class Unknown:
 
     def __post_init__(self) -> None:
         start = np.asarray(self.start)
+        if not np.issubdtype(start.dtype, np.number) or np.iscomplexobj(start):
+            raise TypeError(f"an unknown needs a real number to start from, got {self.start!r}.")
         if not np.all(np.isfinite(start)) or (self.positive and not np.all(start > 0)):
             raise ValueError(
                 f"an unknown needs a finite start{', above zero' * self.positive}, got {self.start}."

@@ -2,11 +2,13 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from pinns._options import Stop
-from pinns.problems import Problem
+from pinns.problems import Points, Problem
 
 Row = dict[str, Any]
 _PARTED = 10.0
@@ -22,6 +24,7 @@ STOP_REASONS = {
     "diverged": "the loss or a parameter is not finite; the last good parameters are kept",
     "not_finite_at_start": "the loss is not finite at the start",
     "interrupted": "interrupted",
+    "on_evaluation": "on_evaluation asked for the end",
 }
 
 
@@ -48,6 +51,34 @@ def warn_large_coordinates(problem: Problem) -> None:
             f"coordinates of the domain reach {largest:g}, at which tanh and its like saturate: train "
             "scaled(problem, model, key) instead of the problem, or give the network an embedding that maps "
             "them to [-1, 1]."
+        )
+
+
+def warn_outside(problem: Problem, points: Points) -> None:
+    """Warns of given points that lie far outside of the domain: of another unit, most often."""
+    lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
+    for name, given in points.items():
+        x = given.get("x") if isinstance(given, Mapping) else given
+        if x is None or x.ndim < 2 or x.shape[-1] != lower.size or not x.is_fully_addressable:
+            continue
+        x = np.asarray(x).reshape(-1, lower.size)
+        low, high = x.min(axis=0), x.max(axis=0)
+        far = np.flatnonzero((low < lower - 0.5 * (upper - lower)) | (high > upper + 0.5 * (upper - lower)))
+        if far.size:
+            i = far[0]
+            warn_at_caller(
+                f"points of condition {name!r} reach from {low[i]:g} to {high[i]:g} along coordinate {i}, "
+                f"the domain from {lower[i]:g} to {upper[i]:g}: are they in the same unit?"
+            )
+
+
+def warn_independent(conditions: list[str]) -> None:
+    """Warns of residuals that no parameter changes."""
+    if conditions:
+        names = ", ".join(repr(name) for name in conditions)
+        warn_at_caller(
+            f"the residual of condition {names} does not depend on the network's parameters: no training can "
+            "lower it. Does it call u? Has the activation the derivatives that it takes (relu has no second)?"
         )
 
 

@@ -22,7 +22,8 @@ class AdaptiveWeights:
       \omega_c \leftarrow (1 - \eta)\,\omega_c + \eta\, \omega_c^0 \frac{\max_k g_k}{g_c}
       \quad\text{(rescaled so that the largest weight of the conditions stays)}
 
-    with g_c the norm of the gradient of condition c's unweighted loss, or the square root of that loss.
+    with g_c the norm of the gradient of condition c's unweighted loss, or the square root of that loss. A
+    condition of which that is zero, or not finite, keeps its weight and does not count for the others.
 
     Args:
       balance: What becomes equal: ``"gradients"`` or ``"losses"``.
@@ -103,12 +104,15 @@ class WeightRule:
                 sizes[block.name] = optax.tree.norm(jax.grad(block)(params))
             else:
                 sizes[block.name] = jnp.sqrt(block(params))
-        largest = jnp.max(jnp.stack(list(sizes.values())))
+        counts = {name: jnp.isfinite(size) & (size > 0) for name, size in sizes.items()}
+        of_all = lambda values: jnp.max(jnp.stack([jnp.where(counts[n], v, 0) for n, v in values.items()]))
+        largest = of_all(sizes)
         raw = {}
         for name, size in sizes.items():
-            ratio = jnp.clip(largest / jnp.maximum(size, largest / adaptive.largest), 1.0, adaptive.largest)
-            ratio = jnp.where(jnp.isfinite(ratio), ratio, 1.0).astype(weights[name].dtype)
-            target = self._declared[name] * ratio
+            smallest = jnp.maximum(largest / adaptive.largest, jnp.finfo(largest.dtype).tiny)
+            ratio = jnp.clip(largest / jnp.maximum(size, smallest), 1.0, adaptive.largest)
+            target = self._declared[name] * ratio.astype(weights[name].dtype)
             raw[name] = (1 - adaptive.rate) * weights[name] + adaptive.rate * target
-        scale = max(self._declared.values()) / jnp.max(jnp.stack(list(raw.values())))
-        return {name: weight * scale for name, weight in raw.items()}
+        scale = max(self._declared.values()) / jnp.maximum(of_all(raw), jnp.finfo(largest.dtype).tiny)
+        # Without a gradient anywhere there is nothing to follow.
+        return {name: jnp.where(counts[name], weight * scale, weights[name]) for name, weight in raw.items()}

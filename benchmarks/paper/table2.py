@@ -51,7 +51,7 @@ def _lbfgs(alpha: jax.Array) -> optax.GradientTransformation:
 
 
 def _gauss_newton(alpha: jax.Array) -> optax.GradientTransformation:
-    inner = gauss_newton(linear_solver="dual", geodesic_acceleration=False)
+    inner = gauss_newton(linear_solver="dual", max_corrections=0)
     return implicit_step(inner, alpha, max_inner_steps=3, rtol=1e-2)
 
 

@@ -67,7 +67,7 @@ class ResidualJacobian:
         self._metric = metric
         self._unit = None if metric is None else 1 / jnp.sqrt(self._broadcast(metric))  # D^(-1/2), flat
         self._models = [self._model(block) for block in loss.blocks]
-        residual, self._pull = jax.vjp(self._linearized, params)
+        residual, self._pull = jax.vjp(self.linearized, params)
         self._residual_dtype = residual.dtype
         self.num_residuals = residual.size
         self.residual = self._stacked_residual(residual)
@@ -82,8 +82,8 @@ class ResidualJacobian:
         wide = outputs.astype(jnp.promote_types(outputs.dtype, self.dtype))
         return jax.lax.stop_gradient(block.models(wide))
 
-    def _linearized(self, params: optax.Params) -> jax.Array:
-        """√(w/N) B f(params), stacked: its derivative is J."""
+    def linearized(self, params: optax.Params) -> jax.Array:
+        """√(w/N) B f(params), stacked, shape (N,): its derivative at the point of linearisation is J."""
         parts = []
         for block, model in zip(self.loss.blocks, self._models, strict=True):
             outputs = block.residuals(params)
@@ -151,7 +151,7 @@ class ResidualJacobian:
 
     def mv(self, v: jax.Array) -> jax.Array:
         """J v, shape (N,), for v of shape (P,)."""
-        return jax.jvp(self._linearized, (self.params,), (self.unravel(v),))[1].astype(self.dtype)
+        return jax.jvp(self.linearized, (self.params,), (self.unravel(v),))[1].astype(self.dtype)
 
     def rmv(self, y: jax.Array) -> jax.Array:
         """Jᵀ y, shape (P,), for y of shape (N,)."""
@@ -165,13 +165,6 @@ class ResidualJacobian:
             position += size
         flat = functools.reduce(jnp.add, parts)
         return flat if self._unit is None else self._unit * flat
-
-    def mv_and_curvature(self, v: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """J v and the second derivative of the scaled residuals along v, both of shape (N,)."""
-        direction = self.unravel(v)
-        along = lambda p: jax.jvp(self._linearized, (p,), (direction,))[1]
-        image, curvature = jax.jvp(along, (self.params,), (direction,))
-        return image.astype(self.dtype), curvature.astype(self.dtype)
 
     def gram(self) -> jax.Array:
         """K = JJᵀ, shape (N, N)."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from isgd_optax._gauss_newton._factors import LeafFactors, Product, ResidualFn, block_factors
+from isgd_optax._sharding import varying_as
 from isgd_optax._tree import ArrayTree
 
 Tree = TypeVar("Tree")
@@ -98,7 +99,7 @@ def block_rows(block: PointBlock, block_size: int) -> jax.Array:
         return jax.lax.dynamic_update_slice_in_dim(jacobian, part(start)[0], num_rows * start, axis=0), None
 
     empty = jnp.zeros((block.num_points * num_rows, shape[1]), block.dtype)
-    return jax.lax.scan(write, empty, starts)[0]
+    return jax.lax.scan(write, varying_as(empty, block), starts)[0]
 
 
 def normal(block: PointBlock, block_size: int) -> jax.Array:
@@ -123,7 +124,9 @@ def normal(block: PointBlock, block_size: int) -> jax.Array:
 
     widths = [min(width, num_params - k) for k in starts_of_columns]
     sums = [[jnp.zeros((a, b), block.dtype) for b in widths[i:]] for i, a in enumerate(widths)]
-    sums = add(sums, starts[0])[0] if len(starts) == 1 else jax.lax.scan(add, sums, starts)[0]
+    sums = (
+        add(sums, starts[0])[0] if len(starts) == 1 else jax.lax.scan(add, varying_as(sums, block), starts)[0]
+    )
     return from_tiles(sums)
 
 
@@ -141,7 +144,8 @@ def squared_columns(block: PointBlock, block_size: int) -> jax.Array:
         return total + jnp.sum(jnp.square(jacobian) * fresh[:, None], axis=0), None
 
     num_params = jax.eval_shape(part, starts[0])[0].shape[1]
-    return jax.lax.scan(add, jnp.zeros(num_params, block.dtype), starts)[0]
+    total = varying_as(jnp.zeros(num_params, block.dtype), block)
+    return jax.lax.scan(add, total, starts)[0]
 
 
 def gathered(tree: Tree) -> Tree:

@@ -9,6 +9,7 @@ from isgd_optax.diagnostics._error_estimate import ErrorEstimate, error_estimate
 from isgd_optax.diagnostics._gram import gram_matrix, gram_spectrum
 from isgd_optax.diagnostics._hessian import HessianSpectrum, hessian_spectrum
 from isgd_optax.diagnostics._loss_decay import LossDecay, loss_decay
+from isgd_optax.diagnostics._noise import NoiseStd
 from isgd_optax.diagnostics._uncertainty import Covariance
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ErrorEstimate",
     "HessianSpectrum",
     "LossDecay",
+    "NoiseStd",
     "contraction",
     "covariance",
     "error_estimate",

@@ -127,7 +127,8 @@ def covariance(
     signs = jnp.where(noise.degrees_of_freedom > 0, found.unbounded, jnp.sign(finite))
     matrix = jnp.where(signs > 0, jnp.inf, jnp.where(signs < 0, -jnp.inf, finite))
     error = _like(chosen, jnp.sqrt(jnp.diagonal(matrix)))
-    return Covariance(chosen, error, matrix, noise.std, noise.degrees_of_freedom)
+    left = _like(chosen, -jnp.matmul(found.response, residual, precision="highest"))
+    return Covariance(chosen, error, matrix, noise.std, noise.degrees_of_freedom, left)
 
 
 def _select(params: optax.Params, select: Callable[[Any], Tree] | None) -> tuple[Tree, np.ndarray]:

@@ -26,6 +26,8 @@ class Covariance(NamedTuple, Generic[Tree]):
         one for each point; infinite where no residual is left to estimate it.
       degrees_of_freedom: The degrees of freedom of the estimate of the noise; infinite where the noise was
         given.
+      step_left: The step that the linear model asks for, a pytree like ``estimate``: at a minimum it is zero.
+        Where it is no small part of the standard error, that tells nothing yet.
     """
 
     estimate: Tree
@@ -33,6 +35,7 @@ class Covariance(NamedTuple, Generic[Tree]):
     covariance: jax.Array
     noise_std: dict[str, jax.Array]
     degrees_of_freedom: jax.Array
+    step_left: Tree
 
     def intervals(self, level: float = 0.95) -> tuple[Tree, Tree]:
         """Both ends of each parameter's interval, two pytrees like ``estimate``.

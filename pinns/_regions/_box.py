@@ -46,6 +46,11 @@ class Box(Domain):
             low < up for low, up in zip(self.lower, self.upper, strict=True)
         ):
             raise ValueError(f"a box needs lower < upper on every axis, got {self.lower} and {self.upper}.")
+        if not np.all(np.isfinite([*self.lower, *self.upper])):
+            raise ValueError(
+                f"a box needs finite corners, got {self.lower} and {self.upper}: cut the domain off, or map "
+                "it to a finite one."
+            )
 
     def contains(self, x: jax.Array) -> jax.Array:
         """Whether one point of shape (d,) lies in the box or on its faces."""

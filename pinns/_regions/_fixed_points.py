@@ -43,6 +43,8 @@ class FixedPoints:
     """
 
     def __init__(self, points: ArrayLike, values: ArrayLike | None = None):
+        if any(np.issubdtype(np.asarray(a).dtype, np.datetime64) for a in (points, values) if a is not None):
+            raise ValueError("FixedPoints needs numbers: subtract a first time and divide by a unit of time.")
         if np.iscomplexobj(points) or (values is not None and np.iscomplexobj(values)):
             raise ValueError("FixedPoints needs real numbers: give the imaginary part as a second value.")
         self.points = np.array(points, dtype=float)
@@ -54,10 +56,16 @@ class FixedPoints:
         if self.values is not None:
             if self.values.ndim < 2:
                 self.values = self.values.reshape(-1, 1)
-            if len(self.values) != len(self.points) or not np.all(np.isfinite(self.values)):
+            if len(self.values) != len(self.points):
                 raise ValueError(
-                    f"FixedPoints needs one finite value for each of its {len(self.points)} points, "
-                    f"got shape {self.values.shape}."
+                    f"FixedPoints needs one value for each of its {len(self.points)} points, got "
+                    f"{len(self.values)}, an array of shape {self.values.shape}."
+                )
+            missing = np.flatnonzero(~np.isfinite(self.values).reshape(len(self.values), -1).all(axis=1))
+            if missing.size:
+                raise ValueError(
+                    f"FixedPoints needs finite values: {missing.size} of {len(self.values)} rows have NaN or "
+                    f"infinity, the first is row {missing[0]}. Leave those points out."
                 )
             self.values.setflags(write=False)
         self.points.setflags(write=False)  # equal objects stay equal

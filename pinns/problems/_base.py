@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.typing import ArrayLike
 
@@ -51,14 +52,16 @@ class Condition:
                 "a condition's region must be a Box, one of its faces, a Ball, FixedPoints, ... or an object "
                 f"with sample(key, num_points, method, dtype), got {self.region!r}."
             )
+        if not hasattr(self.num_points, "__index__"):
+            raise TypeError(f"num_points must be a whole number, got {self.num_points!r}.")
         if operator.index(self.num_points) < 1:
             raise ValueError(f"a condition needs num_points ≥ 1, got {self.num_points}.")
         if callable(self.weight):
             return
-        if jnp.ndim(self.weight) != 0:
+        if np.ndim(self.weight) != 0:
             raise TypeError(
                 "a condition's weight must be one number, or a function weight(x) of one point, got shape "
-                f"{jnp.shape(self.weight)}. To weight the components of a residual, multiply the residual by "
+                f"{np.shape(self.weight)}. To weight the components of a residual, multiply the residual by "
                 "the root of the weight of each, e.g. jnp.sqrt(jnp.array([1.0, 10.0])) * r."
             )
         if not self.weight >= 0:
@@ -95,9 +98,8 @@ class NetworkResidual(FieldsAsLeaves):
 class Problem:
     """Base class of problems: give it ``domain`` and ``conditions``, and ``exact`` if it is known.
 
-    A subclass is a frozen dataclass; its fields are the equation's parameters and the numbers of
-    points. Second derivatives come from :func:`pinns.laplacian` or
-    :func:`pinns.second_derivatives`.
+    A subclass is a frozen dataclass; its fields are the equation's parameters and the numbers of points.
+    Second derivatives come from :func:`pinns.second_derivatives`.
 
     Examples:
       The heat equation u_t = u_xx on [0, 1] with u = 0 at both ends and u = sin πx at t = 0:

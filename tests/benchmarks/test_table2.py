@@ -40,7 +40,7 @@ def test_cross_entropy_has_its_gradient_and_the_generalised_gauss_newton_matrix(
     hessians = jnp.einsum("ni,ij->nij", p, jnp.eye(4)) - jnp.einsum("ni,nj->nij", p, p)
     expected = jnp.einsum("nip,nij,njq->pq", jacobian, hessians, jacobian) / 7
     # Without acceleration a step solves (½JᵀHJ + λI) d = −½∇L, λ = 1/(2α), with that matrix.
-    solver = implicit_step(gauss_newton(geodesic_acceleration=False), 3.0, max_inner_steps=1)
+    solver = implicit_step(gauss_newton(max_corrections=0), 3.0, max_inner_steps=1)
     updates, _ = solver.update(jax.grad(loss)(params), solver.init(params), params, value_fn=loss)
     step = np.linalg.solve(expected / 2 + np.eye(flat.size) / 6, -gradient / 2)
     np.testing.assert_allclose(ravel_pytree(updates)[0], step, rtol=1e-8, atol=1e-12)

@@ -234,7 +234,7 @@ def test_the_largest_trusted_candidate_is_taken(x64, start, min_gain):
     params = jnp.array(start)
     factors = (1e-3, 1e-2, 0.1, 0.9, 10.0)
     controller = largest_trusted(0.3, factors=factors, min_gain_ratio=min_gain)
-    solver = implicit_step(gauss_newton(geodesic_acceleration=False), controller, max_inner_steps=1)
+    solver = implicit_step(gauss_newton(max_corrections=0), controller, max_inner_steps=1)
     updates, state = jax.jit(lambda p: solver.update(jax.grad(loss)(p), solver.init(p), p, value_fn=loss))(
         params
     )

@@ -12,7 +12,7 @@ from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, larg
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 
 pytestmark = pytest.mark.usefixtures("x64")
-PLAIN = {"geodesic_acceleration": False}
+PLAIN = {"max_corrections": 0}
 SOLVERS = {
     "dual": {},
     "dual, rows": {"linear_solver": "dual", "kernel": "rows", "row_block": 2},
@@ -95,13 +95,12 @@ def test_the_linear_model_contracts_as_the_paper_says():
     np.testing.assert_allclose(after, contraction @ r, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("accelerated", [True, False])
+@pytest.mark.parametrize("max_corrections", [10, 0])
 @pytest.mark.parametrize("alpha", [0.1, 5.0])
-def test_many_steps_reach_the_backward_euler_point(alpha, accelerated):
+def test_many_steps_reach_the_backward_euler_point(alpha, max_corrections):
     loss, params = make_problem(6)
-    solver = implicit_step(
-        gauss_newton(geodesic_acceleration=accelerated), alpha, max_inner_steps=60, rtol=1e-9
-    )
+    inner = gauss_newton(max_corrections=max_corrections)
+    solver = implicit_step(inner, alpha, max_inner_steps=60, rtol=1e-9)
     updates, state = jax.jit(lambda g, s, p: solver.update(g, s, p, value_fn=loss))(
         jax.grad(loss)(params), solver.init(params), params
     )
@@ -113,29 +112,84 @@ def test_many_steps_reach_the_backward_euler_point(alpha, accelerated):
     assert 1 < state.info.num_inner_steps < 60
 
 
-def test_geodesic_acceleration_is_the_second_order_correction():
-    loss, params = make_problem(6)
+@pytest.mark.parametrize("num_points", [2, 6])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_corrections_are_simplified_newton_iterations(solver, num_points):
+    """q ← argmin ‖r(q) + J (q' − q)‖² + λ‖q' − θ‖² with the J of the start."""
+    loss, params = make_problem(num_points)
     alpha = 0.5
-    updates, _ = one_step(loss, params, alpha, geodesic_acceleration=True)
     r, jacobian, flat = dense(loss, params)
     unravel = ravel_pytree(params)[1]
-    velocity = damped(r, jacobian, 1 / (2 * alpha))
-    along = lambda t: loss.residuals(unravel(flat + t * velocity))
-    curvature = np.asarray(jax.jacfwd(jax.jacfwd(along))(0.0))
-    bend = damped(curvature / 2, jacobian, 1 / (2 * alpha))
-    proximal = lambda d: loss(unravel(flat + d)) + np.sum(d**2) / (2 * alpha)
-    assert proximal(velocity + bend) < proximal(velocity)
-    np.testing.assert_allclose(ravel_pytree(updates)[0], velocity + bend, rtol=1e-9)
+    at = lambda d: np.asarray(loss.residuals(unravel(flat + d)))
+    proximal = lambda d: np.sum(at(d) ** 2) + np.sum(d**2) / (2 * alpha)
+    expected, worth = damped(r, jacobian, 1 / (2 * alpha)), True
+    for count in range(4):
+        updates, _ = one_step(loss, params, alpha, max_corrections=count, **SOLVERS[solver])
+        if "cg" not in solver or count < 2:  # its corrections end by their products
+            np.testing.assert_allclose(ravel_pytree(updates)[0], expected, rtol=1e-9)
+        new = damped(at(expected) - jacobian @ expected, jacobian, 1 / (2 * alpha))
+        gain = proximal(expected) - proximal(new)
+        assert count > 0 or gain > 0
+        before, expected = expected, new if worth and gain > 0 else expected
+        worth &= gain > 0.01 * np.sum(at(before) ** 2)
 
 
-def test_geodesic_acceleration_is_left_out_where_it_raises_the_objective():
-    # Far from where the second derivative describes the residual.
-    loss = LeastSquares(Residual(lambda p, x: jnp.tanh(5 * p) - x, jnp.array([-0.9])))
-    params = jnp.asarray(0.5)
+def test_the_first_correction_is_the_geodesic_acceleration_to_leading_order():
+    loss, params = make_problem(6)
+    r, jacobian, flat = dense(loss, params)
+    unravel = ravel_pytree(params)[1]
+    apart = []
+    for alpha in (0.02, 0.01):
+        velocity = damped(r, jacobian, 1 / (2 * alpha))
+        along = lambda t, velocity=velocity: loss.residuals(unravel(flat + t * velocity))
+        bend = damped(np.asarray(jax.jacfwd(jax.jacfwd(along))(0.0)) / 2, jacobian, 1 / (2 * alpha))
+        updates, _ = one_step(loss, params, alpha, max_corrections=1)
+        apart.append(np.linalg.norm(ravel_pytree(updates)[0] - velocity - bend) / np.linalg.norm(bend))
+    assert apart[1] < 0.6 * apart[0] < 0.1
+
+
+def test_a_curved_valley_wants_several_corrections():
+    """The nearer the frozen equation is to solved, the lower the proximal objective, at one linearisation."""
+    loss = LeastSquares(Residual(lambda p, x: jnp.stack([10 * (p[1] - p[0] ** 2), 1 - p[0]]), jnp.zeros(1)))
+    params, alpha = jnp.array([-0.5, 0.25]), 1.0
+    reached = []
+    for max_corrections in (0, 1, 3, 10):
+        new = params + one_step(loss, params, alpha, max_corrections=max_corrections)[0]
+        reached.append(loss(new) + jnp.sum((new - params) ** 2) / (2 * alpha))
+    assert np.all(np.diff(reached) < 0)
+
+
+def test_corrections_are_left_out_where_they_raise_the_objective():
+    # A way that bends away: what the linear step leaves is not to be had in its direction.
+    loss = LeastSquares(Residual(lambda p, x: 1 - p + x * p**2, jnp.array([0.9])))
+    params = jnp.asarray(0.0)
     plain, _ = one_step(loss, params, 1e4)
-    accelerated, _ = one_step(loss, params, 1e4, geodesic_acceleration=True)
-    assert loss(params + plain) < 0.1 * loss(params)
-    np.testing.assert_array_equal(accelerated, plain)
+    found, _ = one_step(loss, params, 1e4, max_corrections=10)
+    assert loss(params + plain) < loss(params)
+    np.testing.assert_array_equal(found, plain)
+
+
+def test_corrections_of_an_iterative_solver_end_by_their_products():
+    loss, params = make_problem(6)
+    plain, few, many = (
+        one_step(loss, params, 100.0, linear_solver="cg", preconditioner_rank=0, max_corrections=count)[1]
+        for count in (0, 3, 10)
+    )
+    assert (
+        few.num_gradients <= plain.num_gradients + 1 + 10
+    )  # one correction of CG is more than three products
+    assert many.num_gradients >= few.num_gradients
+
+
+def test_the_name_of_before_is_said_to_be_old():
+    with pytest.warns(DeprecationWarning, match="max_corrections: 0 for False"):
+        inner = gauss_newton(geodesic_acceleration=False)
+    loss, params = make_problem(6)
+    updates, _ = implicit_step(inner, 0.5, max_inner_steps=1, safeguard=False).update(
+        jax.grad(loss)(params), implicit_step(inner, 0.5).init(params), params, value_fn=loss
+    )
+    expected = one_step(loss, params, 0.5)[0]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), updates, expected)
 
 
 def test_momentum_is_spring():

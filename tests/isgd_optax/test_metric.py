@@ -117,7 +117,7 @@ def test_jacobi_keeps_the_largest_diagonal_so_far():
 @pytest.mark.parametrize("linear_solver", LINEAR_SOLVERS)
 def test_a_gauss_newton_step_in_a_given_metric_equals_the_dense_one(linear_solver):
     loss, alpha = fit(), 0.7
-    inner = gauss_newton(linear_solver=linear_solver, geodesic_acceleration=False)
+    inner = gauss_newton(linear_solver=linear_solver, max_corrections=0)
     solver = implicit_step(inner, alpha, max_inner_steps=1, metric=METRIC)
     params, *_ = history(solver, loss, START, 1)
 

@@ -6,7 +6,15 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import implicit_step
+from isgd_optax import (
+    LeastSquares,
+    Residual,
+    gain_ratio,
+    gauss_newton,
+    implicit_step,
+    largest_trusted,
+    switched_evolution_relaxation,
+)
 
 START = np.array([1.0, 2.0], np.float32)
 
@@ -136,3 +144,29 @@ def test_useless_step_size_from_a_schedule_gives_a_zero_update(alpha):
     updates, state = take_step(solver, loss, state=state)
     assert state.info.accepted
     assert jnp.all(updates > 0)
+
+
+@pytest.mark.parametrize("controller", [largest_trusted, gain_ratio, switched_evolution_relaxation])
+def test_batches_whose_loss_is_no_number_leave_the_learning_rate_alone(controller):
+    """A failure at every α says nothing about α."""
+    solver = implicit_step(gauss_newton(), controller(10.0), max_inner_steps=1)
+    batch = jnp.array([1.0, 2.0])
+    take = jax.jit(
+        lambda state, params, loss: solver.update(jax.grad(loss)(params), state, params, value_fn=loss)
+    )
+    make = lambda y: LeastSquares(Residual(_difference, y))
+    params = jnp.asarray(5.0)
+    _, good = take(solver.init(params), params, make(batch))
+    state = good
+    for _ in range(3):
+        updates, state = take(state, params, make(batch.at[0].set(jnp.nan)))
+        assert updates == 0
+        assert not state.info.accepted
+    for before, after in zip(
+        jax.tree.leaves(good.controller_state), jax.tree.leaves(state.controller_state), strict=True
+    ):
+        assert before == after
+
+
+def _difference(p, y):
+    return p - y

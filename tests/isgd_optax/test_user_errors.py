@@ -104,3 +104,53 @@ def test_the_spectrum_of_a_small_model_takes_as_many_steps_as_it_has_parameters(
     loss = lambda p: 0.5 * jnp.sum(jnp.arange(1.0, 7.0) * p**2)
     spectrum = diagnostics.hessian_spectrum(loss, jnp.ones(6), jax.random.key(0))
     np.testing.assert_allclose(spectrum.eigenvalues[0], np.arange(1, 7), rtol=1e-4)
+
+
+STATE = implicit_step(optax.adam(0.1), 1.0).init(jnp.ones(6))
+GRAD = jnp.ones(6)
+
+
+def squares(p):
+    return jnp.sum(p**2)
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "message"),
+    [
+        ((None, STATE), TypeError, "the gradient is None: call update"),
+        (((jnp.asarray(1.0), GRAD), STATE), TypeError, "value_and_grad returns: value, grad"),
+        ((STATE, GRAD), TypeError, "It looks like a state: the gradient comes first"),
+        (({"w": GRAD}, STATE), TypeError, "a dict of another structure than params"),
+        ((jnp.ones(5), STATE), ValueError, r"gradient has shape \(5,\) and params \(6,\)"),
+        ((GRAD, optax.adam(0.1).init(GRAD)), TypeError, "not one of implicit_step"),
+        ((GRAD, implicit_step(optax.adam(0.1), largest_trusted()).init(GRAD)), TypeError, "controller_state"),
+        ((GRAD, implicit_step(optax.adam(0.1), 1.0, store_grad=True).init(GRAD)), TypeError, "its stored"),
+    ],
+)
+def test_what_update_is_given_is_checked_in_the_users_words(args, error, message):
+    with pytest.raises(error, match=message):
+        implicit_step(optax.adam(0.1), 1.0).update(*args, jnp.ones(6), value_fn=squares)
+
+
+def test_a_state_of_other_parameters_is_said():
+    solver = implicit_step(optax.adam(0.1), 1.0, momentum=0.5)
+    with pytest.raises(ValueError, match=r"belongs to other parameters: an array of its velocity has shape"):
+        solver.update(GRAD, solver.init(jnp.ones(5)), GRAD, value_fn=squares)
+
+
+@pytest.mark.parametrize(
+    ("value_fn", "message"),
+    [
+        (jnp.asarray(454.0), "hand over loss itself, not loss"),
+        (lambda: squares(GRAD), "It must take the parameters"),
+        (lambda q: squares(GRAD), "does not depend on the parameters that it is given"),
+    ],
+)
+def test_a_value_that_is_no_loss_of_the_parameters(value_fn, message):
+    with pytest.raises(TypeError, match=message):
+        step(implicit_step(optax.adam(0.1), 1.0), value_fn)
+
+
+def test_a_learning_rate_is_not_a_boolean():
+    with pytest.raises(TypeError, match="learning_rate must be a number"):
+        implicit_step(optax.adam(0.1), True)

@@ -234,7 +234,7 @@ def pseudoinverse(seen):
 def test_a_linear_solver_from_outside_makes_the_dense_step(x64):
     loss, params = problem()
     seen = []
-    inner = gauss_newton(linear_solver=pseudoinverse(seen), geodesic_acceleration=False)
+    inner = gauss_newton(linear_solver=pseudoinverse(seen), max_corrections=0)
     solver = implicit_step(inner, 0.5, max_inner_steps=1, safeguard=False)
     grad = jax.grad(loss)(params)
     updates, state = jax.jit(solver.update)(grad, solver.init(params), params, value_fn=loss)
@@ -243,9 +243,7 @@ def test_a_linear_solver_from_outside_makes_the_dense_step(x64):
     expected = minimiser(np.asarray(jacobian), np.asarray(loss.residuals(params)), 1.0)
     np.testing.assert_allclose(ravel_pytree(updates)[0], expected, rtol=1e-9)
     assert (seen[0].num_residuals, seen[0].num_params) == (5, 3)
-    plain = implicit_step(
-        gauss_newton(linear_solver="qr", geodesic_acceleration=False), 0.5, max_inner_steps=1
-    )
+    plain = implicit_step(gauss_newton(linear_solver="qr", max_corrections=0), 0.5, max_inner_steps=1)
     fewer = jax.jit(plain.update)(grad, plain.init(params), params, value_fn=loss)[1]
     assert state.num_gradients - fewer.num_gradients == 5 + 7  # as many products as it says
 

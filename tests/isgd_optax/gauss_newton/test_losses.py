@@ -213,7 +213,7 @@ def test_matrix_and_gradient_are_those_of_the_generalised_gauss_newton_model(nam
 def test_one_step_is_the_dense_one(name, linear_solver):
     make, scale = CASES[name]
     loss, at, alpha = make(), params(scale), 0.8
-    inner = gauss_newton(linear_solver=linear_solver, geodesic_acceleration=False, cg_rtol=1e-12)
+    inner = gauss_newton(linear_solver=linear_solver, max_corrections=0, cg_rtol=1e-12)
     solver = implicit_step(inner, alpha, max_inner_steps=1)
     updates, state = jax.jit(solver.update)(jax.grad(loss)(at), solver.init(at), at, value_fn=loss)
     matrix, half_gradient = dense(name)

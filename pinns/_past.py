@@ -1,0 +1,104 @@
+"""What came before a slab of time, for residuals that look back: delays, integrals over the past."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pinns._functional import Functional, params_dtype
+from pinns._programs import Program
+from pinns.problems import Condition, Problem
+
+
+class _Joined:
+    """Networks of successive slabs as one function of x; of everything else it is the newest.
+
+    Args:
+      parts: The networks, the oldest first.
+      edges: The times between them.
+      axis: The coordinate of time.
+    """
+
+    supports_jets = False
+
+    def __init__(self, parts: Sequence[Any], edges: Sequence[Any], axis: int):
+        self._parts, self._edges, self._axis = parts, edges, axis
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        value = self._parts[0](x)
+        for part, edge in zip(self._parts[1:], self._edges, strict=True):
+            value = jnp.where(x[self._axis] < edge, value, part(x))
+        return value
+
+    def __getitem__(self, name: str) -> "_Joined":
+        return _Joined([part[name] for part in self._parts], self._edges, self._axis)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parts[-1], name)
+
+
+class _Unknown:
+    """A network of which nothing is known before a time: NaN."""
+
+    def __init__(self, network: Any):
+        self._network = network
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return jnp.full_like(self._network(x), jnp.nan)
+
+    def __getitem__(self, name: str) -> "_Unknown":
+        return _Unknown(self._network[name])
+
+
+@dataclasses.dataclass(frozen=True)
+class _LooksBack:
+    """A residual to which the network is that of its slab and of those before."""
+
+    residual: Any
+    past: "Past"
+
+    def __call__(self, u: Any, x: Any) -> jax.Array:
+        parts = [function(params) for function, params in self.past.solutions]
+        return self.residual(_Joined([*parts, u], self.past.edges, self.past.axis), x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Past:
+    """The slabs before a time.
+
+    Args:
+      solutions: Network and parameters of each.
+      edges: The time at which each ends.
+      axis: The coordinate of time.
+    """
+
+    solutions: Sequence[tuple[Functional, optax.Params]]
+    edges: Sequence[float]
+    axis: int
+
+    def seen_by(self, condition: Condition) -> Condition:
+        """The condition with a network that knows the past."""
+        return dataclasses.replace(condition, residual=_LooksBack(condition.residual, self).__call__)
+
+
+def looks_back(problem: Problem, model: Any, axis: int, begin: float) -> bool:
+    """Whether a residual asks for the network before ``begin``: whether it is NaN if the network is there."""
+    function, params = problem.functional(model)
+    dtype = params_dtype(params)
+    points = problem.sample(jax.random.key(0), method="sobol", dtype=dtype)
+    extent = problem.domain.upper[axis] - begin
+    edge = jnp.asarray(begin - 1e-3 * extent, dtype)  # rounding of a point on the edge is no look back
+
+    def unknown(params: optax.Params, points: Any) -> jax.Array:
+        u = function(params)
+        probe = _Joined([_Unknown(u), u], [edge], axis)
+        counts = []
+        for name, condition in problem.conditions().items():
+            residuals = lambda u, c=condition, n=name: jax.vmap(lambda x: c.residual(u, x))(points[n])
+            counts.append(jnp.any(jnp.isnan(residuals(probe)) & ~jnp.isnan(residuals(u))))
+        return jnp.stack(counts).any()
+
+    return bool(Program(unknown)(params, points))
