@@ -102,10 +102,10 @@ def second_derivatives(
 
 def as_directions(directions: Directions, x: jax.Array) -> jax.Array:
     """Directions as an array of shape (D, d)."""
-    if jnp.ndim(x) != 1:
+    if np.ndim(x) != 1 or not hasattr(x, "shape"):
         raise ValueError(
-            f"derivatives are taken at one point, an array of shape (d,), got {_described(x)}. Of many points "
-            "take jax.vmap(lambda x: ...)(points)."
+            f"derivatives are taken at one point, an array of shape (d,), got {_described(x)}. Of many "
+            "points take jax.vmap(lambda x: ...)(points)."
         )
     (dim,) = x.shape
     if directions is None:

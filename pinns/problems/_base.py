@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -37,7 +36,7 @@ class Condition:
 
     Raises:
       ValueError: ``num_points`` < 1 or a negative weight.
-      TypeError: A weight that is not one number, a number of points that is not whole, or no region.
+      TypeError: A weight that is not one number, points that are no whole number, or no region.
     """
 
     residual: Callable[[Any, Any], jax.Array]
@@ -54,7 +53,7 @@ class Condition:
             )
         if not hasattr(self.num_points, "__index__"):
             raise TypeError(f"num_points must be a whole number, got {self.num_points!r}.")
-        if operator.index(self.num_points) < 1:
+        if self.num_points < 1:
             raise ValueError(f"a condition needs num_points ≥ 1, got {self.num_points}.")
         if callable(self.weight):
             return
