@@ -18,7 +18,7 @@ from benchmarks._published import PUBLISHED
 
 SETTING = (
     "`python -m benchmarks run PROBLEM --seed SEED`: Gauss–Newton in float64, boundary and initial data "
-    "by the loss, all weights 1 but in the scaled rows (wave, Van der Pol), whose conditions are weighted by "
+    "by the loss, all weights 1 but in the scaled row (Van der Pol), whose conditions are weighted by "
     "the sizes of their residuals. Errors are relative L2 errors on points that are not trained on, of "
     "inverse problems the largest relative error of a coefficient; the median over seeds with its range. "
     "Seconds are those of training, without compilation. How the loss on fresh points ranks the networks of "

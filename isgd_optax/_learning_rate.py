@@ -28,7 +28,7 @@ class StepOutcome(NamedTuple):
       predicted_decrease: The prediction of L(θₙ) − L(p), by the trapezoidal rule
         ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (c − p)/α: exact for a quadratic L and a solved
         implicit equation, hence the decrease of the linear model for one Gauss–Newton step without
-        geodesic acceleration.
+        corrections.
       residual: The relative residual ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
       num_inner_steps: The number of inner steps taken.
       at_floor: Whether nothing was left to gain: the step is lost in rounding errors, or an earlier one was

@@ -70,35 +70,39 @@ class Past:
     """The slabs before a time.
 
     Args:
-      solutions: Network and parameters of each.
+      names: The conditions that look back.
+      solutions: Network and parameters of each slab.
       edges: The time at which each ends.
       axis: The coordinate of time.
     """
 
+    names: tuple[str, ...]
     solutions: Sequence[tuple[Functional, optax.Params]]
     edges: Sequence[float]
     axis: int
 
-    def seen_by(self, condition: Condition) -> Condition:
-        """The condition with a network that knows the past."""
+    def seen_by(self, name: str, condition: Condition) -> Condition:
+        """The condition, with a network that knows the past if it looks back."""
+        if name not in self.names:
+            return condition
         return dataclasses.replace(condition, residual=_LooksBack(condition.residual, self).__call__)
 
 
-def looks_back(problem: Problem, model: Any, axis: int, begin: float) -> bool:
-    """Whether a residual asks for the network before ``begin``: whether it is NaN if the network is there."""
+def looking_back(problem: Problem, model: Any, axis: int, begin: float) -> tuple[str, ...]:
+    """Names of conditions that ask for the network before ``begin``: that are NaN where the network is."""
     function, params = problem.functional(model)
     dtype = params_dtype(params)
     points = problem.sample(jax.random.key(0), method="sobol", dtype=dtype)
     extent = problem.domain.upper[axis] - begin
     edge = jnp.asarray(begin - 1e-3 * extent, dtype)  # rounding of a point on the edge is no look back
 
-    def unknown(params: optax.Params, points: Any) -> jax.Array:
+    def unknown(params: optax.Params, points: Any) -> dict[str, jax.Array]:
         u = function(params)
         probe = _Joined([_Unknown(u), u], [edge], axis)
-        counts = []
+        found = {}
         for name, condition in problem.conditions().items():
             residuals = lambda u, c=condition, n=name: jax.vmap(lambda x: c.residual(u, x))(points[n])
-            counts.append(jnp.any(jnp.isnan(residuals(probe)) & ~jnp.isnan(residuals(u))))
-        return jnp.stack(counts).any()
+            found[name] = jnp.any(jnp.isnan(residuals(probe)) & ~jnp.isnan(residuals(u)))
+        return found
 
-    return bool(Program(unknown)(params, points))
+    return tuple(name for name, is_nan in Program(unknown)(params, points).items() if is_nan)

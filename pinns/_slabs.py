@@ -13,7 +13,7 @@ import optax
 
 from pinns._fit import fit
 from pinns._functional import Functional
-from pinns._past import Past, looks_back
+from pinns._past import Past, looking_back
 from pinns._regions import Box
 from pinns._result import FitResult
 from pinns._slabs_result import SlabsResult
@@ -61,7 +61,7 @@ class _Slab(Problem):
             residual = _Continued(conditions[name].residual, function, params)
             conditions[name] = dataclasses.replace(conditions[name], residual=residual.__call__)
         if self.past is not None:
-            conditions = {name: self.past.seen_by(condition) for name, condition in conditions.items()}
+            conditions = {name: self.past.seen_by(name, c) for name, c in conditions.items()}
         return conditions
 
     def unknowns(self) -> Mapping[str, Any]:
@@ -141,9 +141,9 @@ def fit_in_slabs(
     previous = None
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
         slab = _slab(problem, axis, begin, end, names, previous)
-        if results and looks_back(slab, model, axis, begin):
+        if results and (looking := looking_back(slab, model, axis, begin)):
             solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
-            slab = dataclasses.replace(slab, past=Past(solutions, edges[1 : i + 1], axis))
+            slab = dataclasses.replace(slab, past=Past(looking, solutions, edges[1 : i + 1], axis))
         result = fit(
             slab,
             model,

@@ -89,7 +89,8 @@ def make_chunk(
         chosen, order = source.batch(state.step, points, state.order)
         weights = rule.at(state.step, state.params, chosen, state.weights)
         loss_fn = loss(chosen, weights)
-        if source.constant and rule.constant and _stores_value_and_grad(state.opt_state):
+        stores = source.constant and rule.constant and _stores_value_and_grad(state.opt_state)
+        if stores and _same_dtype(loss_fn, state):
             value, grad = optax.value_and_grad_from_state(loss_fn)(state.params, state=state.opt_state)
             evaluated = ~jnp.isfinite(optax.tree.get(state.opt_state, "value"))  # else it was stored
         else:
@@ -126,6 +127,12 @@ def _stores_value_and_grad(opt_state: Any) -> bool:
     found = [optax.tree.get_all_with_path(opt_state, name) for name in ("value", "grad")]
     # A line search that does not keep the gradient has None in its place.
     return all(len(entries) == 1 and entries[0][1] is not None for entries in found)
+
+
+def _same_dtype(loss_fn: Any, state: TrainState) -> bool:
+    """Whether the stored value has the dtype of the loss; optax cannot read it otherwise."""
+    stored = optax.tree.get(state.opt_state, "value")
+    return jnp.result_type(stored) == jax.eval_shape(loss_fn, state.params).dtype
 
 
 def _find(opt_state: Any, kind: type) -> list[Any]:

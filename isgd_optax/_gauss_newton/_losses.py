@@ -98,7 +98,8 @@ class Residual(FieldsAsLeaves):
         return math.prod(one_array(residual).shape)
 
     def __repr__(self) -> str:
-        called = getattr(self.fn, "__name__", None) or type(self.fn).__name__
+        fn = getattr(self.fn, "func", self.fn)
+        called = getattr(fn, "__name__", None) or type(fn).__name__
         return f"Residual({self.name or called}, {self.num_points} points)"
 
     def scale(self, dtype: jnp.dtype) -> jax.Array:
@@ -190,6 +191,9 @@ class LeastSquares(FieldsAsLeaves):
         self.blocks = residuals
         if len(set(self.names)) != len(residuals):
             raise ValueError(f"blocks must have different names, got {self.names}.")
+
+    def __repr__(self) -> str:
+        return f"LeastSquares({', '.join(map(repr, self.blocks))})"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def gauss_newton(
     .. math::
       p \leftarrow \arg\min_q \lVert r + J (q - p) \rVert^2 + \frac{\lVert q - c \rVert^2}{2\alpha}
 
-    One such step from p = c without acceleration is a Levenberg–Marquardt step with damping λ = 1/(2α);
+    One such step from p = c without corrections is a Levenberg–Marquardt step with damping λ = 1/(2α);
     the model's residual after it is :math:`(I + 2\alpha K)^{-1} r` with the Gram matrix :math:`K = J J^T`
     of N×N numbers (paper Eqs. 16 and 27). Several reach the backward Euler point: ``max_inner_steps`` and
     ``rtol`` of :func:`implicit_step` say how many are made. A controller that searches for α

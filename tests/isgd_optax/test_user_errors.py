@@ -154,3 +154,8 @@ def test_a_value_that_is_no_loss_of_the_parameters(value_fn, message):
 def test_a_learning_rate_is_not_a_boolean():
     with pytest.raises(TypeError, match="learning_rate must be a number"):
         implicit_step(optax.adam(0.1), True)
+
+
+def test_a_loss_tells_what_it_is_made_of():
+    loss = LeastSquares(Residual(fit, X, name="data"), Residual(squares, X))
+    assert repr(loss) == "LeastSquares(Residual(data, 3 points), Residual(squares, 3 points))"

@@ -140,6 +140,13 @@ def test_what_came_before_a_slab_is_seen_by_a_residual_that_looks_back(edge, x64
     assert result.errors().rel_l2 < 2e-3  # 0.14 to 0.7 where each slab knows itself alone
 
 
+def test_bfloat16_beside_a_stored_gradient():
+    """Optax reads a stored value in the dtype of the loss alone."""
+    model = MLP(1, [4], 1, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    result = train(problem_of(a=lambda u, x: u(x) - x), model, steps(), num_steps=5)
+    assert result.final["loss"] < result.history[0]["loss"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Decay(Problem):
     """y' = −k y with k = 3, from data with noise of 0.02."""
