@@ -34,12 +34,14 @@ def out_of_bounds(jaxpr: Jaxpr) -> OutOfBounds | None:
     """The first constant index of a program that lies beyond its axis, or None."""
     known: dict[Any, Any] = {}
     for equation in jaxpr.eqns:
-        values = [atom.val if isinstance(atom, Literal) else known.get(atom) for atom in equation.invars]
+        values: list[Any] = [
+            atom.val if isinstance(atom, Literal) else known.get(atom) for atom in equation.invars
+        ]
         name = equation.primitive.name
         if name in _OF_INTEGERS and all(value is not None and np.size(value) == 1 for value in values):
-            known[equation.outvars[0]] = _OF_INTEGERS[name](*map(np.ravel, values))
+            known[equation.outvars[0]] = _OF_INTEGERS[name](*(np.ravel(v) for v in values))
         elif name == "dynamic_slice":
-            shape = equation.invars[0].aval.shape
+            shape = tuple(getattr(equation.invars[0].aval, "shape", ()))
             for size, taken, start in zip(shape, equation.params["slice_sizes"], values[1:], strict=True):
                 if start is not None and not 0 <= int(np.ravel(start)[0]) <= size - taken:
                     scope = str(equation.source_info.name_stack)

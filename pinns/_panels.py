@@ -29,13 +29,17 @@ class Solutions:
 
 
 def draw_curves(solutions: Solutions, x: np.ndarray, label: str) -> Figure:
-    """A row for every output: all curves, and their errors."""
-    exact, predictions = solutions.exact, solutions.predictions
-    rows, columns = len(solutions.names), 1 if exact is None else 2
+    """All curves of every output; where there is an exact solution, a row for each, with their errors."""
+    exact, predictions, number = solutions.exact, solutions.predictions, len(solutions.names)
+    columns = 2 if exact is not None else min(3, number)
+    rows = number if exact is not None else -(-number // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(5 * columns, 3.8 * rows), layout="constrained", squeeze=False
     )
-    for output, row in enumerate(axes):
+    panels = axes if exact is not None else axes.reshape(-1, 1)
+    for unused in panels[number:].flat:
+        unused.set_visible(False)
+    for output, row in enumerate(panels[:number]):
         if exact is not None:
             row[0].plot(x, exact[:, output], color="black", linewidth=3, alpha=0.35, label="exact")
         for name, prediction in predictions.items():
@@ -48,6 +52,7 @@ def draw_curves(solutions: Solutions, x: np.ndarray, label: str) -> Figure:
             row[0].set_ylim(np.nanmin(exact[:, output]) - margin, np.nanmax(exact[:, output]) + margin)
         for axis in row:
             axis.set(xlabel=label)
+            axis.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4))
             axis.grid(alpha=0.3)
         row[0].legend()
     return figure

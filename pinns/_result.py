@@ -5,11 +5,13 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
 from isgd_optax import LeastSquares, diagnostics
-from pinns._uncertainty import error_estimate, estimates, intervals
+from pinns._functional import params_dtype
+from pinns._uncertainty import covariance, error_estimate, estimates, intervals
 from pinns._verdicts import STOP_REASONS
 from pinns.problems import Problem
 
@@ -95,7 +97,9 @@ class FitResult:
         all residuals, see :func:`isgd_optax.diagnostics.covariance`; infinite for a coefficient that the
         residuals do not determine, NaN in float32, which is not enough.
         """
-        return estimates(self.problem, self.loss, self.params)
+        in_float64 = params_dtype(self.params) == jnp.float64
+        found = self._covariance if in_float64 and self.problem.unknowns() else None
+        return estimates(self.problem, self.params, found)
 
     def intervals(
         self, level: float = 0.95, *, noise_std: diagnostics.NoiseStd | None = None
@@ -111,7 +115,18 @@ class FitResult:
         Raises:
           ValueError: Parameters of less than float64, or a level that is not between 0 and 1.
         """
-        return intervals(self.problem, self.loss, self.params, level, noise_std)
+        if params_dtype(self.params) != jnp.float64:
+            raise ValueError("intervals need parameters of float64: set jax_enable_x64 and train in float64.")
+        if not self.problem.unknowns():
+            return {}
+        found = self._covariance
+        if noise_std is not None:
+            found = covariance(self.problem, self.loss, self.params, noise_std)
+        return intervals(self.problem, found, level)
+
+    @functools.cached_property
+    def _covariance(self) -> diagnostics.Covariance:
+        return covariance(self.problem, self.loss, self.params)
 
     def error_estimate(self, key: jax.Array | None = None) -> float:
         """An estimate of the relative L2 error, which needs no exact solution.

@@ -21,9 +21,10 @@ _FAR = 1.0  # standard errors
 Ends = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def _covariance(
+def covariance(
     problem: Problem, loss: LeastSquares, params: Any, noise_std: diagnostics.NoiseStd | None = None
 ) -> diagnostics.Covariance:
+    """The covariance of what is trained for the unknowns; warns where the training has not arrived."""
     noisy = [name for name, condition in problem.conditions().items() if condition.noisy]
     select = lambda tree: tree["unknowns"]
     found = diagnostics.covariance(loss, params, select=select, noisy=noisy or None, noise_std=noise_std)
@@ -41,16 +42,16 @@ def _covariance(
     return found
 
 
-def estimates(problem: Problem, loss: LeastSquares, params: optax.Params) -> Ends:
+def estimates(problem: Problem, params: optax.Params, found: diagnostics.Covariance | None) -> Ends:
     """Values and standard errors of the unknowns, by the delta method where a logarithm is trained."""
     unknowns = declared(problem.unknowns())
     if not unknowns:
         return {}
     trained: dict[str, jax.Array] = params["unknowns"]  # pyright: ignore[reportIndexIssue, reportAssignmentType, reportArgumentType, reportCallIssue]
-    if params_dtype(params) == jnp.float64:
-        errors = _covariance(problem, loss, params).standard_error
-    else:
+    if found is None:
         errors = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), trained)
+    else:
+        errors = found.standard_error
     return {
         name: (
             np.asarray(unknown.value(trained[name])),
@@ -60,18 +61,10 @@ def estimates(problem: Problem, loss: LeastSquares, params: optax.Params) -> End
     }
 
 
-def intervals(
-    problem: Problem,
-    loss: LeastSquares,
-    params: optax.Params,
-    level: float,
-    noise_std: diagnostics.NoiseStd | None,
-) -> Ends:
+def intervals(problem: Problem, found: diagnostics.Covariance, level: float) -> Ends:
     """Intervals of the unknowns: ends of those of what is trained."""
     unknowns = declared(problem.unknowns())
-    if params_dtype(params) != jnp.float64:
-        raise ValueError("intervals need parameters of float64: set jax_enable_x64 and train in float64.")
-    low, high = _covariance(problem, loss, params, noise_std).intervals(level) if unknowns else ({}, {})
+    low, high = found.intervals(level)
     return {
         name: (np.asarray(unknown.value(low[name])), np.asarray(unknown.value(high[name])))
         for name, unknown in unknowns.items()
