@@ -46,8 +46,10 @@ class _Scaled(Functional):
     def _scaled(self, network: Any) -> ScaledNetwork:
         return ScaledNetwork(network, self.middle, self.half, self.outputs)
 
-    def changing_state(self, params: optax.Params, call: Callable[[Any], None]) -> list[str]:
-        return self.inner.changing_state(params, lambda network: call(self._scaled(network)))
+    def changing_state(
+        self, params: optax.Params, call: Callable[[Any], None], trace: Callable[..., Any] = jax.eval_shape
+    ) -> list[str]:
+        return self.inner.changing_state(params, lambda network: call(self._scaled(network)), trace)
 
     def model(self, params: optax.Params) -> Any:
         return self.inner.model(params)

@@ -52,7 +52,7 @@ class Condition:
                 f"with sample(key, num_points, method, dtype), got {self.region!r}."
             )
         if not hasattr(self.num_points, "__index__"):
-            raise TypeError(f"num_points must be a whole number, got {self.num_points!r}.")
+            raise TypeError(f"num_points must be an integer, got {self.num_points!r}.")
         if self.num_points < 1:
             raise ValueError(f"a condition needs num_points ≥ 1, got {self.num_points}.")
         if callable(self.weight):

@@ -220,7 +220,7 @@ def test_nothing_is_lost_where_a_callback_fails(tmp_path):
         (lambda: gradient(lambda x: x, jnp.zeros((5, 1))), ValueError, r"shape \(5, 1\).*jax.vmap"),
         (lambda: gradient(lambda x: x, [0.0]), ValueError, "got a list"),
         (lambda: gradient(lambda x: x, jnp.zeros(2), axes=1), ValueError, r"axes=\(1,\)"),
-        (lambda: Condition(lambda u, x: x, LINE, 40.0), TypeError, "num_points must be a whole number"),
+        (lambda: Condition(lambda u, x: x, LINE, 40.0), TypeError, "num_points must be an integer"),
         (lambda: Condition(lambda u, x: x, LINE, 4, weight=[1.0, 2.0]), TypeError, "multiply the residual"),
         (lambda: Unknown("1"), TypeError, "a real number to start from"),
         (lambda: AdaptiveSampling(conditions="pde"), TypeError, r"conditions=\('pde',\)"),
