@@ -40,7 +40,7 @@ class _Joined:
         return getattr(self._parts[-1], name)
 
 
-class _Unknown:
+class _Blank:
     """A network of which nothing is known before a time: NaN."""
 
     def __init__(self, network: Any):
@@ -49,8 +49,8 @@ class _Unknown:
     def __call__(self, x: jax.Array) -> jax.Array:
         return jnp.full_like(self._network(x), jnp.nan)
 
-    def __getitem__(self, name: str) -> "_Unknown":
-        return _Unknown(self._network[name])
+    def __getitem__(self, name: str) -> "_Blank":
+        return _Blank(self._network[name])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ def looking_back(problem: Problem, model: Any, axis: int, begin: float) -> tuple
 
     def unknown(params: optax.Params, points: Any) -> dict[str, jax.Array]:
         u = function(params)
-        probe = _Joined([_Unknown(u), u], [edge], axis)
+        probe = _Joined([_Blank(u), u], [edge], axis)
         found = {}
         for name, condition in problem.conditions().items():
             residuals = lambda u, c=condition, n=name: jax.vmap(lambda x: c.residual(u, x))(points[n])
