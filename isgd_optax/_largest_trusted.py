@@ -29,7 +29,7 @@ def largest_trusted(
     factors: tuple[float, ...] = (0.03, 0.2, 1.0, 3.0, 10.0, 30.0),
     min_gain_ratio: float = 0.1,
     min_learning_rate: float = 1e-12,
-    max_learning_rate: float = 1e12,
+    max_learning_rate: float = 1e16,
 ) -> LearningRateController[LargestTrustedState]:
     r"""The largest of several α whose step can be trusted; made for :func:`gauss_newton`.
 

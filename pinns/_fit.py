@@ -174,7 +174,7 @@ def fit(
             finite = row.pop("finite")
             history.append(row)
             reason = watch.reason(history)
-            warn_independent(evaluator.independent(state))
+            warn_independent(evaluator.independent(state, row["losses"]))
             if not finite:
                 reason = "not_finite_at_start"
                 watch.say(not_finite(row))
@@ -204,11 +204,13 @@ def fit(
                 bar.update(length)
                 bar.set_postfix_str(summary(row))
                 watch.warn(row, functools.partial(evaluator.without_gradient, good))
-                if checkpoints:  # before what the user calls, which may fail
-                    checkpoints.save(row["step"], good, history)
                 reason = watch.reason(history)
-                if tell is not None and tell(history, function.model(good.params)):
-                    reason = reason or "on_evaluation"
+                try:
+                    if tell is not None and tell(history, function.model(good.params)):
+                        reason = reason or "on_evaluation"
+                finally:  # what the user calls may fail
+                    if checkpoints:
+                        checkpoints.save(row["step"], good, history)
                 if placement.agreed(interrupt.requested):
                     reason = reason or "interrupted"
             if checkpoints and good.step > 0:

@@ -94,11 +94,11 @@ class Evaluator:
         finite = self._with_gradient(state.params, state.points, state.weights)
         return [name for name, value in finite.items() if not value]
 
-    def independent(self, state: TrainState) -> list[str]:
+    def independent(self, state: TrainState, losses: dict[str, float]) -> list[str]:
         """Names of the conditions whose loss other parameters leave as it is, though it is not zero."""
         moved = jax.tree.map(lambda p: 1.01 * p + 0.01, state.params)
-        here, there = (self._losses(p, state.points, state.weights)["losses"] for p in (state.params, moved))
-        return [name for name, loss in here.items() if loss == there[name] and loss != 0]
+        other = jax.device_get(self._losses(moved, state.points, state.weights)["losses"])
+        return [name for name, loss in losses.items() if loss == other[name].item() and loss != 0]
 
     def row(self, state: TrainState, records: StepRecord | None, seconds: float) -> Row:
         """The row of a state; ``finite`` tells whether the loss and all parameters are."""

@@ -35,7 +35,7 @@ class Covariance(NamedTuple, Generic[Tree]):
     covariance: jax.Array
     noise_std: dict[str, jax.Array]
     degrees_of_freedom: jax.Array
-    step_left: Tree
+    step_left: Tree | tuple[()] = ()
 
     def intervals(self, level: float = 0.95) -> tuple[Tree, Tree]:
         """Both ends of each parameter's interval, two pytrees like ``estimate``.

@@ -58,14 +58,15 @@ class FixedPoints:
                 self.values = self.values.reshape(-1, 1)
             if len(self.values) != len(self.points):
                 raise ValueError(
-                    f"FixedPoints needs one value for each of its {len(self.points)} points, got "
+                    f"FixedPoints needs one finite value for each of its {len(self.points)} points, got "
                     f"{len(self.values)}, an array of shape {self.values.shape}."
                 )
             missing = np.flatnonzero(~np.isfinite(self.values).reshape(len(self.values), -1).all(axis=1))
             if missing.size:
                 raise ValueError(
-                    f"FixedPoints needs finite values: {missing.size} of {len(self.values)} rows have NaN or "
-                    f"infinity, the first is row {missing[0]}. Leave those points out."
+                    f"FixedPoints needs one finite value for each point: {missing.size} of "
+                    f"{len(self.values)} rows have NaN or infinity, the first is row {missing[0]}. Leave "
+                    "those points out."
                 )
             self.values.setflags(write=False)
         self.points.setflags(write=False)  # equal objects stay equal
