@@ -18,7 +18,7 @@ OPTIMIZERS = {
     "adam": lambda: isgd_adam(0.5, num_implicit_steps=8, num_inner_steps=3),
     # Rounding errors grow with α.
     "gauss_newton": lambda: implicit_step(
-        gauss_newton(), largest_trusted(max_learning_rate=1e3), max_inner_steps=1
+        gauss_newton(), largest_trusted(max_learning_rate=1e2), max_inner_steps=1
     ),
 }
 OPTIONS = {"evaluate_every": 4, "resample_every": 4}
