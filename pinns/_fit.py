@@ -206,7 +206,8 @@ def fit(
                 watch.warn(row, functools.partial(evaluator.without_gradient, good))
                 reason = watch.reason(history)
                 try:
-                    if tell is not None and tell(history, function.model(good.params)):
+                    asked = tell is not None and bool(tell(history, function.model(good.params)))
+                    if placement.agreed(asked):
                         reason = reason or "on_evaluation"
                 finally:  # what the user calls may fail
                     if checkpoints:
