@@ -1,6 +1,6 @@
 """Estimates with their covariance and intervals."""
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ class Covariance(NamedTuple, Generic[Tree]):
     covariance: jax.Array
     noise_std: dict[str, jax.Array]
     degrees_of_freedom: jax.Array
-    step_left: Tree | tuple[()] = ()
+    step_left: Any = ()
 
     def intervals(self, level: float = 0.95) -> tuple[Tree, Tree]:
         """Both ends of each parameter's interval, two pytrees like ``estimate``.
