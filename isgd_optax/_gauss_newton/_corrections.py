@@ -54,7 +54,7 @@ def corrected(
         an iterative solver soon have, or when one gains too little.
 
     Returns:
-      The step, and the products that were made.
+      The step, and the gradients' worth of work: the products, and a residual for each correction.
     """
 
     def body(carry: _Carry) -> _Carry:

@@ -186,3 +186,26 @@ def test_residuals_take_arrays_on_the_mesh(x64, assert_close):
 def test_what_explicit_axes_refuse_is_explained(in_context, closes_over, message):
     with pytest.raises(TypeError, match=message):
         step_on(jax.sharding.AxisType.Explicit, in_context, closes_over)
+
+
+def exponential(p, x):
+    return p["a"] * jnp.exp(-p["b"] * x) - 2 * jnp.exp(-3 * x)
+
+
+@pytest.mark.parametrize("metric", ["identity", "jacobi"])
+def test_each_device_trains_a_member_of_its_own_inside_shard_map(metric, assert_close):
+    """What the search over α and the sums over points carry varies over the devices."""
+    mesh = jax.make_mesh((4,), ("members",), axis_types=(jax.sharding.AxisType.Auto,))
+    loss = LeastSquares(Residual(exponential, jnp.linspace(0.0, 1.0, 20)))
+    solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, metric=metric)
+
+    def step(p):
+        return solver.update(jax.grad(loss)(p), solver.init(p), p, value_fn=loss)[0]
+
+    def own(members):
+        return jax.tree.map(lambda u: u[None], step(jax.tree.map(lambda leaf: leaf[0], members)))
+
+    members = {"a": jnp.linspace(0.5, 3.0, 4), "b": jnp.linspace(0.1, 5.0, 4)}
+    spec = jax.P("members")
+    found = jax.jit(jax.shard_map(own, mesh=mesh, in_specs=spec, out_specs=spec))(members)
+    assert_close(found, jax.vmap(step)(members), rtol=1e-4, atol=1e-5)
