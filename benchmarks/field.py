@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks._claims import median, number, spread
-from benchmarks._field import GPU_ROWS, ROWS, Row
+from benchmarks._field_rows import GPU_ROWS, ROWS, Row
 from benchmarks._files import Table
 from benchmarks._published import PUBLISHED
 

@@ -16,7 +16,7 @@ from isgd_optax._iterate import StoppingRule, minimize
 from isgd_optax._learning_rate import LearningRateController, as_controller
 from isgd_optax._metric import as_metric
 from isgd_optax._norms import norm, scalar_dtype
-from isgd_optax._outcome import outcome_of, stored_evaluation
+from isgd_optax._outcome import informed, outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
 from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
@@ -116,12 +116,10 @@ def implicit_step(
 
     Raises:
       ValueError: α ≤ 0 or not finite, ``max_inner_steps`` < 1, a negative tolerance, a momentum out of
-        [0, 1); another metric or one of another structure; ``value_fn`` or ``params`` missing; a gradient
-        or state of other shapes.
+        [0, 1); another metric or one of another structure; a missing argument, or one of other shapes.
       TypeError: ``inner`` is no solver, or (at trace time) a wrapper around an :class:`InnerSolver`;
-        ``store_grad`` is no real dtype; parameters are no arrays, integer, complex or masked; gradient or
-        state are of another structure; ``value_fn`` is no function, cannot take the parameters, does not
-        depend on them, or returns no real scalar.
+        ``store_grad`` is no real dtype; parameters are no real arrays, or masked; gradient or state of
+        another structure; ``value_fn`` is no function of the parameters to a real scalar.
 
     Examples:
       A loss whose curvatures differ by 1e8, at a step size 1e4 times beyond the reach of gradient
@@ -226,16 +224,12 @@ def implicit_step(
                 inner_state = jax.tree.unflatten(structure, jax.tree.leaves(state.inner_state))
             solution = minimize(problem, alpha, solver, inner_state, start, rule, controller.search)
             outcome, floor = outcome_of(problem, start, solution, state)
-            # A batch whose loss is no number at the start says nothing about α.
-            finite = jnp.isfinite(start.loss) & jnp.isfinite(norm(start.grad))
             delta = optax.tree.where(solution.moved, solution.displacement, optax.tree.zeros_like(params))
             new_state = ImplicitStepState(
                 count=jnp.asarray(optax.safe_increment(state.count)),
                 info=ImplicitStepInfo.of(outcome, alpha, controller.bounds),
                 num_gradients=solution.num_gradients + renewed,
-                controller_state=optax.tree.where(
-                    finite, controller.update(state.controller_state, outcome), state.controller_state
-                ),
+                controller_state=informed(controller, state.controller_state, start, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
                 stored=stored_evaluation(problem, start, solution, delta) if keeps else (),
                 velocity=state.velocity,
@@ -244,8 +238,9 @@ def implicit_step(
             )
             taken = outcome.accepted
             scale = jnp.where(taken, outcome.learning_rate / alpha, 1)
-            iterate = solution.iterate.at.params
-            return Solved(iterate, delta, scale, taken, optax.tree.cast_like(new_state, state))
+            return Solved(
+                solution.iterate.at.params, delta, scale, taken, optax.tree.cast_like(new_state, state)
+            )
 
         delta, new_state = differentiable(
             solve, program, params, params if center is None else center, alpha, diagonal

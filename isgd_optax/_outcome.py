@@ -6,8 +6,8 @@ import optax
 
 from isgd_optax._inner_solver import Evaluation, ProximalProblem
 from isgd_optax._iterate import Solution
-from isgd_optax._learning_rate import StepOutcome
-from isgd_optax._norms import rounding
+from isgd_optax._learning_rate import LearningRateController, StepOutcome
+from isgd_optax._norms import norm, rounding
 from isgd_optax._state import ImplicitStepState
 from isgd_optax._stored import StoredEvaluation
 
@@ -45,6 +45,14 @@ def outcome_of(
         at_floor=at_floor,
     )
     return outcome, jnp.where(at_floor, jnp.where(known, before.floor, start.loss), 0)
+
+
+def informed(
+    controller: LearningRateController, state: optax.OptState, start: Evaluation, outcome: StepOutcome
+) -> optax.OptState:
+    """The controller's next state; a start whose loss or gradient is no number says nothing about α."""
+    finite = jnp.isfinite(start.loss) & jnp.isfinite(norm(start.grad))
+    return optax.tree.where(finite, controller.update(state, outcome), state)
 
 
 def stored_evaluation(
