@@ -236,11 +236,9 @@ def implicit_step(
                 metric_state=metric_state,
                 floor=floor,
             )
-            taken = outcome.accepted
+            taken, iterate = outcome.accepted, solution.iterate.at.params
             scale = jnp.where(taken, outcome.learning_rate / alpha, 1)
-            return Solved(
-                solution.iterate.at.params, delta, scale, taken, optax.tree.cast_like(new_state, state)
-            )
+            return Solved(iterate, delta, scale, taken, optax.tree.cast_like(new_state, state))
 
         delta, new_state = differentiable(
             solve, program, params, params if center is None else center, alpha, diagonal
