@@ -49,6 +49,13 @@ def _periodic(setting: Setting) -> Setting:
     )
 
 
+def _fourier(in_features: int, hidden: Any, out_features: int, *, embedding: Any, dtype: Any, rngs: nnx.Rngs):
+    """A plain network behind ten random frequencies, of about one period per unit length."""
+    del embedding  # of rows that have one this is no change of one thing
+    features = pinns.FourierFeatures(in_features, 10, scale=1.0, dtype=dtype, rngs=rngs)
+    return pinns.MLP(in_features, hidden, out_features, embedding=features, dtype=dtype, rngs=rngs)
+
+
 CHANGES: dict[str, Callable[[Setting], Setting]] = {
     "as it is": lambda s: s,
     "momentum 0.5": lambda s: s.but(momentum=0.5),
@@ -62,6 +69,8 @@ CHANGES: dict[str, Callable[[Setting], Setting]] = {
     "no corrections": lambda s: dataclasses.replace(s, max_corrections=0),
     "one correction": lambda s: dataclasses.replace(s, max_corrections=1),
     "sine network": lambda s: dataclasses.replace(s, network=pinns.SIREN),
+    "modified network": lambda s: dataclasses.replace(s, network=pinns.ModifiedMLP),
+    "Fourier features": lambda s: dataclasses.replace(s, network=_fourier),
     "periodic network": _periodic,
     "float32 parameters": lambda s: dataclasses.replace(s, dtype="float32"),
 }
@@ -164,4 +173,6 @@ def _applies(problem: str, change: str) -> bool:
     if change == "periodic network":
         return hasattr(_field.ROWS[problem].problem(), "periodic_network")
     setting = Setting(_field.ROWS[problem])
+    if change == "Fourier features" and setting.row.embedding is not None:
+        return False
     return CHANGES[change](setting) != setting

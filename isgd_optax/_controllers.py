@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
 from isgd_optax._norms import rounding
-from isgd_optax._rates import clip_between, first_rate, last_useful
+from isgd_optax._rates import clip_between, first_rate, last_useful, next_rates
 
 
 class GainRatioState(NamedTuple):
@@ -150,10 +150,8 @@ def switched_evolution_relaxation(
     def update(state: SwitchedEvolutionState, outcome: StepOutcome) -> SwitchedEvolutionState:
         fall = outcome.value_before / outcome.value_after
         growth = jnp.where(jnp.isfinite(fall) & (fall > 0), increment * fall**exponent, 1)
-        rate = clip(outcome.learning_rate * jnp.where(outcome.accepted, growth, shrink))
-        rate = rate.astype(state.next_learning_rate.dtype)
-        useful = last_useful(outcome, rate, state.last_useful)
-        return SwitchedEvolutionState(jnp.where(outcome.at_floor, useful, rate), useful)
+        factor = jnp.where(outcome.accepted, growth, shrink)
+        return SwitchedEvolutionState(*next_rates(outcome, factor, clip, state.last_useful))
 
     return LearningRateController(
         init=lambda: SwitchedEvolutionState(

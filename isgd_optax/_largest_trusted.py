@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
-from isgd_optax._rates import clip_between, first_rate, last_useful
+from isgd_optax._rates import clip_between, first_rate, next_rates
 from isgd_optax._search import trust_region_search
 
 
@@ -70,11 +70,8 @@ def largest_trusted(
         raise ValueError(f"min_gain_ratio must lie between 0 and 1, got {min_gain_ratio}.")
 
     def update(state: LargestTrustedState, outcome: StepOutcome) -> LargestTrustedState:
-        # Where nothing is left to gain, a rejection says nothing about α.
-        rate = clip(outcome.learning_rate * jnp.where(outcome.accepted, 1.0, 0.1))
-        rate = rate.astype(state.next_learning_rate.dtype)
-        useful = last_useful(outcome, rate, state.last_useful)
-        return LargestTrustedState(jnp.where(outcome.at_floor, useful, rate), useful)
+        factor = jnp.where(outcome.accepted, 1.0, 0.1)
+        return LargestTrustedState(*next_rates(outcome, factor, clip, state.last_useful))
 
     return LearningRateController(
         init=lambda: LargestTrustedState(

@@ -37,3 +37,12 @@ def last_useful(outcome: StepOutcome, rate: jax.Array, before: jax.Array) -> jax
     noise = jnp.sqrt(jnp.finfo(outcome.value_before.dtype).eps) * jnp.abs(outcome.value_before)
     useful = outcome.accepted & ~jnp.asarray(outcome.at_floor) & (gain > noise)
     return jnp.where(useful, rate, before)
+
+
+def next_rates(
+    outcome: StepOutcome, factor: jax.Array, clip: Callable[[jax.Array], jax.Array], useful: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The next α, ``factor`` times this one, or the last useful one at the floor; and the last useful one."""
+    rate = clip(outcome.learning_rate * factor).astype(useful.dtype)
+    useful = last_useful(outcome, rate, useful)
+    return jnp.where(outcome.at_floor, useful, rate), useful

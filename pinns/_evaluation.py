@@ -162,7 +162,8 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     """
     if problem.exact(points[0]) is None:
         return None
-    values = predict(problem.exact, points).reshape(points.shape[0], -1)
+    # the outputs may come as a list
+    values = predict(lambda x: jnp.asarray(problem.exact(x)), points).reshape(points.shape[0], -1)
     if not isinstance(values, Tracer):
         finite = np.isfinite(np.asarray(values)).all(axis=1)
         if not finite.all():
