@@ -113,7 +113,7 @@ def minimize(
             knows_only_value |= proposal.loss is None and proposal.value is not None
             return complete(problem, here, proposal)
 
-        found = search(alpha, trial, here)
+        found = search(alpha, jax.jit(trial), here)  # traced once, however often it is asked
         return found._replace(num_gradients=found.num_gradients + inner.num_query_gradients(query))
 
     first = None
@@ -144,6 +144,8 @@ def minimize(
             value=value, grad=optax.tree.add(start.grad, objective.term_gradient(start.params))
         )
     origin = measured(origin)
+    if at_center:
+        origin = origin._replace(distance=jnp.zeros((), alpha.dtype))
 
     def descends(iterate: Iterate) -> jax.Array:
         return is_descent(origin.at.value - iterate.at.value, origin.at.value)

@@ -28,9 +28,9 @@ def backtracking(factor: float, max_trials: int) -> Search:
     def search(learning_rate: jax.Array, trial: Trial, start: Evaluation) -> Proposal:
         def failed(carry: tuple[jax.Array, Proposal]) -> jax.Array:
             count, proposal = carry
-            assert proposal.decrease is not None
             finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(proposal.params)]).all()
-            return (count < max_trials) & ~(is_descent(proposal.decrease, start.value) & finite)
+            falls = is_descent(jnp.asarray(proposal.decrease), start.value) & finite
+            return (count == 0) | ((count < max_trials) & ~falls)
 
         def retry(carry: tuple[jax.Array, Proposal]) -> tuple[jax.Array, Proposal]:
             count, proposal = carry
@@ -39,7 +39,8 @@ def backtracking(factor: float, max_trials: int) -> Search:
             new = trial(alpha)
             return count + 1, new._replace(num_gradients=proposal.num_gradients + new.num_gradients)
 
-        carry = (jnp.ones((), jnp.int32), trial(learning_rate))
+        carry = (jnp.zeros((), jnp.int32), _rejected(trial, start, learning_rate))
+        carry = varying_as(carry, start, learning_rate)
         return jax.lax.while_loop(failed, retry, carry)[1]
 
     return search

@@ -33,43 +33,60 @@ class Step(NamedTuple):
 
 class _Carry(NamedTuple):
     step: Step
-    count: jax.Array
+    linear: jax.Array
+    predicted: jax.Array
+    first_products: jax.Array
     num_products: jax.Array
+    count: jax.Array
     go_on: jax.Array
 
 
 def corrected(
-    first: Step,
-    refine: Callable[[Step], tuple[Step, jax.Array]],
+    start: Step,
+    refine: Callable[[Step, jax.Array, jax.Array], tuple[Step, jax.Array]],
     gain: Callable[[Step, Step], jax.Array],
+    predict: Callable[[Step], jax.Array],
     max_corrections: int,
-) -> tuple[Step, jax.Array]:
-    """The last of some corrections of a step that lowers the proximal objective.
+) -> tuple[Step, jax.Array, jax.Array]:
+    """The step of the linear model, or the last of some corrections of it that lowers the proximal objective.
 
     Args:
-      first: The step of the linear model.
-      refine: Gives the next step, and how many products with J and Jᵀ that took, in pairs.
+      start: No step.
+      refine: Gives the next step, from the last, the linear model's displacement and whether it is this that
+        is asked for; and the products with J and Jᵀ that it took, in pairs. One program for both compiles
+        faster than two.
       gain: The decrease of the proximal objective from one step to another, free of its rounding.
+      predict: What the linear model says of its step.
       max_corrections: The most corrections. They also end when they have made as many products, as those of
         an iterative solver soon have, or when one gains too little.
 
     Returns:
-      The step, and the gradients' worth of work: the products, and a residual for each correction.
+      The step, what the linear model said of its own, and the gradients' worth of work: the products, and a
+      residual for each correction.
     """
 
     def body(carry: _Carry) -> _Carry:
-        new, more = refine(carry.step)
-        gained = gain(carry.step, new)
+        first = carry.count == 0
+        new, more = refine(carry.step, carry.linear, first)
+        gained = gain(carry.step, new)  # false where it is not finite
         return _Carry(
-            step=optax.tree.where(gained > 0, new, carry.step),  # false where it is not finite
+            step=optax.tree.where(first | (gained > 0), new, carry.step),
+            linear=jnp.where(first, new.displacement, carry.linear),
+            predicted=jnp.where(first, predict(new), carry.predicted),
+            first_products=jnp.where(first, more, carry.first_products),
+            num_products=jnp.where(first, 0, carry.num_products + more),
             count=carry.count + 1,
-            num_products=carry.num_products + more,
-            go_on=gained > _WORTH * jnp.abs(carry.step.loss),
+            go_on=first | (gained > _WORTH * jnp.abs(carry.step.loss)),
         )
 
     def unfinished(carry: _Carry) -> jax.Array:
-        return carry.go_on & (carry.count < max_corrections) & (carry.num_products < max_corrections)
+        first = carry.count == 0
+        return first | (
+            carry.go_on & (carry.count <= max_corrections) & (carry.num_products < max_corrections)
+        )
 
-    none, go_on = varying_as((jnp.zeros((), jnp.int32), jnp.ones((), bool)), first)
-    carry = jax.lax.while_loop(unfinished, body, _Carry(first, none, none, go_on))
-    return carry.step, carry.num_products + carry.count
+    none, nothing = jnp.zeros((), jnp.int32), jnp.zeros((), start.displacement.dtype)
+    carry = _Carry(start, start.displacement, nothing, none, none, none, jnp.ones((), bool))
+    carry = varying_as(carry, start)
+    carry = jax.lax.while_loop(unfinished, body, carry) if max_corrections else body(carry)
+    return carry.step, carry.predicted, carry.first_products + carry.num_products + carry.count - 1

@@ -14,6 +14,7 @@ from isgd_optax._gauss_newton._streams import add_products, streams_of
 
 _TILES = 6  # K needs 7/12 of the work of a whole product; more tiles are less efficient products
 _MIN_TILE = 64
+_FEW_ROWS = 512  # up to which the rows are formed at once: that is no slower, and much less to compile
 
 
 def gram(
@@ -49,13 +50,14 @@ def gram(
 
     num_rows = [n * m for n, m in shapes]
     if by_rows:
-        step = max(_MIN_TILE, -(-sum(num_rows) // _TILES))
+        few = sum(num_rows) <= _FEW_ROWS
+        step = sum(num_rows) if few else max(_MIN_TILE, -(-sum(num_rows) // _TILES))
         tiles = [
             _tile([block[k] for k in by_rows], [unit[k] for k in by_rows], weight, m, points, dtype)
             for block, weight, (n, m) in zip(blocks, weights, shapes, strict=True)
             for points in _parts(n, max(1, step // m))
         ]
-        total = _product_of(tiles)
+        total = symmetric_product(jnp.concatenate(tiles)) if few else _product_of(tiles)
     else:
         total = jnp.zeros((sum(num_rows), sum(num_rows)), dtype)
 

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -67,8 +67,9 @@ class ResidualJacobian:
         self._metric = metric
         self._unit = None if metric is None else 1 / jnp.sqrt(self._broadcast(metric))  # D^(-1/2), flat
         self._models = [self._model(block) for block in loss.blocks]
-        residual, self._pull = jax.vjp(self.linearized, params)
+        residual, self._push = jax.linearize(self.linearized, params)
         self._residual_dtype = residual.dtype
+        self.outputs = residual.astype(self.dtype)
         self.num_residuals = residual.size
         self.residual = self._stacked_residual(residual)
         self.slope = self._slope()
@@ -84,9 +85,12 @@ class ResidualJacobian:
 
     def linearized(self, params: optax.Params) -> jax.Array:
         """√(w/N) B f(params), stacked, shape (N,): its derivative at the point of linearisation is J."""
+        return self.stacked(self.loss.evaluate(params))
+
+    def stacked(self, residuals: Sequence[jax.Array]) -> jax.Array:
+        """The same, shape (N,), from the residuals of every block, shape (n, ...)."""
         parts = []
-        for block, model in zip(self.loss.blocks, self._models, strict=True):
-            outputs = block.residuals(params)
+        for block, model, outputs in zip(self.loss.blocks, self._models, residuals, strict=True):
             scaled = along_points(block.scale(outputs.dtype), outputs) * outputs
             if model is not None:
                 flat = scaled.reshape(block.num_points, -1)
@@ -151,13 +155,14 @@ class ResidualJacobian:
 
     def mv(self, v: jax.Array) -> jax.Array:
         """J v, shape (N,), for v of shape (P,)."""
-        return jax.jvp(self.linearized, (self.params,), (self.unravel(v),))[1].astype(self.dtype)
+        return self._push(self.unravel(v)).astype(self.dtype)
 
     def rmv(self, y: jax.Array) -> jax.Array:
         """Jᵀ y, shape (P,), for y of shape (N,)."""
         factors = self.__dict__.get("factors")  # where K was formed from them they are at hand
         if factors is None:
-            return self.ravel(self._pull(y.astype(self._residual_dtype))[0])
+            pull = jax.linear_transpose(self._push, self.params)
+            return self.ravel(pull(y.astype(self._residual_dtype))[0])
         parts, position = [], 0
         for block, scale in zip(factors, self._scales, strict=True):
             size = math.prod(next(leaf.shape for leaf in block if leaf.used))

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -119,7 +119,10 @@ class Residual(FieldsAsLeaves):
 
     def __call__(self, params: optax.Params) -> jax.Array:
         """The loss of the block, with the weight of each point but without that of the block."""
-        residuals = self.residuals(params)
+        return self.total(self.residuals(params))
+
+    def total(self, residuals: jax.Array) -> jax.Array:
+        """The same from the residuals at every point, shape (N, ...)."""
         if self.loss is None:
             losses = jnp.square(residuals)
         else:
@@ -229,9 +232,17 @@ class LeastSquares(FieldsAsLeaves):
 
     def __call__(self, params: optax.Params) -> jax.Array:
         """The loss L(params), a scalar."""
+        return self.total(self.evaluate(params))
+
+    def evaluate(self, params: optax.Params) -> list[jax.Array]:
+        """The residuals of every block at its points, unscaled, shape (N, ...)."""
+        return [block.residuals(params) for block in self.blocks]
+
+    def total(self, residuals: Sequence[jax.Array]) -> jax.Array:
+        """The loss of residuals that :meth:`evaluate` gave."""
         total = None
-        for block in self.blocks:
-            loss = block(params)
+        for block, outputs in zip(self.blocks, residuals, strict=True):
+            loss = block.total(outputs)
             loss = jnp.asarray(block.block_weight, loss.dtype) * loss
             total = loss if total is None else total + loss
         assert total is not None  # there is at least one block

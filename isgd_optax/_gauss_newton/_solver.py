@@ -26,6 +26,7 @@ class Linearization(NamedTuple):
     Attributes:
       problem: The proximal problem.
       params: The point p.
+      loss: L(p).
       jacobian: The linear model there.
       solve: The solver of the damped linear problem.
       offset: p − c in the unit of the metric, shape (P,); None where p = c.
@@ -35,6 +36,7 @@ class Linearization(NamedTuple):
 
     problem: ProximalProblem
     params: optax.Params
+    loss: jax.Array
     jacobian: ResidualJacobian
     solve: _linear_solver.Solve
     offset: jax.Array | None
@@ -167,11 +169,12 @@ def gauss_newton(
             offset = jacobian.measure(optax.tree.sub(params, problem.center))
             image = jacobian.mv(offset)
             num_gradients += 1
-        return Linearization(problem, params, jacobian, chosen.init(jacobian), offset, image, num_gradients)
+        return Linearization(
+            problem, params, evaluation.loss, jacobian, chosen.init(jacobian), offset, image, num_gradients
+        )
 
     def step(learning_rate: jax.Array, query: Linearization) -> Proposal:
         problem, params, jacobian = query.problem, query.params, query.jacobian
-        loss = problem.value_fn
         damping = 0.5 / learning_rate.astype(jacobian.dtype)
         # Where α is decided, a smaller one damps around p more: the pull towards c stays what it is.
         share = 1.0
@@ -187,44 +190,46 @@ def gauss_newton(
             straight = jacobian.slope / damping
             shift = straight if shift is None else shift + straight
             data = data - jacobian.mv(straight)
-        e, num_products = query.solve(damping, data)
-        tangent = e if shift is None else e - shift
         offset = 0.0 if query.offset is None else query.offset
-
-        def at(displacement: jax.Array) -> Step:
-            move = jacobian.unravel(displacement)
-            point = optax.tree.cast_like(optax.tree.add(params, move), params)
-            outputs = jacobian.linearized(point).astype(jacobian.dtype)
-            return Step(displacement, jacobian.mv(displacement), point, outputs, jnp.asarray(loss(point)))
+        none = jnp.zeros(jacobian.num_params, jacobian.dtype) if shift is None else -shift
 
         # One point at a time: in a batch products are summed in another order, and near a minimum the
         # decrease of L is no more than that difference.
-        found = linear = at(tangent)
-        num_gradients = num_products
-        if max_corrections:
-            base = jacobian.linearized(params).astype(jacobian.dtype)
+        def refine(step: Step, linear: jax.Array, first: jax.Array) -> tuple[Step, jax.Array]:
+            left = jnp.where(first, data, step.outputs - jacobian.outputs - step.image)
+            way, more = query.solve(damping, left)
+            displacement = linear + way
+            move = jacobian.unravel(displacement)
+            point = optax.tree.cast_like(optax.tree.add(params, move), params)
+            residuals = jacobian.loss.evaluate(point)
+            return Step(
+                displacement=displacement,
+                image=jacobian.mv(displacement),
+                params=point,
+                outputs=jacobian.stacked(residuals).astype(jacobian.dtype),
+                loss=jacobian.loss.total(residuals),
+            ), more
 
-            def refine(step: Step) -> tuple[Step, jax.Array]:
-                bend, more = query.solve(damping, step.outputs - base - step.image)
-                return at(tangent + bend), more
+        def gain(old: Step, new: Step) -> jax.Array:
+            way = new.displacement - old.displacement
+            longer = damping * jnp.vdot(way, 2 * (old.displacement + share * offset) + way)
+            return (old.loss - new.loss).astype(longer.dtype) - longer
 
-            def gain(old: Step, new: Step) -> jax.Array:
-                way = new.displacement - old.displacement
-                longer = damping * jnp.vdot(way, 2 * (old.displacement + share * offset) + way)
-                return (old.loss - new.loss).astype(longer.dtype) - longer
+        def predict(linear: Step) -> jax.Array:
+            # −½⟨∇φ, d⟩ with ∇φ = 2(Jᵀs + v) + o/α in the unit of the metric.
+            predicted = -jnp.vdot(jacobian.residual, linear.image)
+            if query.offset is not None:
+                predicted -= damping * share * jnp.vdot(query.offset, linear.displacement)
+            if jacobian.slope is not None:
+                predicted -= jnp.vdot(jacobian.slope, linear.displacement)
+            return predicted
 
-            found, more = corrected(linear, refine, gain, max_corrections)
-            num_gradients += more
-        # −½⟨∇φ, d⟩ with ∇φ = 2(Jᵀs + v) + o/α in the unit of the metric.
-        predicted = -jnp.vdot(jacobian.residual, linear.image)
-        if query.offset is not None:
-            predicted -= damping * share * jnp.vdot(query.offset, tangent)
-        if jacobian.slope is not None:
-            predicted -= jnp.vdot(jacobian.slope, tangent)
+        start = Step(none, jnp.zeros_like(data), params, jacobian.outputs, query.loss)
+        found, predicted, num_gradients = corrected(start, refine, gain, predict, max_corrections)
         return Proposal(
             params=found.params,
             learning_rate=learning_rate,
-            num_gradients=jnp.asarray(num_gradients, jnp.int32),
+            num_gradients=num_gradients.astype(jnp.int32),
             state=(),
             loss=found.loss,
             predicted_decrease=predicted,

@@ -46,6 +46,8 @@ def add_products(
     tiles = np.array([(i, j) for i in range(count[0]) for j in range(i if same else 0, count[1])])
 
     def cut(streams: Streams, k: int, tile: jax.Array) -> Streams:
+        if count[k] == 1:
+            return streams
         start = jnp.minimum(tile * size[k], num[k] - size[k])
         fresh = (start + jnp.arange(size[k]) >= tile * size[k]).astype(total.dtype)  # the last may overlap
         left, right = (jax.lax.dynamic_slice_in_dim(x, start, size[k], axis=1) for x in streams)
