@@ -68,10 +68,11 @@ def gain_ratio(
 
     def update(state: GainRatioState, outcome: StepOutcome) -> GainRatioState:
         ratio = _ratio(outcome)
-        success = outcome.accepted & (ratio > 0)
+        ratio = jnp.where(outcome.too_small, 1, ratio)
+        success = (outcome.accepted | outcome.too_small) & (ratio > 0)
         # Where only rounding is left to gain, the ratio means nothing.
         nothing = outcome.predicted_decrease <= rounding(outcome.value_before)
-        idle = (outcome.accepted & nothing) | outcome.at_floor
+        idle = ((outcome.accepted & nothing) | outcome.at_floor) & ~jnp.asarray(outcome.too_small)
         divisor = jnp.where(success, jnp.maximum(1 / max_growth, 1 - (2 * ratio - 1) ** 3), state.shrink)
         rate = clip(outcome.learning_rate / divisor).astype(state.next_learning_rate.dtype)
         useful = jnp.where(idle, state.last_useful, last_useful(outcome, rate, state.last_useful))
@@ -151,6 +152,7 @@ def switched_evolution_relaxation(
         fall = outcome.value_before / outcome.value_after
         growth = jnp.where(jnp.isfinite(fall) & (fall > 0), increment * fall**exponent, 1)
         factor = jnp.where(outcome.accepted, growth, shrink)
+        factor = jnp.where(outcome.too_small, 10, factor)
         return SwitchedEvolutionState(*next_rates(outcome, factor, clip, state.last_useful))
 
     return LearningRateController(

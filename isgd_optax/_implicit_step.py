@@ -22,7 +22,7 @@ from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
 from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
 from isgd_optax._tree import own, without_names
-from isgd_optax._update_checks import check_gradient, check_state
+from isgd_optax._update_checks import check_evaluation, check_state
 
 
 def implicit_step(
@@ -199,7 +199,7 @@ def implicit_step(
         extra_args: dict[str, object],
     ) -> tuple[optax.Updates, ImplicitStepState]:
         _checks.check_params(params)
-        check_gradient(updates if grad is None else grad, params)
+        check_evaluation(value, updates if grad is None else grad, params)
         check_state(state, jax.eval_shape(init_fn, params))
         params = jax.tree.map(jnp.asarray, params)
         named = select_kwargs(value_fn, extra_args)
@@ -223,7 +223,7 @@ def implicit_step(
                 structure = jax.tree.structure(inner_state)
                 inner_state = jax.tree.unflatten(structure, jax.tree.leaves(state.inner_state))
             solution = minimize(problem, alpha, solver, inner_state, start, rule, controller.search)
-            outcome, floor = outcome_of(problem, start, solution, state)
+            outcome, floor = outcome_of(problem, start, solution, alpha, state)
             delta = optax.tree.where(solution.moved, solution.displacement, optax.tree.zeros_like(params))
             new_state = ImplicitStepState(
                 count=jnp.asarray(optax.safe_increment(state.count)),

@@ -71,7 +71,8 @@ class Proposal(NamedTuple):
       predicted_decrease: The decrease of φ that the solver's model predicts.
       decrease: The actual decrease of φ, free of the rounding of φ.
       accepted: Whether it is a step at all; a search that finds none returns the start.
-      at_floor: Whether the step is lost in rounding errors: of the loss, or of the parameters.
+      at_floor: Whether the step is lost in rounding errors, of the loss or of the parameters, whatever α.
+      too_small: Whether it is lost in them because α is small.
     """
 
     params: optax.Params
@@ -85,6 +86,7 @@ class Proposal(NamedTuple):
     decrease: jax.Array | None = None
     accepted: jax.Array | bool = True
     at_floor: jax.Array | bool = False
+    too_small: jax.Array | bool = False
 
 
 Trial = Callable[[jax.Array], Proposal]  # a complete proposal for an α
@@ -167,11 +169,11 @@ def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) ->
     elif value is None:
         value = loss + objective.term(proposal.params).astype(loss.dtype)
     displacement = optax.tree.sub(proposal.params, start.params)
+    start_grad = start.grad
+    if problem.learning_rate is None and problem.center is not None:
+        start_grad = optax.tree.add(start_grad, objective.term_gradient(start.params))
     predicted = proposal.predicted_decrease
     if predicted is None:
-        start_grad = start.grad
-        if problem.learning_rate is None:
-            start_grad = optax.tree.add(start_grad, objective.term_gradient(start.params))
         predicted = -jnp.asarray(optax.tree.vdot(start_grad, displacement)) / 2
     predicted = predicted.astype(start.loss.dtype)
     longer = objective.squared_distance_gain(proposal.params, start.params)
@@ -179,6 +181,9 @@ def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) ->
     negligible = (jnp.abs(predicted) <= rounding(start.loss)) | is_lost_in_rounding(
         displacement, start.params, problem.metric
     )
+    # A step along the gradient, α∇φ, promises ½α‖∇φ‖²; what is not shorter would gain by a larger α.
+    steepest = proposal.learning_rate * jnp.square(objective.dual_norm(start_grad)) / 2
+    straight = (predicted > 0.9 * steepest) & jnp.isfinite(steepest)
     return proposal._replace(
         loss=loss,
         value=value,
@@ -187,5 +192,6 @@ def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) ->
         predicted_decrease=predicted,
         decrease=decrease,
         accepted=jnp.asarray(proposal.accepted),
-        at_floor=negligible,
+        at_floor=negligible & ~straight,
+        too_small=negligible & straight,
     )

@@ -55,6 +55,8 @@ class Solution(NamedTuple):
       inner_state: The solver's last state.
       at_floor: Whether the step is lost in the rounding errors of the parameters, or a search over α found
         that of the loss.
+      too_small: Whether it is lost in them because α is small.
+      finite: Whether the loss and its gradient are numbers at an iterate.
     """
 
     iterate: Iterate
@@ -67,6 +69,8 @@ class Solution(NamedTuple):
     num_gradients: jax.Array
     inner_state: optax.OptState
     at_floor: jax.Array
+    too_small: jax.Array
+    finite: jax.Array
 
 
 class _Carry(NamedTuple):
@@ -78,6 +82,7 @@ class _Carry(NamedTuple):
     inner_state: optax.OptState
     num_gradients: jax.Array
     learning_rate: jax.Array
+    too_small: jax.Array  # of the first step
 
 
 def minimize(
@@ -178,6 +183,7 @@ def minimize(
             num_gradients=jnp.asarray(num_gradients, jnp.int32),
             # Several steps approach the equation with the α asked for.
             learning_rate=jnp.where(carry.num_steps == 0, proposal.learning_rate, alpha),
+            too_small=jnp.where(carry.num_steps == 0, proposal.too_small, carry.too_small),
         )
 
     def body(carry: _Carry) -> _Carry:
@@ -194,6 +200,7 @@ def minimize(
         inner_state=inner_state,
         num_gradients=jnp.zeros((), jnp.int32),
         learning_rate=alpha,
+        too_small=jnp.zeros((), bool),
     )
     if first is not None:
         stepped = advance(carry, first)
@@ -212,10 +219,10 @@ def minimize(
         moved &= descends(iterate)
     # Of a point that was reached, be it returned or not.
     at_floor = (carry.num_steps > 0) & is_lost_in_rounding(displacement, start.params, problem.metric)
+    if rule.safeguard:
+        at_floor &= jnp.isfinite(carry.lowest)
     if first is not None:
         at_floor = jnp.where(first.accepted, at_floor, first.at_floor)
-    elif rule.safeguard:
-        at_floor &= jnp.isfinite(carry.lowest)
     at_floor |= solved_at_start
     if rule.keep_grad and knows_only_value:
         # φ − ‖p − c‖²/(2α) loses the digits of a small L.
@@ -232,4 +239,6 @@ def minimize(
         num_gradients=carry.num_gradients,
         inner_state=carry.inner_state,
         at_floor=at_floor,
+        too_small=carry.too_small & ~solved_at_start,
+        finite=carry.iterate.is_finite() | jnp.isfinite(carry.lowest),
     )

@@ -70,7 +70,10 @@ def largest_trusted(
         raise ValueError(f"min_gain_ratio must lie between 0 and 1, got {min_gain_ratio}.")
 
     def update(state: LargestTrustedState, outcome: StepOutcome) -> LargestTrustedState:
-        factor = jnp.where(outcome.accepted, 1.0, 0.1)
+        # An accepted step has the α that the search found, as has one that was too small to be a step.
+        factor = jnp.where(outcome.accepted | outcome.too_small, 1.0, 0.1)
+        # Where the search took an α at which there is no gradient, it must not come back to it.
+        factor = jnp.where(outcome.finite, factor, 0.1 * min(factors))
         return LargestTrustedState(*next_rates(outcome, factor, clip, state.last_useful))
 
     return LearningRateController(

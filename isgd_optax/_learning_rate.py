@@ -33,6 +33,9 @@ class StepOutcome(NamedTuple):
       num_inner_steps: The number of inner steps taken.
       at_floor: Whether nothing was left to gain: the step is lost in rounding errors, or an earlier one was
         and this one gains nothing either.
+      too_small: Whether the step is lost in rounding errors because α is small: it goes as far along the
+        gradient as an explicit step, and a larger α would gain.
+      finite: Whether the loss and its gradient are numbers at a point that the inner solver reached.
     """
 
     learning_rate: jax.Array
@@ -43,6 +46,8 @@ class StepOutcome(NamedTuple):
     residual: jax.Array
     num_inner_steps: jax.Array
     at_floor: ArrayLike = False
+    too_small: ArrayLike = False
+    finite: ArrayLike = True
 
 
 class LearningRateController(NamedTuple, Generic[State]):

@@ -13,7 +13,11 @@ from isgd_optax._stored import StoredEvaluation
 
 
 def outcome_of(
-    problem: ProximalProblem, start: Evaluation, solution: Solution, before: ImplicitStepState
+    problem: ProximalProblem,
+    start: Evaluation,
+    solution: Solution,
+    learning_rate: jax.Array,
+    before: ImplicitStepState,
 ) -> tuple[StepOutcome, jax.Array]:
     """What the step tells a controller, and the loss at which nothing was left to gain; 0 elsewhere.
 
@@ -21,6 +25,7 @@ def outcome_of(
       problem: The proximal problem.
       start: The start of the step.
       solution: What the inner iteration found.
+      learning_rate: The α that was asked for.
       before: The state before the step.
     """
     iterate = solution.iterate
@@ -29,10 +34,15 @@ def outcome_of(
     slope = optax.tree.sub(start.grad, used.term_gradient(iterate.at.params))
     predicted = -jnp.asarray(optax.tree.vdot(slope, solution.displacement)) / 2
     at_floor = solution.at_floor | (solution.moved & (jnp.abs(predicted) <= rounding(start.loss)))
+    # Lost in rounding, but as long as an explicit step: a larger α would gain, unless it has just failed.
+    explicit = solution.learning_rate * used.dual_norm(start.grad)
+    too_small = solution.too_small | (at_floor & solution.moved & (iterate.distance > 0.9 * explicit))
+    too_small &= solution.learning_rate >= jnp.maximum(learning_rate, before.info.learning_rate)
     # There only a gain is news: steps that fail, or gain by chance, do so again and again.
     tolerance = jnp.sqrt(jnp.finfo(start.loss.dtype).eps) * jnp.abs(start.loss)
     known = before.info.at_floor & (jnp.abs(start.loss - before.floor) <= tolerance)
     at_floor |= known & ~(solution.moved & (start.loss - iterate.at.loss > tolerance))
+    at_floor = (at_floor | solution.too_small) & ~too_small
     residual = iterate.error / jnp.where(iterate.error == 0, 1, iterate.distance)
     outcome = StepOutcome(
         learning_rate=solution.learning_rate,
@@ -43,6 +53,8 @@ def outcome_of(
         residual=jnp.where(jnp.isnan(residual), jnp.inf, residual),  # 0/0 where α is 0
         num_inner_steps=solution.num_steps,
         at_floor=at_floor,
+        too_small=too_small,
+        finite=solution.finite,
     )
     return outcome, jnp.where(at_floor, jnp.where(known, before.floor, start.loss), 0)
 

@@ -109,5 +109,8 @@ class ProximalObjective(FieldsAsLeaves):
 
     def residual_norm(self, grad: optax.Updates) -> jax.Array:
         """‖(p − c) + αD⁻¹∇L(p)‖_D = α‖∇φ(p)‖_{D⁻¹}, the residual of the implicit equation, from ∇φ(p)."""
-        dual = None if self.metric is None else jax.tree.map(lambda d: 1 / d, self.metric)
-        return self.learning_rate * norm(grad, dual)
+        return self.learning_rate * self.dual_norm(grad)
+
+    def dual_norm(self, grad: optax.Updates) -> jax.Array:
+        """‖g‖_{D⁻¹} of a gradient."""
+        return norm(grad, None if self.metric is None else jax.tree.map(lambda d: 1 / d, self.metric))

@@ -91,6 +91,7 @@ def trust_region_search(
             assert new.loss is not None
             finite = jnp.isfinite(new.decrease)
             trusted = finite & (new.decrease >= min_gain_ratio * new.predicted_decrease) & (new.decrease > 0)
+            trusted |= new.too_small & is_descent(new.decrease, start.loss)  # of which nothing is known
             take = trusted | (is_descent(new.decrease, start.loss) & (new.loss < walk.best_loss))
             direction = jnp.where(trusted, 1, -1).astype(jnp.int32)
             index = walk.index + direction

@@ -7,7 +7,13 @@ import optax
 _CALL = "call update(grad, state, params, value_fn=loss)"
 
 
-def check_gradient(grad: object, params: optax.Params) -> None:
+def check_evaluation(value: object, grad: object, params: optax.Params) -> None:
+    """Raises TypeError or ValueError unless they are a loss, or None, and a gradient at ``params``."""
+    _check_value(value)
+    _check_gradient(grad, params)
+
+
+def _check_gradient(grad: object, params: optax.Params) -> None:
     """Raises TypeError or ValueError unless ``grad`` is a pytree of arrays like ``params``."""
     if grad is None:
         raise TypeError(f"the gradient is None: {_CALL} with grad = jax.grad(loss)(params).")
@@ -30,6 +36,21 @@ def check_gradient(grad: object, params: optax.Params) -> None:
                 f"the gradient{where} has shape {jnp.shape(g)} and params{where} {jnp.shape(p)}: it must be "
                 "the gradient at these parameters."
             )
+
+
+def _check_value(value: object) -> None:
+    """Raises TypeError unless ``value`` is one real number, or None."""
+    if value is None:
+        return
+    leaves = jax.tree.leaves(value)
+    if len(leaves) == 1 and leaves[0] is value and jnp.shape(value) == ():
+        return
+    if len(leaves) == 1 and leaves[0] is value:
+        raise TypeError(f"value must be the loss, one number, got an array of shape {jnp.shape(value)}.")
+    raise TypeError(
+        f"value must be the loss, one number, got a {type(value).__name__}. With has_aux=True unpack it: "
+        "(value, aux), grad = jax.value_and_grad(loss, has_aux=True)(params)."
+    )
 
 
 def check_state(state: object, expected: tuple) -> None:

@@ -15,7 +15,7 @@ from isgd_optax._gauss_newton._contract import transposed_product
 from isgd_optax._gauss_newton._costs import costs
 from isgd_optax._gauss_newton._kernel_check import check_factors
 from isgd_optax._gauss_newton._linear_solver import Sizes
-from isgd_optax._gauss_newton._quadratic import QuadraticModel
+from isgd_optax._gauss_newton._quadratic import QuadraticModel, numbers
 from isgd_optax._gauss_newton._rows import along_points
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ class ResidualJacobian:
         kernel: str = "auto",
         row_block: int = ROW_BLOCK,
     ):
-        self.loss = loss
-        self.params = params
-        self.kernel = kernel
-        self.row_block = row_block
+        self.loss, self.params = loss, params
+        self.kernel, self.row_block = kernel, row_block
         flat, self._unravel = ravel_pytree(params)
         self._flat_dtype = flat.dtype
         self.num_params = flat.size
+        if not flat.size:
+            raise ValueError("the parameters are empty arrays: there is nothing to fit.")
         self.dtype = jnp.promote_types(flat.dtype, jax.dtypes.canonicalize_dtype(jnp.float64))
         self._metric = metric
         self._unit = None if metric is None else 1 / jnp.sqrt(self._broadcast(metric))  # D^(-1/2), flat
@@ -93,7 +93,7 @@ class ResidualJacobian:
         for block, model, outputs in zip(self.loss.blocks, self._models, residuals, strict=True):
             scaled = along_points(block.scale(outputs.dtype), outputs) * outputs
             if model is not None:
-                flat = scaled.reshape(block.num_points, -1)
+                flat = numbers(scaled.reshape(block.num_points, -1))
                 scaled = jnp.einsum("nij,nj->ni", model.root.astype(flat.dtype), flat, precision="highest")
             parts.append(scaled.reshape(-1))
         return jnp.concatenate(parts)
@@ -120,7 +120,9 @@ class ResidualJacobian:
             total = jnp.zeros((), self.dtype)
             for block, model in zip(self.loss.blocks, self._models, strict=True):
                 if model is not None:
-                    outputs = block.residuals(params).astype(self.dtype).reshape(block.num_points, -1)
+                    outputs = numbers(
+                        block.residuals(params).astype(self.dtype).reshape(block.num_points, -1)
+                    )
                     weights = along_points(jnp.square(block.scale(self.dtype)), outputs)
                     total += jnp.sum(weights * model.slope * outputs)
             return total

@@ -54,7 +54,9 @@ def quadratic_model(loss: ConvexLoss, residual: jax.Array) -> QuadraticModel:
     root = jnp.where(curved, jnp.sqrt(safe / 2), 0)
     # A gradient of moderate size over a tiny curvature (a saturated softmax) would be an s beside which the
     # other points' are lost; what is beyond this bound, far above √ℓ, is left to v.
-    bound = 100 * jnp.sqrt(jnp.abs(value) + jnp.abs(jnp.vdot(gradient, residual, precision="highest")))
+    bound = 100 * jnp.sqrt(
+        jnp.abs(value) + jnp.abs(jnp.vdot(gradient, numbers(residual), precision="highest"))
+    )
     full = components / jnp.sqrt(2 * safe)
     model_residual = jnp.where(curved, jnp.clip(full, -bound, bound), 0)
     # The gradient's rounding error along straight directions, divided by a small damping, would be a step.
@@ -65,3 +67,8 @@ def quadratic_model(loss: ConvexLoss, residual: jax.Array) -> QuadraticModel:
         root=root[:, None] * vectors.T,
         slope=jnp.matmul(vectors, rest, precision="highest"),
     )
+
+
+def numbers(residuals: jax.Array) -> jax.Array:
+    """0 for what is not finite: where the loss is, that is a masked class, which has no part in it."""
+    return jnp.where(jnp.isfinite(residuals), residuals, 0)

@@ -141,3 +141,20 @@ def test_debugging_nans_gives_no_false_alarm(name):
             updates, state = step(params, state)
             params = optax.apply_updates(params, updates)
     assert np.all(np.isfinite(params))
+
+
+@pytest.mark.parametrize("controller", [largest_trusted, gain_ratio, switched_evolution_relaxation])
+@pytest.mark.parametrize("unit", [1e-4, 1e-5])
+def test_a_loss_in_small_units_is_no_floor(controller, unit):
+    """What the first α promises is lost in rounding; a larger one solves it."""
+    t = jnp.linspace(0, 1, 20)
+    loss = LeastSquares(Residual(lambda p, t: unit * (p[0] + p[1] * t - 1 - 2 * t), t))
+    solver = implicit_step(gauss_newton(), controller(), max_inner_steps=1)
+    step = jax.jit(lambda p, s: solver.update(jax.grad(loss)(p), s, p, value_fn=loss))
+    params, state = jnp.zeros(2), solver.init(jnp.zeros(2))
+    for i in range(200):
+        updates, state = step(params, state)
+        params = optax.apply_updates(params, updates)
+        assert i > 3 or not state.info.at_floor
+    np.testing.assert_allclose(params, [1.0, 2.0], rtol=1e-5)
+    assert state.info.at_floor

@@ -170,3 +170,38 @@ def test_batches_whose_loss_is_no_number_leave_the_learning_rate_alone(controlle
 
 def _difference(p, y):
     return p - y
+
+
+def test_an_alpha_at_which_there_is_no_gradient_is_left(x64):
+    """Two roots: the loss is finite beyond the first, its gradient is not; α must come down again."""
+    fn = lambda p, x: jnp.where(p < 2, jnp.sqrt(2 - p) - jnp.sqrt(0.1), 0.05)
+    loss = LeastSquares(Residual(fn, jnp.zeros(1)))
+    solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
+    step = jax.jit(lambda p, s: solver.update(jax.grad(loss)(p), s, p, value_fn=loss))
+    params, state = jnp.asarray(-30.0), solver.init(jnp.asarray(-30.0))
+    for _ in range(30):
+        updates, state = step(params, state)
+        params = params + updates
+        assert not (state.info.at_floor and loss(params) > 1e-10)
+    assert params == pytest.approx(1.9, rel=1e-12)
+
+
+def test_a_masked_class_has_no_part_in_the_model(x64):
+    """Its logit is −∞ and its probability 0: loss and gradient are finite, and so are the steps."""
+    images, labels = jax.random.normal(jax.random.key(0), (40, 3)), jnp.arange(40) % 3
+    mask = jnp.array([True, True, True, False])
+    cross_entropy = lambda logits, d: optax.softmax_cross_entropy_with_integer_labels(logits, d["y"])
+    ends = []
+    for beyond in (-jnp.inf, -1e9):
+        fn = lambda p, d, beyond=beyond: jnp.where(mask, d["x"] @ p, beyond)
+        loss = LeastSquares(Residual(fn, {"x": images, "y": labels}, loss=cross_entropy))
+        solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
+        params = jnp.zeros((3, 4))
+        state = solver.init(params)
+        for _ in range(10):
+            updates, state = solver.update(jax.grad(loss)(params), state, params, value_fn=loss)
+            params = params + updates
+            assert state.info.accepted
+        ends.append(float(loss(params)))
+    assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+    assert ends[0] < 1.09

@@ -132,6 +132,26 @@ def test_what_update_is_given_is_checked_in_the_users_words(args, error, message
         implicit_step(optax.adam(0.1), 1.0).update(*args, jnp.ones(6), value_fn=squares)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [((1.0, {"aux": 2}), "With has_aux=True unpack it"), (jnp.ones(1), r"an array of shape \(1,\)")],
+)
+@pytest.mark.parametrize("store_grad", [False, True])
+def test_the_value_is_one_number(value, message, store_grad):
+    solver = implicit_step(optax.adam(0.1), 1.0, store_grad=store_grad)
+    with pytest.raises(TypeError, match=message):
+        solver.update(GRAD, solver.init(GRAD), GRAD, value=value, value_fn=squares)
+
+
+@pytest.mark.parametrize("linear_solver", ["dual", "primal", "qr", "auto"])
+def test_empty_parameters_are_said(linear_solver):
+    solver = implicit_step(gauss_newton(linear_solver=linear_solver), 1.0)
+    params = {"w": jnp.zeros((0, 3))}
+    loss = LeastSquares(Residual(lambda p, x: jnp.sum(p["w"]) + x, jnp.ones(4)))
+    with pytest.raises(ValueError, match="nothing to fit"):
+        solver.update(jax.grad(loss)(params), solver.init(params), params, value_fn=loss)
+
+
 def test_a_state_of_other_parameters_is_said():
     solver = implicit_step(optax.adam(0.1), 1.0, momentum=0.5)
     with pytest.raises(ValueError, match=r"belongs to other parameters: an array of its velocity has shape"):
