@@ -84,7 +84,7 @@ class PeriodicEmbedding(nnx.Module):
     Args:
       periods: The period T of each axis, None for an axis along which nothing is periodic, e.g. time.
       num_harmonics: The number K of harmonics.
-      dtype: The dtype of the frequencies.
+      dtype: Of no effect: the frequencies are those of the coordinates' dtype.
 
     Shape:
       (..., d) to (..., 2·K·(periodic axes) + other axes).
@@ -117,15 +117,17 @@ class PeriodicEmbedding(nnx.Module):
         self.in_features = len(periods)
         self.plain = tuple(i for i in range(len(periods)) if i not in axes)
         self.out_features = 2 * len(axes) * num_harmonics + len(self.plain)
-        harmonics = jnp.repeat(jnp.arange(1, num_harmonics + 1, dtype=dtype), len(axes))
-        frequencies = jnp.tile(2 * jnp.pi / jnp.asarray(given, dtype), num_harmonics) * harmonics
-        rows = np.tile(axes, num_harmonics)
-        matrix = jnp.zeros((len(periods), len(rows)), dtype).at[rows, np.arange(len(rows))].set(frequencies)
-        self.frequencies = FixedVariable(matrix)
+        harmonics = np.repeat(np.arange(1, num_harmonics + 1), len(axes))
+        matrix = np.zeros((len(periods), len(harmonics)))
+        rows = np.tile(axes, num_harmonics), np.arange(len(harmonics))
+        matrix[rows] = np.tile(2 * np.pi / np.asarray(given, dtype=float), num_harmonics) * harmonics
+        self.frequencies = tuple(map(tuple, matrix.tolist()))
 
     def __call__(self, x: Any) -> Any:
         """The features of ``x``, an array or a jet."""
-        z = linear(x, self.frequencies[...], None, _HIGHEST)
+        # In the dtype of the coordinates: rounded frequencies would not be those of the period.
+        matrix = jnp.asarray(self.frequencies, jnp.result_type(x.value if isinstance(x, Jet) else x))
+        z = linear(x, matrix, None, _HIGHEST)
         features = [activate(jnp.cos, z), activate(jnp.sin, z)]
         if self.plain:
             columns = np.asarray(self.plain)

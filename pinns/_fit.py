@@ -31,14 +31,15 @@ from pinns._points import PointSource, data_key
 from pinns._result import FitResult
 from pinns._run_identity import program_identity, program_name, run_identity
 from pinns._runner import Runner
+from pinns._start import starting
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start
 from pinns._verdicts import (
     Watch,
     not_finite,
+    warn_coordinates,
     warn_few_residuals,
     warn_independent,
-    warn_large_coordinates,
     warn_more_steps,
     warn_outside,
 )
@@ -135,7 +136,7 @@ def fit(
     check_arguments(problem, optimizer, key, weights, stop)
     ends = chunk_ends(num_steps, evaluate_every)
     options = Options.of(sampling, stop, shorthand)
-    function, params = problem.functional(model)
+    function, params = starting(problem, model)
     dtype = params_dtype(params)
     loss = lambda points, weights=None: problem.loss(function, points, weights)
     key = data_key(key)
@@ -168,7 +169,7 @@ def fit(
         watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive)
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
-            warn_large_coordinates(problem)
+            warn_coordinates(problem)
             warn_outside(problem, state.points)
             row = evaluator.row(state, None, 0.0)
             finite = row.pop("finite")

@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.errors import TraceContextError
+from jax.errors import TracerArrayConversionError, TracerBoolConversionError
 
 from pinns._bounds import out_of_bounds
 from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
 from pinns._options import History, OnEvaluation, Shorthand, Stop
+from pinns._verdicts import warn_at_caller
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Condition, Problem
 
@@ -71,6 +73,7 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
       TypeError: A residual that gives something else than real numbers.
     """
     points = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
+    broadcast: dict[str, tuple[int, int]] = {}
 
     def call(u: Any) -> None:
         for name, condition in problem.conditions().items():
@@ -79,9 +82,13 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
                 with jax.named_scope(f"condition[{name}]"):
                     residual = condition.residual(u, x)
             except Exception as error:  # whatever it is, it goes on its way with a note
-                error.add_note(_where(name, x, problem) + _meant(error))
+                error.add_note(_where(name, x, problem) + _meant(error, problem))
                 raise
             _check_residual(name, residual)
+            if isinstance(x, Mapping) and x["x"].shape == (problem.domain.dim,):
+                sizes = {jnp.size(u(x["x"])), jnp.size(x["value"])}
+                if len(sizes) == 2 and min(sizes) == 1 and jnp.size(residual) == max(sizes):
+                    broadcast[name] = (jnp.size(u(x["x"])), jnp.size(x["value"]))
 
     x = jnp.zeros(problem.domain.dim, dtype)
     try:
@@ -93,6 +100,11 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
             "and random streams are not carried through a training. Set use_running_average=True or "
             "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
+        )
+    for name, (outputs, columns) in broadcast.items():
+        warn_at_caller(
+            f"condition {name!r} compares {outputs} output{'s' * (outputs > 1)} of the network with "
+            f"{columns} value{'s' * (columns > 1)}, each with each: choose by u(x['x'])[i] and x['value'][j]."
         )
     axis_names(problem)
     names = declared_outputs(problem)
@@ -146,11 +158,22 @@ def _where(name: str, x: Any, problem: Problem) -> str:
     return f"In the residual of condition {name!r}. It is given {given}."
 
 
-def _meant(error: Exception) -> str:
+def _meant(error: Exception, problem: Problem) -> str:
     """What a residual that failed in this way most often lacks."""
     text = str(error)
+    if "Jet" in text:
+        return (
+            " A Jet carries the derivatives through layers, and takes sums and products alone: set "
+            "supports_jets = False in the class that computes otherwise."
+        )
+    if isinstance(error, TracerBoolConversionError):
+        return " Choose by jnp.where(condition, a, b) instead of if."
+    if isinstance(error, TracerArrayConversionError):
+        return " Write it with jax.numpy; what only NumPy or SciPy can do, tabulate: pinns.Interpolated."
     if "attribute 'unknowns'" in text:
         return " There are u.unknowns where the problem declares them: def unknowns(self)."
+    if isinstance(error, KeyError):
+        return f" The problem's unknowns are {sorted(problem.unknowns())}."
     if "not subscriptable" in text:
         return " u has names, u['a'], where fit is given several networks as a dictionary."
     if "contracting dimension" in text:

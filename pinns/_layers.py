@@ -65,3 +65,8 @@ def make_layers(
         Linear(m, n, dtype=dtype, rngs=rngs, kernel_init=init)
         for (m, n), init in zip(itertools.pairwise(sizes), inits, strict=True)
     )
+
+
+def takes_jets(network: Any, base: type) -> bool:
+    """Whether ``network`` calls its layers as ``base`` does, behind an embedding that takes jets, if any."""
+    return type(network).__call__ is base.__call__ and getattr(network.embedding, "supports_jets", True)

@@ -8,7 +8,7 @@ from flax import nnx
 
 from pinns._embeddings import Embedding, FourierFeatures, PeriodicEmbedding, check_dtype
 from pinns._jet import activate
-from pinns._layers import Activation, make_layers, num_features
+from pinns._layers import Activation, make_layers, num_features, takes_jets
 
 
 class MLP(nnx.Module):
@@ -52,7 +52,10 @@ class MLP(nnx.Module):
       Raissi, Perdikaris and Karniadakis, Physics-informed neural networks, 2019.
     """
 
-    supports_jets = True
+    @property
+    def supports_jets(self) -> bool:
+        """Whether derivatives go through as jets; through a ``__call__`` of a subclass they are nested."""
+        return takes_jets(self, MLP)
 
     def __init__(
         self,

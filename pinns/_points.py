@@ -83,7 +83,9 @@ class PointSource:
                 f"method={sampling.method!r} gives the same points every time, so that resample_every="
                 f"{sampling.resample_every} changes nothing: leave it out, or take 'sobol'."
             )
-        self._batch_sizes = sampling.batch_sizes(self.numbers)
+        # A region of few points gives those, whatever number is asked for.
+        drawn = {name: _number(points) for name, points in jax.eval_shape(self.draw, key).items()}
+        self._batch_sizes = sampling.batch_sizes(drawn)
         self._adaptive = sampling.chosen(problem) if isinstance(sampling, AdaptiveSampling) else ()
 
     @property

@@ -126,9 +126,9 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
       s_j = \max_c \frac{\|r_c(0)\|}{\|r_c(v e_j) - r_c(0)\|}
 
     over the conditions c in which output j is not negligible beside the others; 1 where nothing sets a
-    size. The size of a residual is that of the untrained network with these sizes. For equations that are
-    not linear this is iterated. Where the solution oscillates, s is too large by the square of its wave
-    number.
+    size. The size of a residual is that of the untrained network with these sizes, or of its sources where
+    they are larger: at a single point they may cancel. For equations that are not linear this is iterated.
+    Where the solution oscillates, s is too large by the square of its wave number.
 
     Args:
       problem: The problem.
@@ -177,9 +177,8 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
             one = jnp.zeros_like(probe).at[j].set(sizes[j])
             slopes[:, j] = [rms(r - r0) / sizes[j] for r, r0 in zip(residuals(one), rest, strict=True)]
         sizes = _output_sizes(sources, slopes, sizes)
-    total = {
-        name: rms(r) for name, r in zip(conditions, residuals(jnp.asarray(sizes, probe.dtype)), strict=True)
-    }
+    balanced = residuals(jnp.asarray(sizes, probe.dtype))
+    total = {name: max(rms(r), source) for name, r, source in zip(conditions, balanced, sources, strict=True)}
     usable = tuple((name, size if np.isfinite(size) and size > 0 else 1.0) for name, size in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)
     return Scaled(problem, tuple(float(size) for size in outputs), usable)

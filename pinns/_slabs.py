@@ -11,10 +11,11 @@ import jax
 import numpy as np
 import optax
 
+from pinns._evaluation import axis_names
 from pinns._fit import fit
 from pinns._functional import Functional
 from pinns._past import Past, looking_back
-from pinns._regions import Box
+from pinns._regions import Box, FixedPoints
 from pinns._result import FitResult
 from pinns._slabs_result import SlabsResult
 from pinns.problems import Condition, Problem
@@ -39,6 +40,8 @@ class _Slab(Problem):
     problem: Problem
     initial: tuple[str, ...]
     previous: tuple[Functional, optax.Params] | None
+    axis: int
+    times: tuple[float, float]  # of whose data it takes; the first and the last slab take what lies beyond
     past: Past | None = None
 
     @property
@@ -54,6 +57,12 @@ class _Slab(Problem):
 
     def conditions(self) -> Mapping[str, Condition]:
         conditions = dict(self.problem.conditions())
+        for name, condition in self.problem.conditions().items():
+            if isinstance(condition.region, FixedPoints):
+                here = self._of_its_time(condition.region)
+                conditions[name] = dataclasses.replace(condition, region=here)
+                if here is None:
+                    del conditions[name]
         if self.previous is None:
             return conditions
         function, params = self.previous
@@ -63,6 +72,16 @@ class _Slab(Problem):
         if self.past is not None:
             conditions = {name: self.past.seen_by(name, c) for name, c in conditions.items()}
         return conditions
+
+    def _of_its_time(self, data: FixedPoints) -> FixedPoints | None:
+        """The given points of this slab, None if there are none; what looks at several at once stays."""
+        if data.points.ndim > 2 or data.points.shape[1] != self.domain.dim:
+            return data
+        times, (begin, end) = data.points[:, self.axis], self.times
+        inside = (times >= begin) & (times < end)
+        if not inside.any():
+            return None
+        return FixedPoints(data.points[inside], None if data.values is None else data.values[inside])
 
     def unknowns(self) -> Mapping[str, Any]:
         return self.problem.unknowns()
@@ -82,7 +101,7 @@ def fit_in_slabs(
     num_steps: int,
     key: jax.Array,
     slabs: int | Sequence[float],
-    axis: int = -1,
+    axis: int | None = None,
     initial: Sequence[str] | None = None,
     checkpoint_dir: str | os.PathLike[str] | None = None,
     **options: Any,
@@ -94,7 +113,9 @@ def fit_in_slabs(
     values or slopes. All other conditions are taken on the slab; where a residual asks for times before it
     (delays, integrals over the past), it gets the networks of the slabs before. The problem must build its
     regions from ``self.domain``. The networks see the times as they are; with ``scaled(problem, ...)`` each
-    slab is brought to [−1, 1], which a long time with fast changes needs.
+    slab is brought to [−1, 1], which a long time with fast changes needs. Of data at given points a slab
+    takes those of its own time; unknown coefficients are found anew in each, from the values of the one
+    before.
 
     Args:
       problem: What to solve, on a :class:`Box`.
@@ -103,7 +124,7 @@ def fit_in_slabs(
       num_steps: Steps in each slab, at most.
       key: A JAX random key; each slab has its own part of it.
       slabs: The number of equal slabs, or the times between them, beginning and end left out.
-      axis: The coordinate of time.
+      axis: The coordinate of time; by default the one that the problem's ``axis_names`` call t, or the last.
       initial: Names of the initial conditions; by default those on the face where time begins.
       checkpoint_dir: Folder of checkpoints, one in it for each slab. The same call continues a run that was
         interrupted.
@@ -113,7 +134,8 @@ def fit_in_slabs(
       A :class:`SlabsResult`. It ends early where a slab diverges or is interrupted.
 
     Raises:
-      ValueError: Times that are not increasing inside the domain, or no initial condition.
+      ValueError: Times that are not increasing inside the domain, no initial condition, one at given points,
+        or a condition where time ends.
       TypeError: A domain that is no box.
 
     Examples:
@@ -129,6 +151,8 @@ def fit_in_slabs(
     """
     if not isinstance(problem.domain, Box):
         raise TypeError(f"slabs need a domain that is a Box, got {type(problem.domain).__name__}.")
+    names = axis_names(problem)
+    axis = names.index("t") if axis is None and "t" in names else -1 if axis is None else axis
     axis = range(problem.domain.dim)[axis]
     edges = _edges(problem.domain, axis, slabs)
     names = _initial(problem, axis) if initial is None else tuple(initial)
@@ -137,8 +161,9 @@ def fit_in_slabs(
             f"slabs need the names of the initial conditions, got {list(names)} of "
             f"{sorted(problem.conditions())}: give initial=[...]."
         )
+    _check_times(problem, axis, names)
     results: list[FitResult] = []
-    previous = None
+    start, previous = model, None
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
         slab = _slab(problem, axis, begin, end, names, previous)
         if results and (looking := looking_back(slab, model, axis, begin)):
@@ -146,7 +171,7 @@ def fit_in_slabs(
             slab = dataclasses.replace(slab, past=Past(looking, solutions, edges[1 : i + 1], axis))
         result = fit(
             slab,
-            model,
+            start,
             optimizer,
             num_steps=num_steps,
             key=jax.random.fold_in(key, i),
@@ -156,8 +181,8 @@ def fit_in_slabs(
         results.append(result)
         if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start"):
             break
-        model = result.model
-        previous = (slab.functional(model)[0], result.params)
+        start = result  # its unknowns too
+        previous = (slab.functional(result.model)[0], result.params)
     return SlabsResult(problem, results, edges, axis)
 
 
@@ -178,10 +203,30 @@ def _initial(problem: Problem, axis: int) -> tuple[str, ...]:
     return tuple(name for name, condition in problem.conditions().items() if condition.region == face)
 
 
+def _check_times(problem: Problem, axis: int, initial: Sequence[str]) -> None:
+    """Raises ValueError unless the axis is one of time, and initial data stand where it begins."""
+    end = problem.domain.face(axis, "upper")
+    for name, condition in problem.conditions().items():
+        if condition.region == end:
+            raise ValueError(
+                f"condition {name!r} is given where coordinate {axis} ends, so that it is no time: choose "
+                "fit_in_slabs(axis=...), or call it 't' in the problem's axis_names."
+            )
+        if name in initial and isinstance(condition.region, FixedPoints):
+            raise ValueError(
+                f"the initial condition {name!r} is given at FixedPoints, which stay where the first slab "
+                f"begins: give it on domain.face({axis}, 'lower'), measured values as pinns.Interpolated."
+            )
+
+
 def _slab(
     problem: Problem, axis: int, begin: float, end: float, names: tuple[str, ...], previous: Any
 ) -> _Slab:
     lower, upper = list(problem.domain.lower), list(problem.domain.upper)
     lower[axis], upper[axis] = begin, end
     domain = Box(tuple(lower), tuple(upper))
-    return _Slab(problem.restricted(domain), names, previous)
+    times = (
+        -np.inf if begin == problem.domain.lower[axis] else begin,
+        np.inf if end == problem.domain.upper[axis] else end,
+    )
+    return _Slab(problem.restricted(domain), names, previous, axis, times)

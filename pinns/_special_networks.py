@@ -9,7 +9,7 @@ from flax import nnx
 
 from pinns._embeddings import Embedding, check_dtype
 from pinns._jet import activate
-from pinns._layers import Activation, Initializer, Linear, make_layers, num_features
+from pinns._layers import Activation, Initializer, Linear, make_layers, num_features, takes_jets
 from pinns._networks import MLP
 
 
@@ -106,7 +106,10 @@ class ModifiedMLP(nnx.Module):
       physics-informed neural networks, 2021, Section 2.6.
     """
 
-    supports_jets = True
+    @property
+    def supports_jets(self) -> bool:
+        """Whether derivatives go through as jets; through a ``__call__`` of a subclass they are nested."""
+        return takes_jets(self, ModifiedMLP)
 
     def __init__(
         self,

@@ -43,14 +43,21 @@ def warn_few_residuals(num_residuals: int, num_parameters: int) -> None:
         )
 
 
-def warn_large_coordinates(problem: Problem) -> None:
-    """Warns if networks that take the coordinates as they are saturate."""
+def warn_coordinates(problem: Problem) -> None:
+    """Warns if networks that take the coordinates as they are saturate, or hardly see them."""
     largest = max(abs(corner) for corner in (*problem.domain.lower, *problem.domain.upper))
     if largest > _LARGE and not problem.scales_inputs:
         warn_at_caller(
             f"coordinates of the domain reach {largest:g}, at which tanh and its like saturate: train "
             "scaled(problem, model, key) instead of the problem, or give the network an embedding that maps "
             "them to [-1, 1]."
+        )
+    width = min(np.subtract(problem.domain.upper, problem.domain.lower))
+    if width < 1 / _LARGE and not problem.scales_inputs:
+        warn_at_caller(
+            f"the domain is only {width:g} wide along a coordinate, over which a network hardly changes: "
+            "train scaled(problem, model, key) instead of the problem, choose another unit, or give the "
+            "network an embedding that maps the coordinate to [-1, 1]."
         )
 
 
@@ -78,7 +85,8 @@ def warn_independent(conditions: list[str]) -> None:
         names = ", ".join(repr(name) for name in conditions)
         warn_at_caller(
             f"the residual of condition {names} does not depend on the network's parameters: no training can "
-            "lower it. Does it call u? Has the activation the derivatives that it takes (relu has no second)?"
+            "lower it. Does it call u? Has the activation the derivatives that it takes (relu has no "
+            "second)? Is the domain tiny in its unit (scaled)?"
         )
 
 
@@ -110,7 +118,8 @@ def not_finite(row: Row) -> str:
         f"the loss of condition {names} is not finite at the start. The untrained network may be outside of "
         "what the equation allows (a root or logarithm of a negative number, a division by zero): bound its "
         "output, e.g. by jax.nn.softplus, or guard the residual by jnp.where with a safe argument. Or a "
-        "coordinate is (1/x at x = 0): leave such points out of the region."
+        "coordinate is (1/x at x = 0): leave such points out of the region. Or an Interpolated is asked "
+        "outside of its table, where it is NaN."
     )
 
 
