@@ -77,8 +77,8 @@ def fit(
 
     Args:
       problem: What to solve.
-      model: A network in any form that :func:`pinns.functional` takes, left as it is; its parameters' dtype
-        is that of the whole computation.
+      model: A network in any form that :func:`pinns.functional` takes, left as it is, or a
+        :class:`FitResult`, with whose network and unknowns it begins; their dtype is that of the computation.
       optimizer: Any optax optimiser; it is given ``value``, ``grad`` and ``value_fn``.
       num_steps: Updates to make; of an implicit step, outer ones.
       key: A JAX random key for points and mini-batches. It may be of the network's seed: what is drawn comes

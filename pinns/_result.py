@@ -49,7 +49,7 @@ class FitResult:
         ``num_inner_steps``, and the fractions of steps that were ``accepted``, whose α stood ``at_bound`` of
         its controller, and that found nothing left to gain (``at_floor``).
       stop_reason: ``"num_steps"``, ``"target"``, ``"fresh_loss"``, ``"time_limit"``, ``"stagnation"``,
-        ``"diverged"``, ``"not_finite_at_start"`` or ``"interrupted"``.
+        ``"diverged"``, ``"not_finite_at_start"``, ``"interrupted"`` or ``"on_evaluation"``.
       num_steps: Steps that led to ``params``.
       compile_seconds: Seconds spent in tracing and compiling.
       train_seconds: Seconds spent in training steps, without compilation and evaluation.
