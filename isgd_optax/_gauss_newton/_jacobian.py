@@ -140,7 +140,7 @@ class ResidualJacobian:
             for block, m in zip(self.loss.blocks, self._models, strict=True)
         ]
 
-    @property
+    @functools.cached_property
     def sizes(self) -> Sizes:
         """What decides the cost of a linear solver."""
         most = max(block.num_residuals(self.params) for block in self.loss.blocks)
