@@ -1,5 +1,7 @@
 """Checks of what ``update`` is given: the gradient and the state, in the user's words."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -38,7 +40,7 @@ def _check_gradient(grad: object, params: optax.Params) -> None:
             )
 
 
-def _check_value(value: object) -> None:
+def _check_value(value: Any) -> None:
     """Raises TypeError unless ``value`` is one real number, or None."""
     if value is None:
         return

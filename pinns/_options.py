@@ -3,8 +3,9 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Integral
 from typing import Any, Literal, Self, TypedDict
+
+import numpy as np
 
 from pinns._samplers import as_sampler
 from pinns.problems import Problem
@@ -49,7 +50,7 @@ class Sampling:
             check_positive(**self.num_points)
         as_sampler(self.method)
         check_positive(resample_every=self.resample_every)
-        if isinstance(self.batch_size, Integral):
+        if isinstance(self.batch_size, int | np.integer):
             check_positive(batch_size=self.batch_size)
 
     @property
@@ -66,7 +67,7 @@ class Sampling:
 
     def batch_sizes(self, numbers: Mapping[str, int]) -> dict[str, int]:
         """Sizes by condition, of those conditions that are split at all."""
-        if isinstance(self.batch_size, Integral):
+        if isinstance(self.batch_size, int | np.integer):
             return {name: self.batch_size for name, n in numbers.items() if self.batch_size < n}
         sizes = dict(self.batch_size or {})
         _check_names("batch_size", sizes, numbers)
@@ -234,7 +235,7 @@ def chunk_ends(num_steps: int, evaluate_every: int | Sequence[int] | None) -> Se
     check_positive(num_steps=num_steps)
     if evaluate_every is None:
         evaluate_every = max(1, num_steps // 100)
-    if isinstance(evaluate_every, Integral):
+    if isinstance(evaluate_every, int | np.integer):
         check_positive(evaluate_every=evaluate_every)
         return range(evaluate_every, num_steps, evaluate_every)
     return sorted(end for end in evaluate_every if 0 < end < num_steps)

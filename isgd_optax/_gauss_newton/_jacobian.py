@@ -56,8 +56,7 @@ class ResidualJacobian:
         kernel: str = "auto",
         row_block: int = ROW_BLOCK,
     ):
-        self.loss, self.params = loss, params
-        self.kernel, self.row_block = kernel, row_block
+        self.loss, self.params, self.kernel, self.row_block = loss, params, kernel, row_block
         flat, self._unravel = ravel_pytree(params)
         self._flat_dtype = flat.dtype
         self.num_params = flat.size
@@ -68,8 +67,7 @@ class ResidualJacobian:
         self._unit = None if metric is None else 1 / jnp.sqrt(self._broadcast(metric))  # D^(-1/2), flat
         self._models = [self._model(block) for block in loss.blocks]
         residual, self._push = jax.linearize(self.linearized, params)
-        self._residual_dtype = residual.dtype
-        self.outputs = residual.astype(self.dtype)
+        self._residual_dtype, self.outputs = residual.dtype, residual.astype(self.dtype)
         self.num_residuals = residual.size
         self.residual = self._stacked_residual(residual)
         self.slope = self._slope()
@@ -140,13 +138,16 @@ class ResidualJacobian:
             for block, m in zip(self.loss.blocks, self._models, strict=True)
         ]
 
-    @functools.cached_property
+    @property
     def sizes(self) -> Sizes:
         """What decides the cost of a linear solver."""
+        return self._sizes
+
+    @functools.cached_property
+    def _sizes(self) -> Sizes:
         most = max(block.num_residuals(self.params) for block in self.loss.blocks)
-        sizes = Sizes(
-            self.num_residuals, self.num_params, self.dtype.itemsize, block_rows=self.row_block * most
-        )
+        block_rows = self.row_block * most
+        sizes = Sizes(self.num_residuals, self.num_params, self.dtype.itemsize, block_rows=block_rows)
         if self.kernel == "rows":
             return sizes
         # Shapes alone: a solver that forms no K must not hold the factors of all points.
@@ -218,9 +219,8 @@ class ResidualJacobian:
     def squared_columns(self) -> optax.Params:
         """diag(JᵀJ) for D = I, a pytree like the parameters."""
         assert self._unit is None
-        total = jnp.zeros(self.num_params, self.dtype)
-        for part in self._each_block(_rows.squared_columns):
-            total += jnp.sum(part, axis=0)
+        parts = [jnp.sum(part, axis=0) for part in self._each_block(_rows.squared_columns)]
+        total = functools.reduce(jnp.add, parts)
         # In the dtype of the sums: squares of small numbers underflow in the parameters' own.
         return ravel_pytree(jax.tree.map(lambda p: p.astype(self.dtype), self.params))[1](total)
 
