@@ -80,7 +80,9 @@ ROWS = {
         "convection at β = 40",
         partial(pinns.Convection, num_points=1200, num_boundary_points=300, num_initial_points=200),
         (16,) * 4,
+        sampling=_OFTEN,
         goal=1e-05,
+        momentum=0.5,
     ),
     "reaction": Row("reaction at ρ = 5", pinns.Reaction, (20,) * 3),
     "allen_cahn": Row(
@@ -103,11 +105,13 @@ ROWS = {
     ),
     "cavity": Row(
         "lid-driven cavity, Re = 100, regularised",
-        partial(pinns.LidDrivenCavity, num_points=600, num_boundary_points=200),
+        partial(pinns.LidDrivenCavity, num_points=1000, num_boundary_points=300),
         (16,) * 4,
         3,
         600.0,
+        sampling=_OFTEN,
         goal=1e-04,
+        momentum=0.5,
     ),
     "poisson_nd": Row(
         "Poisson's equation in 5-D", pinns.PoissonND, (20,) * 2, 1, 300.0, _FRESH_SOBOL, goal=1e-06
