@@ -37,11 +37,11 @@ def outcome_of(
     # Lost in rounding, but as long as an explicit step: a larger α would gain, unless it has just failed.
     explicit = solution.learning_rate * used.dual_norm(start.grad)
     too_small = solution.too_small | (at_floor & solution.moved & (iterate.distance > 0.9 * explicit))
-    too_small &= solution.learning_rate >= jnp.maximum(learning_rate, before.info.learning_rate)
     # There only a gain is news: steps that fail, or gain by chance, do so again and again.
     tolerance = jnp.sqrt(jnp.finfo(start.loss.dtype).eps) * jnp.abs(start.loss)
     known = before.info.at_floor & (jnp.abs(start.loss - before.floor) <= tolerance)
     at_floor |= known & ~(solution.moved & (start.loss - iterate.at.loss > tolerance))
+    too_small &= ~known & (solution.learning_rate >= jnp.maximum(learning_rate, before.info.learning_rate))
     at_floor = (at_floor | solution.too_small) & ~too_small
     residual = iterate.error / jnp.where(iterate.error == 0, 1, iterate.distance)
     outcome = StepOutcome(
