@@ -35,6 +35,12 @@ def from_optax(solver: optax.GradientTransformation) -> InnerSolver[optax.OptSta
             updates, new_state = tx.update(grad, state, params, value=value, grad=grad, value_fn=value_fn)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             if not is_masked(state):
+                error.add_note(
+                    "Raised by the inner solver of implicit_step, an optax transformation that is called as "
+                    "update(grad, state, params, value=..., grad=..., value_fn=...). What needs other "
+                    "arguments, or does not hand these on (optax.contrib.sam, sophia, optax.lookahead), "
+                    "cannot stand inside."
+                )
                 raise
             raise TypeError(
                 "the inner solver failed on masked parameters. A line search (optax.lbfgs, "

@@ -152,6 +152,14 @@ def test_empty_parameters_are_said(linear_solver):
         solver.update(jax.grad(loss)(params), solver.init(params), params, value_fn=loss)
 
 
+def test_an_inner_solver_that_wants_other_arguments_is_named():
+    inner = optax.contrib.sophia(0.1)
+    solver = implicit_step(inner, 1.0)
+    with pytest.raises(Exception, match="obj_fn") as raised:
+        solver.update(GRAD, solver.init(GRAD), GRAD, value_fn=squares)
+    assert "Raised by the inner solver of implicit_step" in raised.value.__notes__[0]
+
+
 def test_a_state_of_other_parameters_is_said():
     solver = implicit_step(optax.adam(0.1), 1.0, momentum=0.5)
     with pytest.raises(ValueError, match=r"belongs to other parameters: an array of its velocity has shape"):
