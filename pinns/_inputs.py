@@ -85,10 +85,12 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
                 error.add_note(_where(name, x, problem) + _meant(error, problem))
                 raise
             _check_residual(name, residual)
-            if isinstance(x, Mapping) and x["x"].shape == (problem.domain.dim,):
-                sizes = {jnp.size(u(x["x"])), jnp.size(x["value"])}
-                if len(sizes) == 2 and min(sizes) == 1 and jnp.size(residual) == max(sizes):
-                    broadcast[name] = (jnp.size(u(x["x"])), jnp.size(x["value"]))
+            # Several networks may take other coordinates.
+            alone = len(getattr(u, "network_names", "u")) == 1
+            if alone and isinstance(x, Mapping) and x["x"].shape == (problem.domain.dim,):
+                sizes = (jnp.size(u(x["x"])), jnp.size(x["value"]))
+                if min(sizes) == 1 < max(sizes) == jnp.size(residual):
+                    broadcast[name] = sizes
 
     x = jnp.zeros(problem.domain.dim, dtype)
     try:
@@ -172,7 +174,7 @@ def _meant(error: Exception, problem: Problem) -> str:
         return " Write it with jax.numpy; what only NumPy or SciPy can do, tabulate: pinns.Interpolated."
     if "attribute 'unknowns'" in text:
         return " There are u.unknowns where the problem declares them: def unknowns(self)."
-    if isinstance(error, KeyError):
+    if isinstance(error, KeyError) and problem.unknowns():
         return f" The problem's unknowns are {sorted(problem.unknowns())}."
     if "not subscriptable" in text:
         return " u has names, u['a'], where fit is given several networks as a dictionary."

@@ -188,7 +188,7 @@ def fit_in_slabs(
 
 def _edges(domain: Box, axis: int, slabs: int | Sequence[float]) -> tuple[float, ...]:
     begin, end = domain.lower[axis], domain.upper[axis]
-    if isinstance(slabs, int):
+    if isinstance(slabs, int | np.integer):
         if slabs < 1:
             raise ValueError(f"slabs must be at least 1, got {slabs}.")
         return tuple(float(t) for t in np.linspace(begin, end, slabs + 1))

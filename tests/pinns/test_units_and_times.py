@@ -64,6 +64,23 @@ def test_values_of_more_columns_than_outputs():
     train(Measured(data, column=1))
 
 
+def test_data_of_one_of_several_networks_that_takes_other_coordinates():
+    data = FixedPoints(np.random.default_rng(0).uniform(size=(8, 2)), np.ones((8, 1)))
+
+    @dataclasses.dataclass(frozen=True)
+    class Two(Problem):
+        domain = SQUARE
+
+        def conditions(self):
+            return {"data": Condition(lambda u, p: u["a"](p["x"][:1]) * u["b"](p["x"]) - p["value"], data, 8)}
+
+        def predict(self, u, x):
+            return u["b"](x)
+
+    networks = {name: MLP(dim, [4], 1, rngs=nnx.Rngs(0)) for name, dim in (("a", 1), ("b", 2))}
+    assert np.isfinite(train(Two(), networks).final["loss"])
+
+
 def test_a_tiny_domain():
     """A network does not change over a micrometre."""
 
