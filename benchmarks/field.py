@@ -22,7 +22,8 @@ SETTING = (
     "the sizes of their residuals. Errors are relative L2 errors on points that are not trained on, of "
     "inverse problems the largest relative error of a coefficient; the median over seeds with its range. "
     "Seconds are those of training, without compilation. How the loss on fresh points ranks the networks of "
-    "all evaluations is compared with the error by Spearman's correlation; in brackets their number. "
+    "all evaluations is compared with the error by Spearman's correlation, in brackets their number: at most "
+    "eight of each half decade of errors, so that a run that dwells at its floor is not most of them. "
     "Published figures are of other machines, mostly single runs, and not always of the same network."
 )
 HEADER = [
@@ -71,8 +72,8 @@ def classical(results: Path) -> dict[str, str]:
 
 
 def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = MappingProxyType({})) -> Table:
-    """A line for every problem."""
-    lines = []
+    """A line for every problem, and one for what they have in common."""
+    lines, ranked = [], {name: _ranked(runs) for name, runs in found.items()}
     for name, runs in found.items():
         row, summaries = _ROWS[preset][name], [summary for summary, _ in runs]
         config = json.loads((runs[0][1] / "config.json").read_text())
@@ -91,12 +92,15 @@ def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = M
                 "–".join(dict.fromkeys(f"{each:.0f}" for each in (min(seconds), max(seconds)))),
                 "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
                 _reached(row, errors if "unknowns" in summaries[0] else worst, errors, seconds),
-                _rank(runs),
+                _rank(ranked[name]),
                 "—" if floor is None else number(floor),
                 classical.get(name, "—"),
                 _in_print(name),
             ]
         )
+    if len(found) > 1:
+        together = _rank([pair for pairs in ranked.values() for pair in pairs])
+        lines.append(["all", *[together if name == HEADER[9] else "—" for name in HEADER[1:]]])
     return Table(HEADER, lines)
 
 
@@ -108,14 +112,24 @@ def _reached(row: Row, judged: list[float], errors: list[float], seconds: list[f
     return "yes" if median(judged) <= row.goal and median(seconds) <= 1.05 * row.seconds else "no"
 
 
-def _rank(runs: list[tuple[dict[str, Any], Path]]) -> str:
-    """Spearman's correlation of fresh loss and error over all evaluations, and their number."""
-    rows = [row for _, folder in runs for row in _history(folder)]
-    pairs = [(row["fresh_loss"], row["rel_l2"]) for row in rows if {"fresh_loss", "rel_l2"} <= row.keys()]
+Pair = tuple[float, float]
+
+
+def _ranked(runs: list[tuple[dict[str, Any], Path]]) -> list[Pair]:
+    """Fresh losses and errors, at most eight of each half decade of errors, evenly along the trainings."""
+    by_error: dict[int, list[Pair]] = {}
+    for row in (row for _, folder in runs for row in _history(folder)):
+        if row.get("fresh_loss") and row.get("rel_l2"):
+            pair = (row["fresh_loss"], row["rel_l2"])
+            by_error.setdefault(math.floor(2 * math.log10(pair[1])), []).append(pair)
+    return [pair for pairs in by_error.values() for pair in pairs[:: -(-len(pairs) // 8)]]
+
+
+def _rank(pairs: list[Pair]) -> str:
+    """Spearman's correlation of fresh loss and error, and the number of pairs."""
     if len(pairs) < 3:
         return "—"
-    fresh, errors = np.array(pairs).T
-    found: Any = spearmanr(fresh, errors)
+    found: Any = spearmanr(*np.array(pairs).T)
     return f"{found.statistic:.3f} ({len(pairs)})"
 
 

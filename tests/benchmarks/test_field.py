@@ -99,6 +99,18 @@ def _record(results, name, seed, preset="quick", **summary):
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def test_a_run_that_dwells_at_its_floor_is_not_most_of_the_ranks(tmp_path):
+    _record(tmp_path, "beam", 0, rel_l2=1e-9, train_seconds=1.0)
+    rows = [{"fresh_loss": 10.0**-k, "rel_l2": 10.0**-k} for k in range(6)]
+    rows += [{"fresh_loss": 1e-7 * (1 + k % 7), "rel_l2": 1e-7 * (1 + k % 5)} for k in range(400)]
+    (metrics,) = tmp_path.glob("field/beam*/metrics.jsonl")
+    metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (line,) = field.data(field.read(tmp_path)).rows
+    statistic, number = line[field.HEADER.index("fresh loss ranks as error")].split()
+    assert float(statistic) > 0.5  # 0.1 of all evaluations
+    assert int(number.strip("()")) == 6 + 2 * 8  # two half decades of the floor
+
+
 def test_the_page_of_the_field_tells_what_is_reached(tmp_path):
     outputs = {"rel_l2": 5e-8, "rel_l2_by_output": {"u": 1e-8, "p": 9e-7}, "train_seconds": 120.5}
     for seed in (0, 1, 2):
@@ -114,10 +126,11 @@ def test_the_page_of_the_field_tells_what_is_reached(tmp_path):
     (large,) = (dict(zip(field.HEADER, line, strict=True)) for line in section.runs[1].data.rows)
     assert (large["network"], large["error"], large["reached"]) == ("4×30", "1.0e-09", "—")
     lines = {line[0]: dict(zip(field.HEADER, line, strict=True)) for line in section.runs[0].data.rows}
-    assert list(lines) == ["kovasznay", "convection", "beam", "oscillator_inverse"]
+    assert list(lines) == ["kovasznay", "convection", "beam", "oscillator_inverse", "all"]
     assert {name: line["reached"] for name, line in lines.items()} == {
-        "kovasznay": "no", "convection": "yes", "beam": "no", "oscillator_inverse": "no"
+        "kovasznay": "no", "convection": "yes", "beam": "no", "oscillator_inverse": "no", "all": "—"
     }  # fmt: skip
+    assert lines["all"]["fresh loss ranks as error"] == "1.000 (30)"
     assert lines["convection"]["error"] == "1.0e-06 (1.0e-07–1.0e-05)"
     assert lines["beam"]["fresh loss ranks as error"] == "1.000 (9)"
     assert lines["oscillator_inverse"]["error"] == "2.0e-06"
