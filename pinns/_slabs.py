@@ -56,13 +56,13 @@ class _Slab(Problem):
         return self.problem.functional(model)
 
     def conditions(self) -> Mapping[str, Condition]:
-        conditions = dict(self.problem.conditions())
+        conditions = {}
         for name, condition in self.problem.conditions().items():
-            if isinstance(condition.region, FixedPoints):
-                here = self._of_its_time(condition.region)
-                conditions[name] = dataclasses.replace(condition, region=here)
-                if here is None:
-                    del conditions[name]
+            region = condition.region
+            if isinstance(region, FixedPoints):
+                region = self._of_its_time(region)
+            if region is not None:
+                conditions[name] = dataclasses.replace(condition, region=region)
         if self.previous is None:
             return conditions
         function, params = self.previous
@@ -151,8 +151,9 @@ def fit_in_slabs(
     """
     if not isinstance(problem.domain, Box):
         raise TypeError(f"slabs need a domain that is a Box, got {type(problem.domain).__name__}.")
-    names = axis_names(problem)
-    axis = names.index("t") if axis is None and "t" in names else -1 if axis is None else axis
+    if axis is None:
+        coordinates = axis_names(problem)
+        axis = coordinates.index("t") if "t" in coordinates else -1
     axis = range(problem.domain.dim)[axis]
     edges = _edges(problem.domain, axis, slabs)
     names = _initial(problem, axis) if initial is None else tuple(initial)
