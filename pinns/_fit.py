@@ -204,7 +204,7 @@ def fit(
                 history.append(row)
                 bar.update(length)
                 bar.set_postfix_str(summary(row))
-                watch.warn(row, functools.partial(evaluator.without_gradient, good))
+                watch.warn(history, functools.partial(evaluator.without_gradient, good))
                 reason = watch.reason(history)
                 try:
                     asked = tell is not None and bool(tell(history, function.model(good.params)))

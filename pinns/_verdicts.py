@@ -13,6 +13,7 @@ from pinns.problems import Points, Problem
 Row = dict[str, Any]
 _PARTED = 10.0
 _LARGE = 100.0
+_UNSOLVED = 0.1  # of the first loss: what no solution leaves
 _REJECTED = 20  # steps in a row that are no accident
 
 STOP_REASONS = {
@@ -139,13 +140,14 @@ class Watch:
         self._loss = 0.0  # at the evaluation before: none has been fast yet
         self._accepted_at = step  # the last step that is known to have been accepted
 
-    def warn(self, row: Row, without_gradient: Callable[[], list[str]]) -> None:
-        """Warns of what this row shows for the first time.
+    def warn(self, history: list[Row], without_gradient: Callable[[], list[str]]) -> None:
+        """Warns of what the newest row shows for the first time.
 
         Args:
-          row: The newest row.
+          history: All rows.
           without_gradient: Gives the names of the conditions whose gradient is not finite.
         """
+        row, first = history[-1], history[0]["loss"]
         rejections = self._rejections(row, without_gradient)
         if rejections:
             self._once("rejected", rejections)
@@ -161,6 +163,14 @@ class Watch:
                     else ", draw them anew (resample_every) or where the residual is large "
                     "(sampling=AdaptiveSampling())."
                 ),
+            )
+        if row.get("at_floor", 0.0) == 1.0 and loss > _UNSOLVED * first:
+            self._once(
+                "stationary",
+                f"at step {row['step']} nothing is left to gain at any learning rate, but the loss is still "
+                f"{loss:.1e}, from {first:.1e} at the start. Either the network is stuck at a stationary "
+                "point, saturated most often: begin anew with another seed, more points or a smaller "
+                "initial_learning_rate; or the conditions contradict each other, and no network meets them.",
             )
         slow, self._loss = loss > 0.5 * self._loss, loss
         at_bound = row.get("at_bound", 0.0) == 1.0 and row["accepted"] > 0

@@ -97,6 +97,22 @@ def test_a_bound_of_the_learning_rate_is_noticed(train):
     assert any("stands at the bound 1.0e-03" in message for message in messages)
 
 
+@pytest.mark.parametrize("saturated", [False, True])
+def test_a_stationary_point_far_from_a_solution_is_noticed_once(train, make_model, saturated):
+    @dataclasses.dataclass(frozen=True)
+    class Line(FunctionApproximation):
+        def conditions(self):
+            other = 1 if saturated else -1  # a contradiction
+            lines = lambda u, x: jnp.concatenate([u(x) - x, u(x) - other * x])
+            return {"data": Condition(lines, self.domain, 100)}
+
+    model = make_model((4,))
+    if saturated:  # every tanh is 1, to rounding
+        model.layers[0].bias[...] = jnp.full((4,), 100.0)
+    _, messages = said(train, steps(), 60, problem=Line(), model=model, evaluate_every=10)
+    assert sum("nothing is left to gain at any learning rate" in message for message in messages) == 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Root(Problem):
     """u' = √u, which an odd network cannot begin with."""
