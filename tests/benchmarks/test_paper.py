@@ -3,11 +3,8 @@ import json
 import shutil
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
-from jax.flatten_util import ravel_pytree
 
 import pinns
 from benchmarks._experiments import Ode, Poisson1d
@@ -15,7 +12,7 @@ from benchmarks.paper._limit_gram import ACTIVATIONS, limit_gram, sphere_data
 from benchmarks.paper._study import Case
 from benchmarks.paper._training_claims import training_claim
 from benchmarks.paper.algorithm1 import Algorithm1
-from benchmarks.paper.figure1 import Figure1, _spectra
+from benchmarks.paper.figure1 import Figure1
 from benchmarks.paper.figure2 import Figure2
 from benchmarks.paper.figure3 import Figure3
 from benchmarks.paper.figure5 import Figure5
@@ -171,43 +168,11 @@ def test_a_carried_state_that_serves_better_is_seen():
     assert judged(0.3, 0.01)[table_1 + "all"] == "does not hold"
 
 
-def test_spectra_recorded_without_their_runs_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.paper.figure1._spectra", lambda experiment, params: {"now": True})
-    study = Figure1(out=tmp_path)
-    adam = next(c for c in study.cases(seed=0) if c.experiment.optimizer == "adam")
-    study.place(adam).mkdir(parents=True)
-    np.savez(study.place(adam) / "prediction.npz", params=np.zeros(3))
-    recorded = {"spectra": [{"panel": "u_L", "at": at} for at in ("start", "end of Adam")]}
-    spectra = study.extra(recorded, [adam.cell])["spectra"]
-    assert spectra == [
-        {"panel": "u_L", "at": "start"},
-        {"panel": "u_L", "at": "end of Adam", "seed": 0, "now": True},
-    ]
-
-
 def test_slugs_are_plain_and_tell_cases_apart():
     case = lambda *panels, **group: Case(panels, Poisson1d(optimizer="adam", seed=2), **group).slug
     assert case("ε = 2, α = 0.001", group="ε = 2") == "ε2-α0_001-adam-seed=2"
     assert case("ε = 2, α = 0.001", "ε = 2, α = 0.5", group="ε = 2") == "ε2-adam-seed=2"
     assert case("α = 0.1", "α = 1") == "adam-seed=2"
-
-
-def test_spectra_are_those_of_the_jacobian_and_of_the_given_parameters(monkeypatch):
-    monkeypatch.setattr("benchmarks.paper.figure1.LANCZOS", {"num_steps": 20, "num_probes": 1})
-    jax.config.update("jax_enable_x64", True)
-    plan = dataclasses.replace(Poisson1d(optimizer="isgd-gn").plan(), hidden=(12, 12))
-    monkeypatch.setattr(Poisson1d, "preset_plan", lambda self: plan)
-    experiment = Poisson1d(optimizer="isgd-gn", dtype="float64")
-    start = _spectra(experiment, None)
-    problem, model = experiment.problem(), experiment.model()
-    flat, unravel = ravel_pytree(nnx.state(model, nnx.Param))
-    loss = problem.loss(model, problem.sample(jax.random.key(0), method="grid", dtype=jnp.float64))
-    rows = jax.jacrev(lambda p: loss.residuals(unravel(p)))(flat)
-    np.testing.assert_allclose(start["gauss_newton"][-1], 2 * np.linalg.norm(rows, 2) ** 2, rtol=1e-3)
-    assert start["num_parameters"] == flat.size
-    assert start["smallest_ritz_value"] < 0 < start["hessian_largest"]
-    halved = _spectra(experiment, 0.5 * np.asarray(flat))
-    assert halved["gauss_newton"][-1] < 0.9 * start["gauss_newton"][-1]
 
 
 @pytest.mark.parametrize("activation", ["erf", "tanh"])
