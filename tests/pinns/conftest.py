@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from flax import nnx
@@ -49,3 +50,11 @@ def assert_equal():
             np.testing.assert_array_equal(left, right)
 
     return check
+
+
+@pytest.fixture
+def no_open_figures():
+    """Fails where a test leaves figures open."""
+    plt.close("all")
+    yield
+    assert plt.get_fignums() == []

@@ -15,7 +15,6 @@ from pinns import (
     Edges,
     Faces,
     FixedPoints,
-    Poisson1D,
     Polygon,
     Sphere,
 )
@@ -89,56 +88,6 @@ def test_points_lie_in_the_box(method, dtype):
     assert points.dtype == dtype
     assert jnp.all((points >= jnp.array([[-1.0, 2.0]], dtype)) & (points <= jnp.array([[1.0, 3.0]], dtype)))
     np.testing.assert_allclose(points.mean(axis=0), [0.0, 2.5], atol=0.25)
-
-
-@pytest.mark.parametrize("method", ["uniform", "sobol"])
-def test_boundary_points_are_spread_by_area(method):
-    points = np.asarray(BOX.boundary().sample(KEY, 6000, method, jnp.float32))
-    on = {side: np.isclose(points[:, axis], value) for (axis, side), value in
-          {(0, "left"): -1.0, (0, "right"): 1.0, (1, "bottom"): 2.0, (1, "top"): 3.0}.items()}  # fmt: skip
-    assert np.all(sum(on.values()) >= 1)
-    shares = {side: mask.mean() for side, mask in on.items()}
-    assert shares == pytest.approx({"left": 1 / 6, "right": 1 / 6, "bottom": 1 / 3, "top": 1 / 3}, abs=0.02)
-    for side, axis in (("left", 1), ("top", 0)):  # and evenly along each face
-        low, high = BOX.lower[axis], BOX.upper[axis]
-        np.testing.assert_allclose(
-            np.histogram(points[on[side], axis], 4, (low, high))[0] / on[side].sum(), 0.25, atol=0.05
-        )
-
-
-def test_faces_of_a_box_in_three_dimensions():
-    box = Box((0.0, 0.0, 0.0), (1.0, 1.0, 2.0))
-    assert box.boundary().measure == pytest.approx(10.0)
-    points = np.asarray(box.boundary().sample(KEY, 500, "sobol", jnp.float32))
-    at_end = np.isclose(points, 0) | np.isclose(points, [1, 1, 2])
-    assert np.all(at_end.any(axis=1))
-    start = np.asarray(box.face(2, "lower").sample(KEY, 50, "uniform", jnp.float32))
-    assert np.all(start[:, 2] == 0)
-    assert np.ptp(start[:, 0]) > 0.5
-
-
-def test_boundary_of_an_interval_is_its_two_ends():
-    points = Poisson1D().sample(KEY)
-    np.testing.assert_array_equal(points["boundary"], [[0.0], [1.0]])
-    np.testing.assert_array_equal(
-        Ball((1.0,), 2.0).boundary().sample(KEY, 7, "grid", jnp.float32), [[-1], [3]]
-    )
-
-
-@pytest.mark.parametrize(("dim", "number"), [(2, 200), (3, 400), (5, 400)])
-def test_points_of_a_sphere_are_uniform(dim, number):
-    center = np.arange(1.0, dim + 1)
-    sphere = Ball(tuple(center), 0.5).boundary()
-    offsets = np.asarray(sphere.sample(KEY, number, "sobol", jnp.float32)) - center
-    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), 0.5, rtol=1e-4)
-    np.testing.assert_allclose(offsets.mean(axis=0), 0, atol=0.05)
-    np.testing.assert_allclose((offsets**2).mean(axis=0), 0.25 / dim, atol=0.02)
-
-
-def test_sizes_of_spheres():
-    assert Sphere((0.0, 0.0), 2.0).measure == pytest.approx(4 * np.pi)
-    assert Sphere((0.0,) * 3, 2.0).measure == pytest.approx(16 * np.pi)
-    assert Sphere((0.0,), 2.0).measure == pytest.approx(2.0)
 
 
 BOUNDARIES = {
@@ -219,19 +168,6 @@ def test_most_of_a_domain_may_be_hole():
     assert len(jnp.unique(radius)) > 490
 
 
-def test_boundaries_of_a_difference_leave_out_what_does_not_bound_it():
-    notched = Difference(Box((0.0, 0.0), (2.0, 2.0)), Box((1.0, 1.0), (2.0, 2.0)))  # shares two edges
-    for boundary, length in ((notched.outer, 6.0), (notched.inner, 2.0), (notched.boundary(), 8.0)):
-        assert boundary.measure == pytest.approx(length, rel=2e-3)
-    outer, inner = (
-        np.asarray(b.sample(KEY, 300, "sobol", jnp.float32)) for b in (notched.outer, notched.inner)
-    )
-    assert not np.any((outer > 1.001).all(axis=1))
-    assert np.all((inner[:, 0] == 1) | (inner[:, 1] == 1))
-    both = np.asarray(notched.boundary().sample(KEY, 400, "uniform", jnp.float32))
-    np.testing.assert_allclose(np.mean((both == 1).any(axis=1)), 0.25, atol=0.01)
-
-
 def test_several_holes_and_one_dimension():
     two = TWO
     points = np.asarray(two.sample(KEY, 500, "sobol", jnp.float32))
@@ -245,41 +181,6 @@ def test_several_holes_and_one_dimension():
     np.testing.assert_allclose(np.sort(ends[:, 0]), [0, 1, 2, 3])
     half = Difference(Box((0.0,), (3.0,)), Box((1.0,), (3.0,)))
     np.testing.assert_allclose(half.boundary().sample(KEY, 9, "grid", jnp.float32), [[0.0], [1.0]])
-
-
-def test_points_of_edges_are_spread_by_length():
-    triangle = Polygon(((0.0, 0.0), (3.0, 0.0), (0.0, 4.0)))
-    assert triangle.boundary().measure == 12
-    points = np.asarray(triangle.boundary().sample(KEY, 2400, "sobol", jnp.float32))
-    bottom, left = np.isclose(points[:, 1], 0, atol=1e-5), np.isclose(points[:, 0], 0, atol=1e-5)
-    np.testing.assert_allclose([bottom.mean(), left.mean()], [0.25, 1 / 3], atol=0.01)
-    np.testing.assert_allclose(points[bottom, 0].mean(), 1.5, atol=0.02)
-    hypotenuse = points[~bottom & ~left]
-    np.testing.assert_allclose(hypotenuse @ [4, 3], 12, rtol=1e-5)
-    assert np.all(triangle.edge(0).sample(KEY, 9, "uniform", jnp.float32)[:, 1] == 0)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_triangles_of_a_star_fill_it(seed):
-    rng = np.random.default_rng(seed)
-    angles = np.sort(rng.uniform(0, 2 * np.pi, 17))
-    radii = rng.uniform(0.2, 1.0, 17)
-    corners = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1) + np.array([50.0, -20.0])
-    star = Polygon(tuple(map(tuple, corners.tolist())))
-    assert len(star.triangles) == 15
-    parts = corners[np.array(star.triangles)]
-    first, second = parts[:, 1] - parts[:, 0], parts[:, 2] - parts[:, 0]
-    areas = (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
-    assert areas.min() > 0
-    assert areas.sum() == pytest.approx(star.area)
-    middles = parts.mean(axis=1)
-    assert np.all(jax.vmap(star.contains)(jnp.asarray(middles)))
-
-
-def test_a_straight_vertex_is_allowed():
-    square = Polygon(((0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (2.0, 2.0), (1.0, 2.0), (0.0, 2.0), (0.0, 1.0)))
-    assert square.area == 4
-    np.testing.assert_allclose(square.sample(KEY, 2000, "sobol", jnp.float32).mean(axis=0), 1, atol=0.02)
 
 
 def test_regions_are_equal_by_content():

@@ -1,0 +1,74 @@
+"""Points of boundaries: spread by area, and only where the domain ends."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinns import Ball, Box, Difference, Poisson1D, Sphere
+
+KEY = jax.random.key(0)
+BOX = Box((-1.0, 2.0), (1.0, 3.0))
+
+
+def test_faces_of_a_box_in_three_dimensions():
+    box = Box((0.0, 0.0, 0.0), (1.0, 1.0, 2.0))
+    assert box.boundary().measure == pytest.approx(10.0)
+    points = np.asarray(box.boundary().sample(KEY, 500, "sobol", jnp.float32))
+    at_end = np.isclose(points, 0) | np.isclose(points, [1, 1, 2])
+    assert np.all(at_end.any(axis=1))
+    start = np.asarray(box.face(2, "lower").sample(KEY, 50, "uniform", jnp.float32))
+    assert np.all(start[:, 2] == 0)
+    assert np.ptp(start[:, 0]) > 0.5
+
+
+def test_boundary_of_an_interval_is_its_two_ends():
+    points = Poisson1D().sample(KEY)
+    np.testing.assert_array_equal(points["boundary"], [[0.0], [1.0]])
+    np.testing.assert_array_equal(
+        Ball((1.0,), 2.0).boundary().sample(KEY, 7, "grid", jnp.float32), [[-1], [3]]
+    )
+
+
+@pytest.mark.parametrize(("dim", "number"), [(2, 200), (3, 400), (5, 400)])
+def test_points_of_a_sphere_are_uniform(dim, number):
+    center = np.arange(1.0, dim + 1)
+    sphere = Ball(tuple(center), 0.5).boundary()
+    offsets = np.asarray(sphere.sample(KEY, number, "sobol", jnp.float32)) - center
+    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), 0.5, rtol=1e-4)
+    np.testing.assert_allclose(offsets.mean(axis=0), 0, atol=0.05)
+    np.testing.assert_allclose((offsets**2).mean(axis=0), 0.25 / dim, atol=0.02)
+
+
+def test_sizes_of_spheres():
+    assert Sphere((0.0, 0.0), 2.0).measure == pytest.approx(4 * np.pi)
+    assert Sphere((0.0,) * 3, 2.0).measure == pytest.approx(16 * np.pi)
+    assert Sphere((0.0,), 2.0).measure == pytest.approx(2.0)
+
+
+def test_boundaries_of_a_difference_leave_out_what_does_not_bound_it():
+    notched = Difference(Box((0.0, 0.0), (2.0, 2.0)), Box((1.0, 1.0), (2.0, 2.0)))  # shares two edges
+    for boundary, length in ((notched.outer, 6.0), (notched.inner, 2.0), (notched.boundary(), 8.0)):
+        assert boundary.measure == pytest.approx(length, rel=2e-3)
+    outer, inner = (
+        np.asarray(b.sample(KEY, 300, "sobol", jnp.float32)) for b in (notched.outer, notched.inner)
+    )
+    assert not np.any((outer > 1.001).all(axis=1))
+    assert np.all((inner[:, 0] == 1) | (inner[:, 1] == 1))
+    both = np.asarray(notched.boundary().sample(KEY, 400, "uniform", jnp.float32))
+    np.testing.assert_allclose(np.mean((both == 1).any(axis=1)), 0.25, atol=0.01)
+
+
+@pytest.mark.parametrize("method", ["uniform", "sobol"])
+def test_boundary_points_are_spread_by_area(method):
+    points = np.asarray(BOX.boundary().sample(KEY, 6000, method, jnp.float32))
+    on = {side: np.isclose(points[:, axis], value) for (axis, side), value in
+          {(0, "left"): -1.0, (0, "right"): 1.0, (1, "bottom"): 2.0, (1, "top"): 3.0}.items()}  # fmt: skip
+    assert np.all(sum(on.values()) >= 1)
+    shares = {side: mask.mean() for side, mask in on.items()}
+    assert shares == pytest.approx({"left": 1 / 6, "right": 1 / 6, "bottom": 1 / 3, "top": 1 / 3}, abs=0.02)
+    for side, axis in (("left", 1), ("top", 0)):  # and evenly along each face
+        low, high = BOX.lower[axis], BOX.upper[axis]
+        np.testing.assert_allclose(
+            np.histogram(points[on[side], axis], 4, (low, high))[0] / on[side].sum(), 0.25, atol=0.05
+        )
