@@ -168,8 +168,8 @@ def implicit_step(
             num_gradients=jnp.zeros((), jnp.int32),
             controller_state=own(controller.init()),
             inner_state=() if reset_inner else own(without_names(solver.init(params))),
-            stored=StoredEvaluation.nothing(params, kept_dtype) if keeps else (),
-            velocity=() if momentum is None else optax.tree.zeros_like(params),
+            stored=own(StoredEvaluation.nothing(params, kept_dtype)) if keeps else (),
+            velocity=() if momentum is None else own(optax.tree.zeros_like(params)),
             metric_state=own(weights.init(params)),
             floor=jnp.zeros((), scalar_dtype(params)),
         )
@@ -201,7 +201,8 @@ def implicit_step(
         _checks.check_params(params)
         check_evaluation(value, updates if grad is None else grad, params)
         check_state(state, jax.eval_shape(init_fn, params))
-        params = jax.tree.map(jnp.asarray, params)
+        # Weak types would make the loss of an iterate another dtype than that of the start.
+        params = jax.tree.map(lambda p: jnp.asarray(p, jnp.asarray(p).dtype), params)
         named = select_kwargs(value_fn, extra_args)
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
         program, loss_dtype = _checks.check_loss(loss_fn, params)

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem, Search, complete
 from isgd_optax._norms import is_lost_in_rounding, norm
 from isgd_optax._search import is_descent
+from isgd_optax._stuck import falls_along_gradient
 
 
 class StoppingRule(NamedTuple):
@@ -105,7 +106,7 @@ def minimize(
       rule: The stopping rule.
       search: The search over α that the first inner step makes; None leaves α as it is.
     """
-    knows_only_value = False  # of a solver's proposals: set while they are traced
+    knows_only_value = has_model = False  # of a solver's proposals: set while they are traced
 
     def propose(
         problem: ProximalProblem, here: Evaluation, state: optax.OptState, alpha: jax.Array, search: Search
@@ -113,8 +114,9 @@ def minimize(
         query = inner.query(problem, here, state)
 
         def trial(rate: jax.Array) -> Proposal:
-            nonlocal knows_only_value
+            nonlocal knows_only_value, has_model
             proposal = inner.step(rate, query)
+            has_model |= proposal.predicted_decrease is not None
             knows_only_value |= proposal.loss is None and proposal.value is not None
             return complete(problem, here, proposal)
 
@@ -223,6 +225,9 @@ def minimize(
         at_floor &= jnp.isfinite(carry.lowest)
     if first is not None:
         at_floor = jnp.where(first.accepted, at_floor, first.at_floor)
+    if not has_model:  # which would know that no step gains: a line search may only have failed
+        tried = lambda: falls_along_gradient(objective, start)
+        at_floor &= ~jax.lax.cond(at_floor, tried, lambda: jnp.zeros_like(at_floor))
     at_floor |= solved_at_start
     if rule.keep_grad and knows_only_value:
         # φ − ‖p − c‖²/(2α) loses the digits of a small L.

@@ -1,7 +1,7 @@
 """The metric D of the proximal term: the unit in which each parameter's step is measured."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +77,7 @@ def _jacobi(state: optax.Params, value_fn: Loss, params: optax.Params, grad: opt
 
 
 def _like(param: jax.Array, weight: jax.typing.ArrayLike) -> jax.Array:
-    weight = jnp.asarray(weight, _dtype(jnp.asarray(param)))
+    weight = jnp.asarray(weight, _dtype(param))
     if weight.shape not in ((), jnp.shape(param)):
         raise ValueError(
             f"each leaf of metric must be a number or of its parameter's shape, got {weight.shape} for "
@@ -86,15 +86,17 @@ def _like(param: jax.Array, weight: jax.typing.ArrayLike) -> jax.Array:
     return weight
 
 
-def _dtype(leaf: jax.Array) -> jnp.dtype:
+def _dtype(leaf: Any) -> jnp.dtype:
     """float32 at least: squares of small numbers underflow in half precision."""
-    return jnp.promote_types(leaf.dtype, jnp.float32)
+    # jnp.asarray knows numbers, but no placeholders such as jax.ShapeDtypeStruct.
+    dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.asarray(leaf).dtype
+    return jnp.promote_types(jax.dtypes.canonicalize_dtype(dtype), jnp.float32)
 
 
 _NAMED = {
     "identity": Metric(lambda params: (), lambda state, value_fn, params, grad: (state, None)),
     "jacobi": Metric(
-        lambda params: jax.tree.map(lambda p: jnp.zeros(jnp.shape(p), _dtype(jnp.asarray(p))), params),
+        lambda params: jax.tree.map(lambda p: jnp.zeros(jnp.shape(p), _dtype(p)), params),
         _jacobi,
     ),
 }

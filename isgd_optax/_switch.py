@@ -42,7 +42,7 @@ def switch_after(
 
     Raises:
       ValueError: ``num_steps`` < 0.
-      TypeError: ``first`` or ``second`` is no transformation.
+      TypeError: ``first`` or ``second`` is no transformation, or (in ``update``) the state is another one.
 
     Examples:
       >>> import jax.numpy as jnp, optax
@@ -71,6 +71,12 @@ def switch_after(
     def update_fn(
         updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: object
     ) -> tuple[optax.Updates, SwitchState]:
+        if not isinstance(state, SwitchState):
+            raise TypeError(
+                f"the state is a {type(state).__name__}, not one of switch_after: begin with "
+                "solver.init(params), and restore a stored state into what that returns."
+            )
+
         def run_first():
             new_updates, first_state = first.update(updates, state.first, params, **extra_args)
             return cast(new_updates), optax.tree.cast_like(first_state, state.first), state.second

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import implicit_step
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 
@@ -109,3 +109,21 @@ def test_numpy_parameters_are_taken_like_jax_ones(numpy_dtype, assert_close, dty
     assert dtypes(from_numpy) == dtypes(from_jax)
     step = jax.jit(lambda p, s: solver.update(jax.grad(loss)(p), s, p, value_fn=loss))
     assert_close(step(start, from_numpy), step(jnp.asarray(start), from_jax))
+
+
+@pytest.mark.parametrize("inner", [optax.adam(0.1), optax.lbfgs(), gauss_newton()])
+def test_weakly_typed_scalars_are_parameters_like_others(inner, x64):
+    """``jnp.asarray(1.0)`` has a weak type, whose sums with float32 are float32."""
+    points = jnp.linspace(0, 1, 20, dtype=jnp.float32)
+    curve = lambda p, t: p["a"][0] * jnp.exp(-p["b"] * t) - 2 * jnp.exp(-3 * t)
+    loss = LeastSquares(Residual(curve, points))
+    solver = implicit_step(inner, 10.0, max_inner_steps=5, momentum=0.5, store_grad=True)
+    found = []
+    for scalar in (jnp.asarray(1.0), jnp.asarray(1.0, jnp.float64)):
+        params = {"a": jnp.ones(1, jnp.float32), "b": scalar}
+        state = solver.init(params)
+        update = jax.jit(lambda p, s: solver.update(jax.grad(loss)(p), s, p, value_fn=loss))
+        updates, new_state = update(params, state)
+        assert jax.tree.map(jnp.result_type, new_state) == jax.tree.map(jnp.result_type, state)
+        found.append(updates["b"])
+    np.testing.assert_allclose(*found, rtol=1e-6)

@@ -129,6 +129,30 @@ def test_another_loss_ends_the_floor(make):
         assert rates[-1] > 1.0
 
 
+@pytest.mark.parametrize("make", [gain_ratio, largest_trusted])
+def test_a_line_search_that_fails_is_no_floor(make, x64):
+    """Beside the edge of the loss, at p₁ = 0, it takes no step, though one gains."""
+    x = jnp.asarray(X)
+    values = lambda p: jnp.log(p[0]) * x + jnp.sqrt(p[1])
+    loss = lambda p: jnp.mean((values(p) - values(jnp.array([1e-3, 1e-4]))) ** 2)
+    solver = implicit_step(optax.lbfgs(), make(100.0))
+
+    @jax.jit
+    def step(params, state):
+        value, grad = jax.value_and_grad(loss)(params)
+        updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
+        return params + updates, state
+
+    params = jnp.array([5.0, 4.0])
+    state, rates = solver.init(params), []
+    for _ in range(10):
+        params, state = step(params, state)
+        rates.append(float(state.info.learning_rate))
+    assert not state.info.accepted
+    assert not state.info.at_floor
+    assert rates[-1] < 0.01 * max(rates)
+
+
 @pytest.mark.parametrize("name", ["adam", "lbfgs", "gauss_newton"])
 def test_debugging_nans_gives_no_false_alarm(name):
     inner = {"adam": optax.adam(0.01), "lbfgs": optax.lbfgs(memory_size=3), "gauss_newton": gauss_newton()}

@@ -217,3 +217,13 @@ def test_without_a_metric_a_step_held_back_by_the_bound_of_alpha_says_so(start):
     solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
     params, state, *_ = history(solver, loss, jnp.array(start), 100)
     assert state.info.at_bound or np.allclose(params, truth, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(
+    "metric", ["identity", "jacobi", {"a": jnp.ones(3)}], ids=["identity", "jacobi", "given"]
+)
+def test_placeholders_have_a_state_too(metric):
+    """As checkpoint libraries ask for it, before there are arrays."""
+    solver = implicit_step(gauss_newton(), 1.0, metric=metric)
+    state = solver.init({"a": jax.ShapeDtypeStruct((3,), jnp.float32)})
+    assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, solver.init({"a": jnp.ones(3)}))

@@ -193,3 +193,10 @@ def test_extra_arguments_reach_both_phases():
     second, state = solver.update(jnp.ones(2), state, jnp.ones(2), data=3.0)
     np.testing.assert_array_equal(first, jnp.full(2, 2.0))
     np.testing.assert_array_equal(second, jnp.full(2, 30.0))
+
+
+def test_a_state_that_was_restored_as_a_dictionary_is_refused():
+    solver = switch_after(1, optax.sgd(1.0), optax.sgd(0.1))
+    state = solver.init(jnp.ones(1))._asdict()
+    with pytest.raises(TypeError, match=r"state is a dict.*restore a stored state into"):
+        solver.update(jnp.ones(1), state, jnp.ones(1))
