@@ -46,7 +46,7 @@ from pinns._special_networks import SIREN, ModifiedMLP
 from pinns._taylor import derivatives, gradient, second_derivatives
 from pinns._threads import limited_blas_threads
 from pinns._unknowns import Unknown
-from pinns._verdicts import FitWarning
+from pinns._warnings import FitWarning
 from pinns._weights import AdaptiveWeights
 from pinns.problems import (
     AllenCahn,

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from pinns._identity import differences
 from pinns._placement import ONE_DEVICE, Placement
-from pinns._verdicts import warn_at_caller
+from pinns._warnings import warn_at_caller
 
 _SHOWN = 3  # differences in a message
 # What orbax raises where a file is damaged or cannot be written.

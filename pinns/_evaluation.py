@@ -150,8 +150,8 @@ def evaluation_points(problem: Problem, dtype: DTypeLike) -> jax.Array:
 
 
 def predict(u: Callable[..., Any], points: jax.Array) -> jax.Array:
-    """``u`` at every point: shape (N, m) for a network of m outputs and points of shape (N, d)."""
-    return jax.vmap(u)(points)
+    """``u`` at every point: shape (N, m) for m outputs, (N, 1) for a scalar, and points of shape (N, d)."""
+    return jax.vmap(lambda x: jnp.ravel(u(x)))(points)
 
 
 def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
@@ -163,7 +163,7 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     if problem.exact(points[0]) is None:
         return None
     # the outputs may come as a list
-    values = predict(lambda x: jnp.asarray(problem.exact(x)), points).reshape(points.shape[0], -1)
+    values = predict(lambda x: jnp.asarray(problem.exact(x)), points)
     if not isinstance(values, Tracer):
         finite = np.isfinite(np.asarray(values)).all(axis=1)
         if not finite.all():

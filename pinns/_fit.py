@@ -34,9 +34,8 @@ from pinns._runner import Runner
 from pinns._start import starting
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start
-from pinns._verdicts import (
-    Watch,
-    not_finite,
+from pinns._verdicts import Watch, not_finite
+from pinns._warnings import (
     warn_coordinates,
     warn_few_residuals,
     warn_independent,
@@ -169,7 +168,7 @@ def fit(
         watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive)
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
-            warn_coordinates(problem)
+            warn_coordinates(problem, source.dtype)
             warn_outside(problem, state.points)
             row = evaluator.row(state, None, 0.0)
             finite = row.pop("finite")

@@ -110,21 +110,28 @@ class _Pytree(Functional):
 class _Networks(Functional):
     """Several networks by name, and unknown coefficients; either may be absent."""
 
-    _leaves = ("functionals",)
-    _static = ("unknowns", "single")
+    _leaves = ("parts",)
+    _static = ("names", "unknowns", "single")
 
-    def __init__(self, functionals: dict[str, Functional], unknowns: ByContent, single: bool):
-        self.functionals, self.unknowns, self.single = functionals, unknowns, single
+    def __init__(self, functionals: Mapping[str, Functional], unknowns: ByContent, single: bool):
+        # JAX sorts the keys of dictionaries, and the first network is u itself.
+        self.names, self.parts = tuple(functionals), tuple(functionals.values())
+        self.unknowns, self.single = unknowns, single
+
+    @property
+    def functionals(self) -> dict[str, Functional]:
+        """The networks' functions, in the order in which they were given."""
+        return dict(zip(self.names, self.parts, strict=True))
 
     def _split(self, params: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         if self.single:
             return {"network": params["network"]}, params["unknowns"]
-        networks = {name: params[name] for name in self.functionals}
-        return networks, params.get("unknowns", {})
+        return {name: params[name] for name in self.names}, params.get("unknowns", {})
 
     def __call__(self, params: Any) -> Solution:
         networks, trained = self._split(params)
-        built = {name: self.functionals[name](part) for name, part in networks.items()}
+        functionals = self.functionals
+        built = {name: functionals[name](part) for name, part in networks.items()}
         return Solution(built, self._values(trained))
 
     def _values(self, trained: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
@@ -134,6 +141,7 @@ class _Networks(Functional):
         self, params: Any, call: Callable[[Any], None], trace: Callable[..., Any] = jax.eval_shape
     ) -> list[str]:
         networks, trained = self._split(params)
+        functionals = self.functionals
         changed: list[str] = []
 
         def build(names: list[str], built: dict[str, Any]) -> None:
@@ -141,14 +149,15 @@ class _Networks(Functional):
                 return call(Solution(built, self._values(trained)))
             name, *others = names
             inner = lambda u: build(others, {**built, name: u})
-            changed.extend(self.functionals[name].changing_state(networks[name], inner, trace))
+            changed.extend(functionals[name].changing_state(networks[name], inner, trace))
 
         build(list(networks), {})
         return changed
 
     def model(self, params: Any) -> Any:
         networks, _ = self._split(params)
-        models = {name: self.functionals[name].model(part) for name, part in networks.items()}
+        functionals = self.functionals
+        models = {name: functionals[name].model(part) for name, part in networks.items()}
         return models["network"] if self.single else models
 
 

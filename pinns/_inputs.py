@@ -17,7 +17,7 @@ from pinns._bounds import out_of_bounds
 from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
 from pinns._options import History, OnEvaluation, Shorthand, Stop
-from pinns._verdicts import warn_at_caller
+from pinns._warnings import warn_at_caller
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Condition, Problem
 

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from scipy.interpolate import make_interp_spline
 
 from pinns._identity import ByContent, digest
+from pinns._numbers import unmasked
 
 _ROUNDING = 1e-5
 """How far outside a point still counts as one of the table's end, in widths of the table."""
@@ -31,8 +32,8 @@ class Interpolated:
       values: The values, shape (n_1, ..., n_d) for one output or (n_1, ..., n_d, m).
 
     Raises:
-      ValueError: Axes that do not increase or are too short, numbers that are not finite, or values of
-        another shape.
+      ValueError: Axes that do not increase or are too short, numbers that are not finite or are masked, or
+        values of another shape.
 
     Examples:
       A reference solution of a problem, ``exact = Interpolated(...)`` in its class:
@@ -51,8 +52,8 @@ class Interpolated:
     """
 
     def __init__(self, axes: Sequence[ArrayLike], values: ArrayLike):
-        arrays = tuple(np.array(axis, dtype=float) for axis in axes)
-        table = np.array(values, dtype=float)
+        arrays = tuple(np.array(unmasked("an axis", axis), dtype=float) for axis in axes)
+        table = np.array(unmasked("values of the table", values), dtype=float)
         degree = 3 if len(arrays) <= 2 else 1
         for axis in arrays:
             if axis.ndim != 1 or len(axis) < degree + 1 or not np.isfinite(axis).all():

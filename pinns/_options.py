@@ -1,12 +1,12 @@
 """What a training is told beside problem, network and optimiser."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self, TypedDict
 
 import numpy as np
 
+from pinns._numbers import check_positive, check_whole
 from pinns._samplers import as_sampler
 from pinns.problems import Problem
 
@@ -223,22 +223,25 @@ def _check_names(what: str, given: Iterable[str], names: Iterable[str]) -> None:
             raise ValueError(f"{what} names {name!r}; the conditions are {sorted(names)}.")
 
 
-def check_positive(**numbers: float | None) -> None:
-    """Raises ValueError for a number below 1."""
-    for name, number in numbers.items():
-        if number is not None and (number < 1 or not math.isfinite(number)):
-            raise ValueError(f"{name} must be at least 1, got {number}.")
-
-
 def chunk_ends(num_steps: int, evaluate_every: int | Sequence[int] | None) -> Sequence[int]:
     """The steps before ``num_steps`` at which chunks end, in order; a range where there may be millions."""
+    check_whole(num_steps=num_steps)
     check_positive(num_steps=num_steps)
     if evaluate_every is None:
         evaluate_every = max(1, num_steps // 100)
-    if isinstance(evaluate_every, int | np.integer):
-        check_positive(evaluate_every=evaluate_every)
-        return range(evaluate_every, num_steps, evaluate_every)
-    return sorted(end for end in evaluate_every if 0 < end < num_steps)
+    if isinstance(evaluate_every, Sequence | np.ndarray):
+        ends = sorted(set(evaluate_every))
+        for end in ends:
+            check_whole(evaluate_every=end)
+        if ends and not 0 <= ends[0] <= ends[-1] <= num_steps:
+            raise ValueError(
+                f"the steps of evaluate_every must lie between 0 and num_steps={num_steps}, got "
+                f"{ends[0]} to {ends[-1]}."
+            )
+        return [int(end) for end in ends if 0 < end < num_steps]
+    check_whole(evaluate_every=evaluate_every)
+    check_positive(evaluate_every=evaluate_every)
+    return range(evaluate_every, num_steps, evaluate_every)
 
 
 History = list[dict[str, Any]]

@@ -28,6 +28,7 @@ def run_identity(
     numbers = sampling.numbers(problem)
     conditions = {
         name: {"region": c.region, "num_points": numbers[name], "weight": c.weight}
+        | ({"loss": c.loss} if c.loss else {})
         for name, c in problem.conditions().items()
     }
     return {

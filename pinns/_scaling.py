@@ -125,10 +125,11 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
     .. math::
       s_j = \max_c \frac{\|r_c(0)\|}{\|r_c(v e_j) - r_c(0)\|}
 
-    over the conditions c in which output j is not negligible beside the others; 1 where nothing sets a
-    size. The size of a residual is that of the untrained network with these sizes, or of its sources where
-    they are larger: at a single point they may cancel. For equations that are not linear this is iterated.
-    Where the solution oscillates, s is too large by the square of its wave number.
+    over the conditions c in which output j is not negligible beside the others. An output to which no source
+    or datum gives a size gets it in the same way from the outputs that have theirs and drive it; 1 where
+    nothing does. The size of a residual is that of the untrained network with these sizes, or of its sources
+    where they are larger: at a single point they may cancel. For equations that are not linear this is
+    iterated. Where the solution oscillates, s is too large by the square of its wave number.
 
     Args:
       problem: The problem.
@@ -174,9 +175,15 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
     for _ in range(_ROUNDS):
         slopes = np.zeros((len(rest), num_outputs))
         for j in range(num_outputs):
-            one = jnp.zeros_like(probe).at[j].set(sizes[j])
+            one = jnp.zeros_like(probe).at[j].set(jnp.asarray(sizes[j], probe.dtype))
             slopes[:, j] = [rms(r - r0) / sizes[j] for r, r0 in zip(residuals(one), rest, strict=True)]
-        sizes = _output_sizes(sources, slopes, sizes)
+        sizes, known = _output_sizes(sources, slopes, sizes, np.zeros(num_outputs, bool))
+        while 0 < known.sum() < num_outputs:  # the others are driven by these, if by anything
+            driving = residuals(jnp.asarray(np.where(known, sizes, 0), probe.dtype))
+            before, driven = known, np.array([rms(r) for r in driving])
+            sizes, known = _output_sizes(driven, slopes, sizes, known)
+            if (known == before).all():
+                break
     balanced = residuals(jnp.asarray(sizes, probe.dtype))
     total = {name: max(rms(r), source) for name, r, source in zip(conditions, balanced, sources, strict=True)}
     usable = tuple((name, size if np.isfinite(size) and size > 0 else 1.0) for name, size in total.items())
@@ -190,15 +197,18 @@ def _sizes_of(values: jax.Array) -> jax.Array:
     return jnp.where(sizes > 0, sizes, 1)
 
 
-def _output_sizes(sources: np.ndarray, slopes: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """The sizes at which every output balances the sources of the conditions in which it counts."""
-    sizes = before.copy()
-    for j, slope in enumerate(slopes.T):
+def _output_sizes(
+    sources: np.ndarray, slopes: np.ndarray, before: np.ndarray, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sizes at which outputs balance the sources of the conditions in which they count, and which do."""
+    sizes, known = before.copy(), known.copy()
+    for j in np.flatnonzero(~known):
+        slope = slopes[:, j]
         counts = (slope > 0) & (slope >= 0.1 * slopes.max(axis=1)) & (sources > 0)
         ratios = sources[counts] / slope[counts]
         if ratios.size and np.all(np.isfinite(ratios)):
-            sizes[j] = ratios.max()
-    return sizes
+            sizes[j], known[j] = ratios.max(), True
+    return sizes, known
 
 
 @dataclasses.dataclass(frozen=True)

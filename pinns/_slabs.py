@@ -18,6 +18,7 @@ from pinns._past import Past, looking_back
 from pinns._regions import Box, FixedPoints
 from pinns._result import FitResult
 from pinns._slabs_result import SlabsResult
+from pinns._slabs_times import check_times, initial_conditions, slab_edges
 from pinns.problems import Condition, Problem
 
 
@@ -135,7 +136,8 @@ def fit_in_slabs(
 
     Raises:
       ValueError: Times that are not increasing inside the domain, no initial condition, one at given points,
-        or a condition where time ends.
+        a condition where time ends, or, without ``initial``, another one that has points where time begins:
+        later slabs would lose it, or take its data for their own.
       TypeError: A domain that is no box.
 
     Examples:
@@ -155,14 +157,14 @@ def fit_in_slabs(
         coordinates = axis_names(problem)
         axis = coordinates.index("t") if "t" in coordinates else -1
     axis = range(problem.domain.dim)[axis]
-    edges = _edges(problem.domain, axis, slabs)
-    names = _initial(problem, axis) if initial is None else tuple(initial)
+    edges = slab_edges(problem.domain, axis, slabs)
+    names = initial_conditions(problem, axis) if initial is None else tuple(initial)
     if not names or set(names) - set(problem.conditions()):
         raise ValueError(
             f"slabs need the names of the initial conditions, got {list(names)} of "
             f"{sorted(problem.conditions())}: give initial=[...]."
         )
-    _check_times(problem, axis, names)
+    check_times(problem, axis, names, found=initial is None)
     results: list[FitResult] = []
     start, previous = model, None
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
@@ -185,39 +187,6 @@ def fit_in_slabs(
         start = result  # its unknowns too
         previous = (slab.functional(result.model)[0], result.params)
     return SlabsResult(problem, results, edges, axis)
-
-
-def _edges(domain: Box, axis: int, slabs: int | Sequence[float]) -> tuple[float, ...]:
-    begin, end = domain.lower[axis], domain.upper[axis]
-    if isinstance(slabs, int | np.integer):
-        if slabs < 1:
-            raise ValueError(f"slabs must be at least 1, got {slabs}.")
-        return tuple(float(t) for t in np.linspace(begin, end, slabs + 1))
-    edges = (begin, *(float(t) for t in slabs), end)
-    if not np.all(np.diff(edges) > 0):
-        raise ValueError(f"the times between slabs must increase between {begin} and {end}, got {slabs}.")
-    return edges
-
-
-def _initial(problem: Problem, axis: int) -> tuple[str, ...]:
-    face = problem.domain.face(axis, "lower")
-    return tuple(name for name, condition in problem.conditions().items() if condition.region == face)
-
-
-def _check_times(problem: Problem, axis: int, initial: Sequence[str]) -> None:
-    """Raises ValueError unless the axis is one of time, and initial data stand where it begins."""
-    end = problem.domain.face(axis, "upper")
-    for name, condition in problem.conditions().items():
-        if condition.region == end:
-            raise ValueError(
-                f"condition {name!r} is given where coordinate {axis} ends, so that it is no time: choose "
-                "fit_in_slabs(axis=...), or call it 't' in the problem's axis_names."
-            )
-        if name in initial and isinstance(condition.region, FixedPoints):
-            raise ValueError(
-                f"the initial condition {name!r} is given at FixedPoints, which stay where the first slab "
-                f"begins: give it on domain.face({axis}, 'lower'), measured values as pinns.Interpolated."
-            )
 
 
 def _slab(

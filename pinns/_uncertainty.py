@@ -13,7 +13,7 @@ from pinns._functional import params_dtype
 from pinns._options import Sampling
 from pinns._points import PointSource
 from pinns._unknowns import declared
-from pinns._verdicts import warn_at_caller
+from pinns._warnings import warn_at_caller
 from pinns.problems import Problem
 
 _ESTIMATE = 3_000_017  # the stream of points of an estimate

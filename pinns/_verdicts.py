@@ -1,18 +1,14 @@
 """What a training says of itself: warnings with a way out, and why it ended."""
 
 import math
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from pinns._options import Stop
-from pinns.problems import Points, Problem
+from pinns._warnings import warn_at_caller
 
 Row = dict[str, Any]
 _PARTED = 10.0
-_LARGE = 100.0
 _UNSOLVED = 0.1  # of the first loss: what no solution leaves
 _REJECTED = 20  # steps in a row that are no accident
 
@@ -27,77 +23,6 @@ STOP_REASONS = {
     "interrupted": "interrupted",
     "on_evaluation": "on_evaluation asked for the end",
 }
-
-
-class FitWarning(UserWarning):
-    """Something that a training noticed and that its loss does not tell."""
-
-
-def warn_few_residuals(num_residuals: int, num_parameters: int) -> None:
-    """Warns if the residuals can be interpolated."""
-    if num_residuals < num_parameters:
-        warn_at_caller(
-            f"the loss takes {num_residuals} residuals and the model has {num_parameters} parameters: it can "
-            "make the loss as small as it likes and be wrong between the points. Take more points "
-            "(sampling=Sampling(num_points='auto') or the problem's numbers) or a smaller network, and watch "
-            "fresh_loss."
-        )
-
-
-def warn_coordinates(problem: Problem) -> None:
-    """Warns if networks that take the coordinates as they are saturate, or hardly see them."""
-    largest = max(abs(corner) for corner in (*problem.domain.lower, *problem.domain.upper))
-    if largest > _LARGE and not problem.scales_inputs:
-        warn_at_caller(
-            f"coordinates of the domain reach {largest:g}, at which tanh and its like saturate: train "
-            "scaled(problem, model, key) instead of the problem, or give the network an embedding that maps "
-            "them to [-1, 1]."
-        )
-    width = min(np.subtract(problem.domain.upper, problem.domain.lower))
-    if width < 1 / _LARGE and not problem.scales_inputs:
-        warn_at_caller(
-            f"the domain is only {width:g} wide along a coordinate, over which a network hardly changes: "
-            "train scaled(problem, model, key) instead of the problem, choose another unit, or give the "
-            "network an embedding that maps the coordinate to [-1, 1]."
-        )
-
-
-def warn_outside(problem: Problem, points: Points) -> None:
-    """Warns of given points that lie far outside of the domain: of another unit, most often."""
-    lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
-    for name, given in points.items():
-        x = given.get("x") if isinstance(given, Mapping) else given
-        if x is None or x.ndim < 2 or x.shape[-1] != lower.size or not x.is_fully_addressable:
-            continue
-        x = np.asarray(x).reshape(-1, lower.size)
-        low, high = x.min(axis=0), x.max(axis=0)
-        far = np.flatnonzero((low < lower - 0.5 * (upper - lower)) | (high > upper + 0.5 * (upper - lower)))
-        if far.size:
-            i = far[0]
-            warn_at_caller(
-                f"points of condition {name!r} reach from {low[i]:g} to {high[i]:g} along coordinate {i}, "
-                f"the domain from {lower[i]:g} to {upper[i]:g}: are they in the same unit?"
-            )
-
-
-def warn_independent(conditions: list[str]) -> None:
-    """Warns of residuals that no parameter changes."""
-    if conditions:
-        names = ", ".join(repr(name) for name in conditions)
-        warn_at_caller(
-            f"the residual of condition {names} does not depend on the network's parameters: no training can "
-            "lower it. Does it call u? Has the activation the derivatives that it takes (relu has no "
-            "second)? Is the domain tiny in its unit (scaled)?"
-        )
-
-
-def warn_more_steps(step: int, num_steps: int) -> None:
-    """Warns if a run on disk is further than it is asked for."""
-    if step > num_steps:
-        warn_at_caller(
-            f"the run in checkpoint_dir has made {step} steps, more than num_steps={num_steps}: it is "
-            "returned as it is. For a shorter run choose another folder."
-        )
 
 
 def _no_gradient(conditions: list[str]) -> str:
@@ -239,8 +164,3 @@ def _evaluations_without_progress(history: list[Row]) -> int:
         since = 0 if loss < 0.99 * best else since + 1
         best = loss if loss < 0.99 * best else best
     return since
-
-
-def warn_at_caller(message: str, stacklevel: int = 4) -> None:
-    """Warns at the line that called fit."""
-    warnings.warn(message, FitWarning, stacklevel=stacklevel)

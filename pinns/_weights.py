@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from pinns._options import check_positive
+from pinns._numbers import check_positive
 from pinns._points import Loss
 from pinns.problems import Points, Problem
 

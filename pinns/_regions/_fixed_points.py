@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from numpy.typing import ArrayLike
 
 from pinns._identity import ByContent, digest
+from pinns._numbers import unmasked
 from pinns._samplers import Sampler
 
 
@@ -25,7 +26,7 @@ class FixedPoints:
     ``num_points=region.num_points``.
 
     Raises:
-      ValueError: No points, points that are not finite or not real, or values of another number.
+      ValueError: No points, points that are not finite, not real or masked, or values of another number.
 
     Examples:
       >>> import jax, jax.numpy as jnp
@@ -47,8 +48,9 @@ class FixedPoints:
             raise ValueError("FixedPoints needs numbers: subtract a first time and divide by a unit of time.")
         if np.iscomplexobj(points) or (values is not None and np.iscomplexobj(values)):
             raise ValueError("FixedPoints needs real numbers: give the imaginary part as a second value.")
-        self.points = np.array(points, dtype=float)
-        self.values = None if values is None else np.array(values, dtype=float)
+        self.points = np.array(unmasked("points of FixedPoints", points), dtype=float)
+        given = unmasked("values of FixedPoints", values)
+        self.values = None if given is None else np.array(given, dtype=float)
         if self.points.ndim < 2 or not self.points.size or not np.all(np.isfinite(self.points)):
             raise ValueError(
                 f"FixedPoints needs finite points of shape (N, d), got an array of shape {self.points.shape}."

@@ -24,13 +24,16 @@ class Part(Protocol):
         ...
 
 
-@functools.lru_cache(maxsize=256)
 def measured_share(region: Region, part: Part) -> float:
     """The fraction of a region's points that belong to a part, up to about 1e-3."""
+    return _measured_share(region, part, jax.dtypes.canonicalize_dtype(jnp.float64))
 
+
+@functools.lru_cache(maxsize=256)
+def _measured_share(region: Region, part: Part, dtype: DTypeLike) -> float:
     @jax.jit
     def share() -> jax.Array:
-        points = region.sample(jax.random.key(0), _PROBES, "sobol", jnp.float32)
+        points = region.sample(jax.random.key(0), _PROBES, "sobol", dtype)
         return jnp.mean(jax.vmap(part.accepts)(points), dtype=jnp.float32)
 
     with jax.ensure_compile_time_eval():

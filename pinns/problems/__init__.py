@@ -1,9 +1,10 @@
 """The paper's and the field's problems, one short class each, and the base class of your own."""
 
 from pinns.problems._approximation import FunctionApproximation
-from pinns.problems._base import Condition, NetworkResidual, Points, Problem
+from pinns.problems._base import NetworkResidual, Points, Problem
 from pinns.problems._beams import Beam, Biharmonic
 from pinns.problems._burgers import Burgers, BurgersInverse
+from pinns.problems._condition import Condition
 from pinns.problems._evolution import AllenCahn, KdV, KuramotoSivashinsky
 from pinns.problems._flow import Kovasznay, LidDrivenCavity
 from pinns.problems._helmholtz import Helmholtz2D, PeriodicHelmholtz2D

@@ -1,74 +1,21 @@
 """What a problem is: a domain, conditions on the solution, and its loss."""
 
 import copy
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.typing import ArrayLike
 
 from isgd_optax import FieldsAsLeaves, LeastSquares, Residual
 from pinns._functional import Functional, functional
 from pinns._identity import ByContent
-from pinns._regions import Region
 from pinns._unknowns import Unknown
+from pinns.problems._condition import Condition
 
 Points = dict[str, jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """Something that the solution must satisfy at the points of a region.
-
-    Args:
-      residual: ``residual(u, x)``, zero where it holds; ``u`` is the network, ``x`` one point of
-        shape (d,). A method of the problem, so that equal problems share compiled code.
-      region: Where it holds.
-      num_points: The number of points that the loss takes there.
-      weight: The weight ω of paper Eq. 6, or a function ``weight(x)`` of one point. The loss is the mean
-        of the weighted squares.
-      noisy: Whether it compares with measured values, whose noise is what makes unknown coefficients
-        uncertain.
-
-    Raises:
-      ValueError: ``num_points`` < 1 or a negative weight.
-      TypeError: A weight that is not one number, points that are no whole number, or no region.
-    """
-
-    residual: Callable[[Any, Any], jax.Array]
-    region: Region
-    num_points: int
-    weight: float | Callable[[Any], ArrayLike] = 1.0
-    noisy: bool = False
-
-    def __post_init__(self) -> None:
-        if not callable(getattr(self.region, "sample", None)):
-            raise TypeError(
-                "a condition's region must be a Box, one of its faces, a Ball, FixedPoints, ... or an object "
-                f"with sample(key, num_points, method, dtype), got {self.region!r}."
-            )
-        if not hasattr(self.num_points, "__index__"):
-            raise TypeError(f"num_points must be an integer, got {self.num_points!r}.")
-        if self.num_points < 1:
-            raise ValueError(f"a condition needs num_points ≥ 1, got {self.num_points}.")
-        if callable(self.weight):
-            return
-        if np.ndim(self.weight) != 0:
-            raise TypeError(
-                "a condition's weight must be one number, or a function weight(x) of one point, got shape "
-                f"{np.shape(self.weight)}. To weight the components of a residual, multiply the residual by "
-                "the root of the weight of each, e.g. jnp.sqrt(jnp.array([1.0, 10.0])) * r."
-            )
-        if not self.weight >= 0:
-            raise ValueError(f"a condition needs weight ≥ 0, got {self.weight}.")
-
-    def weights(self, points: Any) -> ArrayLike:
-        """The weight, or those of all points, shape (N,)."""
-        return jax.vmap(self.weight)(points) if callable(self.weight) else self.weight
 
 
 class NetworkResidual(FieldsAsLeaves):
@@ -191,7 +138,7 @@ class Problem:
         numbers = {name: c.num_points for name, c in conditions.items()} | dict(num_points or {})
         keys = jax.random.split(key, len(conditions))
         return {
-            name: condition.region.sample(k, numbers[name], method, dtype)
+            name: jax.tree.map(jnp.asarray, condition.region.sample(k, numbers[name], method, dtype))
             for k, (name, condition) in zip(keys, conditions.items(), strict=True)
         }
 
@@ -242,9 +189,13 @@ class Problem:
         if set(weights) != set(conditions):
             raise ValueError(f"weights may be given for {sorted(conditions)}, got {sorted(weights)}.")
         function = model if isinstance(model, Functional) else self.functional(model)[0]
-        return LeastSquares(
-            *(
-                Residual(NetworkResidual(function, c.residual), points[name], weights[name], name)
-                for name, c in conditions.items()
-            )
-        )
+
+        def block(name: str, c: Condition) -> Residual:
+            residual = NetworkResidual(function, c.residual)
+            try:
+                return Residual(residual, points[name], weights[name], name, c.loss)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"This is of the condition {name!r}.")
+                raise
+
+        return LeastSquares(*(block(name, c) for name, c in conditions.items()))

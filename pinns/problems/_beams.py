@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from pinns._operators import biharmonic
 from pinns._regions import Box
 from pinns._taylor import derivatives, gradient
-from pinns.problems._base import Condition
+from pinns.problems._condition import Condition
 from pinns.problems._known import Known, one
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pinns._regions import Box, Faces, FixedPoints
 from pinns._taylor import derivatives
 from pinns._unknowns import Unknown
-from pinns.problems._base import Condition
+from pinns.problems._condition import Condition
 from pinns.problems._known import Known, one
 
 _NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(200)

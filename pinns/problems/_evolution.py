@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from pinns._regions import Box
 from pinns._taylor import derivatives
-from pinns.problems._base import Condition
+from pinns.problems._condition import Condition
 from pinns.problems._tables import load_table
 from pinns.problems._tabulated import Tabulated, periodic
 

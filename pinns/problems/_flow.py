@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from pinns._regions import Box, Faces, FixedPoints
 from pinns._taylor import second_derivatives
-from pinns.problems._base import Condition
+from pinns.problems._condition import Condition
 from pinns.problems._known import Known
 from pinns.problems._tables import load_table
 from pinns.problems._tabulated import Tabulated

@@ -9,7 +9,7 @@ import numpy as np
 from pinns._regions import Box, FixedPoints
 from pinns._taylor import derivatives
 from pinns._unknowns import Unknown
-from pinns.problems._base import Condition
+from pinns.problems._condition import Condition
 from pinns.problems._tables import load_table
 from pinns.problems._tabulated import Tabulated
 

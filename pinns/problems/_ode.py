@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from pinns._operators import laplacian
 from pinns._regions import Box
-from pinns.problems._base import Condition, Problem
+from pinns.problems._base import Problem
+from pinns.problems._condition import Condition
 
 
 @dataclasses.dataclass(frozen=True)

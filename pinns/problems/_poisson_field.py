@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from pinns._operators import laplacian
 from pinns._regions import Box
-from pinns.problems._base import Condition
+from pinns.problems._condition import Condition
 from pinns.problems._known import Known, one
 
 

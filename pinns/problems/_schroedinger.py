@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from pinns._regions import Box, Faces
 from pinns._taylor import derivatives
-from pinns.problems._base import Condition
+from pinns.problems._condition import Condition
 from pinns.problems._known import Known
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from pinns._regions import Box, Faces
 from pinns._taylor import derivatives, gradient
-from pinns.problems._base import Condition
+from pinns.problems._condition import Condition
 from pinns.problems._known import Known, one
 
 _CIRCLE = Box((0.0, 0.0), (2 * math.pi, 1.0))

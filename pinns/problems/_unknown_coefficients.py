@@ -10,8 +10,8 @@ from pinns._operators import laplacian
 from pinns._regions import Box
 from pinns._taylor import derivatives, gradient, second_derivatives
 from pinns._unknowns import Unknown
-from pinns.problems._base import Condition
 from pinns.problems._burgers import measurements
+from pinns.problems._condition import Condition
 from pinns.problems._known import Known, one
 
 

@@ -216,3 +216,18 @@ def test_names_and_outputs_must_agree():
         errors_by_output(jnp.zeros((3, 1)), jnp.zeros((3, 1)), ("u", "v"))
     with pytest.raises(ValueError, match="one shape"):
         errors_by_output(jnp.zeros((3, 2)), jnp.zeros((3, 1)), ("u", "v"))
+
+
+def test_scalars_are_one_output(train):
+    @dataclasses.dataclass(frozen=True)
+    class Scalar(FunctionApproximation):
+        def conditions(self):
+            return {"data": Condition(lambda u, x: u(x) - x[0], self.domain, 20)}
+
+        def exact(self, x):
+            return x[0]
+
+    network = (lambda params, x: params["a"] * x[0], {"a": jnp.asarray(0.5)})
+    result = train(optax.sgd(0.0), 1, problem=Scalar(), model=network)
+    np.testing.assert_allclose(result.final["rel_l2"], 0.5, rtol=1e-6)
+    assert predict(lambda x: x[0], jnp.ones((3, 2))).shape == (3, 1)

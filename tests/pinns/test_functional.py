@@ -214,3 +214,15 @@ def test_unknowns_are_found_and_kept_in_the_history(name, positive):
 def test_unfit_starts_of_unknowns_are_refused(options):
     with pytest.raises(ValueError, match="an unknown needs a finite start"):
         Unknown(**options)
+
+
+def test_the_first_of_several_networks_stays_the_first():
+    """JAX sorts the keys of dictionaries whenever a tree is built anew."""
+    models = {"u": plain(), "a": linen_pair()}
+    loss = PROBLEM.loss(models, PROBLEM.sample(KEY))
+    params = PROBLEM.functional(models)[1]
+    expected = loss(params)
+    np.testing.assert_allclose(jax.jit(lambda loss, params: loss(params))(loss, params), expected, rtol=1e-6)
+    assert jax.tree.map(lambda leaf: leaf, loss)(params) == expected
+    alone = PROBLEM.loss(plain(), PROBLEM.sample(KEY))(plain()[1])
+    np.testing.assert_allclose(expected, alone, rtol=1e-6)

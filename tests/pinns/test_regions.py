@@ -219,3 +219,11 @@ def test_regions_are_equal_by_content():
 def test_bad_input_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_boundary_of_a_difference_far_from_the_origin_has_its_length(x64):
+    near, far = (
+        Difference(Box((x, 0.0), (x + 1, 1.0)), Ball((x + 0.5, 0.5), 0.25)).boundary().measure
+        for x in (0.0, 20_000.0)
+    )
+    assert abs(far - near) < 0.01 * near

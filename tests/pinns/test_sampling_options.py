@@ -195,3 +195,15 @@ def test_options_are_changed_by_dataclasses_replace():
     changed = dataclasses.replace(AdaptiveSampling(every=10, pool=4), every=3)
     assert (changed.every, changed.interval, changed.pool) == (3, 3, 4)
     assert dataclasses.replace(Sampling(resample_every=5), resample_every=None).interval is None
+
+
+def test_steps_of_evaluation_must_be_steps(train):
+    rows = train(optax.sgd(0.0), 6, evaluate_every=range(0, 7, 3)).history
+    assert [row["step"] for row in rows] == [0, 3, 6]
+    for given in (2.0, [3.5], np.geomspace(1, 6, 3)):
+        with pytest.raises(TypeError, match="evaluate_every must be a whole number"):
+            train(optax.sgd(0.0), 6, evaluate_every=given)
+    with pytest.raises(ValueError, match="between 0 and num_steps=6, got -3 to 60"):
+        train(optax.sgd(0.0), 6, evaluate_every=[-3, 60])
+    with pytest.raises(TypeError, match="num_steps must be a whole number"):
+        train(optax.sgd(0.0), 1e2)

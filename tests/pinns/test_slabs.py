@@ -15,6 +15,8 @@ from pinns import (
     MLP,
     Box,
     Condition,
+    Faces,
+    FixedPoints,
     Poisson1D,
     Problem,
     SingularlyPerturbedODE,
@@ -149,3 +151,43 @@ def test_many_points_are_those_of_their_slabs():
     result = run()
     points = jnp.array([[0.0], [1.9], [2.0], [2.1], [4.0], [5.9]])
     np.testing.assert_allclose(result.at(points), jnp.stack([result(x) for x in points]), rtol=1e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class AtTheStart:
+    """A region of its own where time begins."""
+
+    def sample(self, key, num_points, method, dtype):
+        return jnp.zeros((num_points, 1), dtype)
+
+
+@pytest.mark.parametrize(
+    "region", [FixedPoints([[0.0]]), AtTheStart(), Faces(Box((0.0,), (6.0,)), ((0, "lower"), (0, "upper")))]
+)
+def test_an_initial_condition_that_is_not_found_is_no_silent_loss(region):
+    """Beside one that is: later slabs would begin with any value, or with that of the first slab."""
+
+    class Elsewhere(Pendulum):
+        def conditions(self):
+            return super().conditions() | {"value": Condition(self.value, region, 2)}
+
+    with pytest.raises(ValueError, match=r"'value' has points where coordinate 0, time, begins.*'slope'"):
+        run(problem=Elsewhere())
+
+
+def test_initial_conditions_that_are_named_are_believed():
+    class Known(Pendulum):
+        def conditions(self):
+            return super().conditions() | {"value": Condition(self.value, FixedPoints([[0.0]]), 1)}
+
+    assert len(run(num_steps=2, slabs=2, problem=Known(), initial=["slope"]).results) == 2
+
+
+def test_measurements_may_begin_where_time_does():
+    class Measured(Pendulum):
+        def conditions(self):
+            data = FixedPoints([[0.0], [2.0], [4.0]], [[1.0], [0.0], [1.0]])
+            residual = lambda u, point: u(point["x"]) - point["value"]
+            return super().conditions() | {"data": Condition(residual, data, 3)}
+
+    assert len(run(num_steps=2, slabs=2, problem=Measured()).results) == 2

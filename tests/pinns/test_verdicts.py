@@ -177,3 +177,15 @@ def test_options_that_contradict_each_other_are_refused(train, options, error, m
 def test_a_stop_needs_positive_numbers(name):
     with pytest.raises(ValueError, match=f"{name} must be positive"):
         Stop(**{name: 0})
+
+
+def test_coordinates_that_fall_together_are_noticed(train):
+    """Seconds since 1970 are 128 apart in float32, in the network between scalings too."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Late(FunctionApproximation):
+        domain = Box((1.7e9,), (1.7e9 + 100,))
+        scales_inputs = True
+
+    _, messages = said(train, optax.sgd(0.0), 1, problem=Late())
+    assert any("where numbers of type float32 are 2e+02 apart" in message for message in messages)

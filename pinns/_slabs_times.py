@@ -1,0 +1,80 @@
+"""The times of slabs, and which conditions stand where time begins."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from pinns._regions import Box, FixedPoints
+from pinns.problems import Problem
+
+_PROBES = 256
+_NEAR = 1e-6  # of the domain's width: rounding of float32 points
+_SOME = 0.01  # of the points: no accident
+
+
+def slab_edges(domain: Box, axis: int, slabs: int | Sequence[float]) -> tuple[float, ...]:
+    """The times at which slabs begin and end.
+
+    Raises:
+      ValueError: No slab, or times that do not increase inside of the domain.
+    """
+    begin, end = domain.lower[axis], domain.upper[axis]
+    if isinstance(slabs, int | np.integer):
+        if slabs < 1:
+            raise ValueError(f"slabs must be at least 1, got {slabs}.")
+        return tuple(float(t) for t in np.linspace(begin, end, slabs + 1))
+    edges = (begin, *(float(t) for t in slabs), end)
+    if not np.all(np.diff(edges) > 0):
+        raise ValueError(f"the times between slabs must increase between {begin} and {end}, got {slabs}.")
+    return edges
+
+
+def initial_conditions(problem: Problem, axis: int) -> tuple[str, ...]:
+    """The names of the conditions on the face where time begins."""
+    face = problem.domain.face(axis, "lower")
+    return tuple(name for name, condition in problem.conditions().items() if condition.region == face)
+
+
+def check_times(problem: Problem, axis: int, initial: Sequence[str], *, found: bool) -> None:
+    """Raises ValueError unless the axis is one of time, and initial data stand where it begins.
+
+    Args:
+      problem: The problem.
+      axis: The coordinate of time.
+      initial: The names of the initial conditions.
+      found: Whether these are those that were found, and not the user's, who may know of others.
+    """
+    end = problem.domain.face(axis, "upper")
+    for name, condition in problem.conditions().items():
+        if condition.region == end:
+            raise ValueError(
+                f"condition {name!r} is given where coordinate {axis} ends, so that it is no time: choose "
+                "fit_in_slabs(axis=...), or call it 't' in the problem's axis_names."
+            )
+        if name in initial and isinstance(condition.region, FixedPoints):
+            raise ValueError(
+                f"the initial condition {name!r} is given at FixedPoints, which stay where the first slab "
+                f"begins: give it on domain.face({axis}, 'lower'), measured values as pinns.Interpolated."
+            )
+        if found and initial and name not in initial and _begins(problem, condition.region, axis):
+            raise ValueError(
+                f"condition {name!r} has points where coordinate {axis}, time, begins, but is none of the "
+                f"initial conditions, {', '.join(map(repr, initial))}, so that later slabs would not go on "
+                f"from what it says: give what belongs there on domain.face({axis}, 'lower') of its own, or "
+                "name the initial conditions by initial=[...] if it is right at the beginning of every slab."
+            )
+
+
+def _begins(problem: Problem, region: Any, axis: int) -> bool:
+    """Whether points of a region that are drawn, or all that are given, lie where time begins."""
+    dim, begin = problem.domain.dim, problem.domain.lower[axis]
+    drawn = region.sample(jax.random.key(0), _PROBES, "uniform", jax.dtypes.canonicalize_dtype(float))
+    points = np.asarray(drawn["x"] if isinstance(drawn, Mapping) else drawn)
+    if points.ndim != 2 or points.shape[1] != dim:
+        return False
+    width = problem.domain.upper[axis] - begin
+    there = np.abs(points[:, axis] - begin) <= _NEAR * width
+    # Measurements may begin where time does.
+    return bool(there.all() if isinstance(region, FixedPoints) else there.mean() > _SOME)

@@ -1,0 +1,69 @@
+"""A condition on the solution: an equation, a boundary or initial value, measured data."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from pinns._regions import Region
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """Something that the solution must satisfy at the points of a region.
+
+    Args:
+      residual: ``residual(u, x)``, zero where it holds; ``u`` is the network, ``x`` one point of
+        shape (d,). A method of the problem, so that equal problems share compiled code.
+      region: Where it holds.
+      num_points: The number of points that the loss takes there.
+      weight: The weight ω of paper Eq. 6, or a function ``weight(x)`` of one point. The loss is the mean
+        of the weighted squares.
+      noisy: Whether it compares with measured values, whose noise is what makes unknown coefficients
+        uncertain.
+      loss: None for squares, or a convex function of the residual at one point, or of the residual and the
+        point, see :class:`isgd_optax.Residual`: ``optax.huber_loss`` for data with outliers. The loss is the
+        mean of its weighted values.
+
+    Raises:
+      ValueError: ``num_points`` < 1 or a negative weight.
+      TypeError: A weight that is not one number, points that are no whole number, a loss that is no function,
+        or no region.
+    """
+
+    residual: Callable[[Any, Any], jax.Array]
+    region: Region
+    num_points: int
+    weight: float | Callable[[Any], ArrayLike] = 1.0
+    noisy: bool = False
+    loss: Callable[..., ArrayLike] | None = None
+
+    def __post_init__(self) -> None:
+        if self.loss is not None and not callable(self.loss):
+            raise TypeError(f"a condition's loss must be a function of the residual, got {self.loss!r}.")
+        if not callable(getattr(self.region, "sample", None)):
+            raise TypeError(
+                "a condition's region must be a Box, one of its faces, a Ball, FixedPoints, ... or an object "
+                f"with sample(key, num_points, method, dtype), got {self.region!r}."
+            )
+        if not hasattr(self.num_points, "__index__"):
+            raise TypeError(f"num_points must be an integer, got {self.num_points!r}.")
+        if self.num_points < 1:
+            raise ValueError(f"a condition needs num_points ≥ 1, got {self.num_points}.")
+        if callable(self.weight):
+            return
+        if np.ndim(self.weight) != 0:
+            raise TypeError(
+                "a condition's weight must be one number, or a function weight(x) of one point, got shape "
+                f"{np.shape(self.weight)}. To weight the components of a residual, multiply the residual by "
+                "the root of the weight of each, e.g. jnp.sqrt(jnp.array([1.0, 10.0])) * r."
+            )
+        if not self.weight >= 0:
+            raise ValueError(f"a condition needs weight ≥ 0, got {self.weight}.")
+
+    def weights(self, points: Any) -> ArrayLike:
+        """The weight, or those of all points, shape (N,)."""
+        return jax.vmap(self.weight)(points) if callable(self.weight) else self.weight
