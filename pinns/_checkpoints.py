@@ -13,12 +13,12 @@ import jax
 import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
 
-from pinns._identity import differences
+from pinns._identity import differences, digest
 from pinns._placement import ONE_DEVICE, Placement
 from pinns._warnings import warn_at_caller
 
 _SHOWN = 3  # differences in a message
-# What orbax raises where a file is damaged or cannot be written.
+# What orbax raises where a file cannot be written; where one cannot be read, anything.
 _FAULTS = (OSError, ValueError, KeyError, TypeError)
 
 
@@ -102,9 +102,12 @@ class Checkpoints:
         for step in steps:
             try:
                 found = self._manager.restore(step, args=args)
-                restored = jax.tree.unflatten(treedef, list(found["state"].values()))
-                rows = found["history"]["rows"]
-            except _FAULTS as error:
+                values = list(found["state"].values())
+                rows, digests = found["history"]["rows"], found["history"].get("digests")
+                if digests not in (None, _digests(values)):
+                    raise ValueError("its arrays are not those that were written")
+                restored = jax.tree.unflatten(treedef, values)
+            except Exception as error:  # orbax has no class of its own for damaged arrays
                 unread, fault = [*unread, step], fault or error
                 continue
             if unread:
@@ -130,9 +133,10 @@ class Checkpoints:
         latest = self._manager.latest_step()
         if latest == step:
             return
+        leaves = jax.tree.leaves(state)
         args = ocp.args.Composite(
-            state=ocp.args.StandardSave(_named(jax.tree.leaves(state))),
-            history=ocp.args.JsonSave({"rows": history}),
+            state=ocp.args.StandardSave(_named(leaves)),
+            history=ocp.args.JsonSave({"rows": history, "digests": _digests(leaves)}),
         )
         try:
             self._manager.save(step, args=args)
@@ -153,6 +157,13 @@ class Checkpoints:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+def _digests(leaves: list[Any]) -> list[str] | None:
+    """What tells the arrays from others; None where other processes hold parts of them."""
+    if not all(getattr(leaf, "is_fully_addressable", True) for leaf in leaves):
+        return None
+    return [digest(leaf) for leaf in leaves]
+
+
 def _named(leaves: list[Any]) -> dict[str, Any]:
     return {f"{i:06d}": leaf for i, leaf in enumerate(leaves)}
 
@@ -166,10 +177,19 @@ def _check_identity(file: Path, identity: dict[str, Any]) -> None:
     identity = json.loads(json.dumps(identity))
     if not file.exists():
         temporary = file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(identity, indent=2))
+        with temporary.open("w") as stream:
+            stream.write(json.dumps(identity, indent=2))
+            stream.flush()
+            os.fsync(stream.fileno())  # a power cut would leave an empty file
         temporary.replace(file)
         return
-    found = json.loads(file.read_text())
+    try:
+        found = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{file} is damaged ({_short(error)}), so that nothing tells whether the run in {file.parent} is "
+            "this one: delete the file if it is, and it is written anew."
+        ) from error
     different = differences(found, identity)
     if different:
         raise ValueError(

@@ -10,6 +10,8 @@ from jax.typing import ArrayLike
 
 from isgd_optax._proximal import Loss
 
+_ROUNDING = 10  # rounding errors, of the largest number so far
+
 
 class HessianSpectrum(NamedTuple):
     """What Lanczos finds out about the eigenvalues of a Hessian.
@@ -17,7 +19,8 @@ class HessianSpectrum(NamedTuple):
     Attributes:
       eigenvalues: The Ritz values of each probe, in increasing order, shape (probes, steps). The first and
         the last ones of a row converge to the extreme eigenvalues.
-      weights: The share of the spectrum near each, shape (probes, steps); each row sums to 1.
+      weights: The share of the spectrum near each, shape (probes, steps); each row sums to 1. Where a probe
+        has found all that there is in fewer steps, the others repeat its Rayleigh quotient with weight 0.
     """
 
     eigenvalues: jax.Array
@@ -98,7 +101,21 @@ def hessian_spectrum(
 
     def probe(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         vector = jax.random.normal(key, flat.shape, flat.dtype)
-        values, vectors = jnp.linalg.eigh(lanczos(product, vector).J_small)
+        values, vectors = jnp.linalg.eigh(_until_exhausted(lanczos(product, vector).J_small))
         return values, jnp.square(vectors[0])
 
     return HessianSpectrum(*jax.lax.map(probe, jax.random.split(key, num_probes)))
+
+
+def _until_exhausted(tridiagonal: jax.Array) -> jax.Array:
+    """The matrix of Lanczos without the steps after the first residue that is rounding alone.
+
+    They begin with that residue, normalised, and need not belong to the spectrum.
+    """
+    diagonal, beside = jnp.diag(tridiagonal), jnp.diag(tridiagonal, 1)
+    largest = jax.lax.cummax(jnp.maximum(jnp.abs(diagonal[:-1]), beside))
+    # Once false it stays so, for what is no number too.
+    going_on = jnp.cumprod(beside > _ROUNDING * jnp.finfo(beside.dtype).eps * largest).astype(bool)
+    diagonal = diagonal.at[1:].set(jnp.where(going_on, diagonal[1:], diagonal[0]))
+    beside = jnp.where(going_on, beside, 0)
+    return jnp.diag(diagonal) + jnp.diag(beside, 1) + jnp.diag(beside, -1)

@@ -125,3 +125,29 @@ def test_gram_matrix_of_another_loss_is_refused(function):
     arguments = (PARAMS, 1.0) if function is diagnostics.contraction else ()
     with pytest.raises(TypeError, match="LeastSquares"):
         function(lambda p: jnp.sum(p**2), PARAMS, *arguments)
+
+
+@pytest.mark.parametrize("name", ["rank three", "two alike", "identity", "network", "zero"])
+def test_lanczos_stops_where_the_space_is_exhausted(name, dtype):
+    """Rounding errors, normalised and gone on with, would be eigenvalues that are none."""
+    factors = jax.random.normal(jax.random.key(1), (60, 3), dtype)
+    weights = jax.random.normal(jax.random.key(2), (7,), dtype)
+    x = jnp.linspace(-1, 1, 30, dtype=dtype)
+    net = lambda p, x: jnp.sum(p[:20] * jnp.tanh(p[20:40] * x + p[40:]))
+    losses = {
+        "rank three": lambda p: jnp.sum((p @ factors) ** 2),
+        "two alike": lambda p: jnp.sum(p[:2] ** 2),
+        "identity": lambda p: jnp.sum(p**2) / 2,
+        "network": lambda p: jnp.mean((jax.vmap(lambda x: net(p, x))(x) - jnp.sin(9 * x)) ** 2),
+        "zero": lambda p: jnp.sum(weights) * p[0],
+    }
+    params = jax.random.normal(jax.random.key(3), (60,), dtype)
+    spectrum = diagnostics.hessian_spectrum(
+        losses[name], params, jax.random.key(0), num_steps=60, num_probes=2
+    )
+    exact = jnp.linalg.eigvalsh(jax.hessian(losses[name])(params))
+    accuracy = 1e3 * jnp.finfo(dtype).eps * jnp.max(jnp.abs(exact))
+    assert spectrum.largest <= exact[-1] + accuracy
+    assert spectrum.smallest >= exact[0] - accuracy
+    np.testing.assert_allclose(spectrum.largest, exact[-1], rtol=1e-3, atol=accuracy)
+    np.testing.assert_allclose(jnp.sum(spectrum.weights, axis=1), 1, rtol=1e-4)

@@ -43,7 +43,24 @@ def _lose_history(folder, step):
     shutil.rmtree(folder / str(step) / "history")
 
 
-@pytest.mark.parametrize("damage", [_cut, _overwrite, _lose_state, _lose_history])
+def _arrays(folder, step):
+    return [path for path in _files(folder, step) if path.parent.name == "d" and "state" in path.parts]
+
+
+def _empty_arrays(folder, step):
+    for file in _arrays(folder, step):
+        file.write_bytes(b"")
+
+
+def _flip_a_bit(folder, step):
+    for file in _arrays(folder, step):
+        content = bytearray(file.read_bytes())
+        for i in range(len(content) // 2, len(content), 97):
+            content[i] ^= 1
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_cut, _overwrite, _lose_state, _lose_history, _empty_arrays, _flip_a_bit])
 def test_of_a_damaged_checkpoint_the_one_before_is_taken(train, assert_equal, tmp_path, damage):
     train(optax.adam(1e-2), 12, checkpoint_dir=tmp_path, **OPTIONS)
     assert _steps(tmp_path) == [8, 12]
@@ -63,6 +80,24 @@ def test_a_run_without_a_readable_checkpoint_does_not_start_anew_in_silence(trai
     with pytest.raises(ValueError, match=r"no checkpoint in .* can be read"):
         train(optax.adam(1e-2), 20, checkpoint_dir=tmp_path, **OPTIONS)
     assert _steps(tmp_path) == [8, 12]
+
+
+def test_arrays_that_are_not_those_that_were_written_are_damage(train, tmp_path):
+    """Files that can be read, of another state: what one flipped bit gives, if it is in a number."""
+    train(optax.adam(1e-2), 12, checkpoint_dir=tmp_path, **OPTIONS)
+    shutil.rmtree(tmp_path / "12" / "state")
+    shutil.copytree(tmp_path / "8" / "state", tmp_path / "12" / "state")
+    with pytest.warns(FitWarning, match=r"step 12 cannot be read \(its arrays are not those"):
+        train(optax.adam(1e-2), 20, checkpoint_dir=tmp_path, **OPTIONS)
+
+
+def test_a_damaged_identity_is_said(train, tmp_path):
+    train(optax.adam(1e-2), 4, checkpoint_dir=tmp_path, **OPTIONS)
+    (tmp_path / "identity.json").write_text("")
+    with pytest.raises(ValueError, match=r"identity.json is damaged .*delete the file"):
+        train(optax.adam(1e-2), 8, checkpoint_dir=tmp_path, **OPTIONS)
+    (tmp_path / "identity.json").unlink()
+    assert train(optax.adam(1e-2), 8, checkpoint_dir=tmp_path, **OPTIONS).num_steps == 8
 
 
 def test_what_a_killed_run_left_half_written_is_removed(train, tmp_path):
