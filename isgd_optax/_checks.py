@@ -35,7 +35,7 @@ def check_at_least(name: str, value: Any, minimum: int) -> None:
 def check_count(name: str, value: Any, minimum: int) -> None:
     """Raises TypeError or ValueError if ``value`` is known now and no whole number ≥ ``minimum``."""
     check_at_least(name, value, minimum)
-    if not isinstance(value, Tracer) and value != int(value):
+    if not isinstance(value, Tracer) and not (np.isfinite(value) and value == int(value)):
         raise ValueError(f"{name} must be a whole number, got {value}.")
 
 

@@ -40,7 +40,7 @@ def gain_ratio(
       \alpha \leftarrow \alpha \, / \max(1/g, \; 1 - (2\rho - 1)^3)
 
     after a step that was accepted with ρ > 0, where g is ``max_growth``; else α is divided by 2, then
-    by 4, 8, ... until a step succeeds.
+    by 4, 8, ..., at most by 1,000 at once, until a step succeeds.
 
     Args:
       initial_learning_rate: The first α; it may be traced, then it is not checked.

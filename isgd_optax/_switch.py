@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from isgd_optax._checks import check_at_least, check_transformation
+from isgd_optax._checks import check_count, check_transformation
 from isgd_optax._tree import own
 
 
@@ -41,7 +41,7 @@ def switch_after(
       An ``optax.GradientTransformationExtraArgs`` with :class:`SwitchState`.
 
     Raises:
-      ValueError: ``num_steps`` < 0.
+      ValueError: ``num_steps`` is no whole number ≥ 0.
       TypeError: ``first`` or ``second`` is no transformation, or (in ``update``) the state is another one.
 
     Examples:
@@ -59,7 +59,7 @@ def switch_after(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Algorithm 1.
     """
-    check_at_least("num_steps", num_steps, 0)
+    check_count("num_steps", num_steps, 0)
     check_transformation("first", first)
     check_transformation("second", second)
     first = optax.with_extra_args_support(first)

@@ -1,6 +1,5 @@
 """Training of a network on a problem, in compiled chunks."""
 
-import bisect
 import contextlib
 import functools
 import os
@@ -13,6 +12,7 @@ import optax
 from tqdm import tqdm
 
 from pinns._checkpoints import Checkpoints
+from pinns._ends import UNASKED, asks_for_end, chunk_ends, next_end
 from pinns._functional import params_dtype
 from pinns._history import Evaluator, summary
 from pinns._inputs import check_arguments, check_model, check_options, with_model
@@ -24,7 +24,6 @@ from pinns._options import (
     Sampling,
     Shorthand,
     Stop,
-    chunk_ends,
 )
 from pinns._placement import Placement
 from pinns._points import PointSource, data_key
@@ -149,6 +148,8 @@ def fit(
     described, programs = {}, {}
     if checkpoint_dir:
         described = run_identity(problem, params, optimizer, key, options.sampling, weights)
+        if taken := sorted(described.keys() & (identity or {}).keys()):
+            raise ValueError(f"identity: {', '.join(taken)} are what fit itself records; choose other names.")
         described |= identity or {}
         programs = {program_name(): program_identity(problem, function, params, optimizer, dtype)}
 
@@ -163,6 +164,10 @@ def fit(
         if checkpoints and (restored := checkpoints.restore(state)):
             state, history = restored
             warn_more_steps(int(state.step), num_steps)
+            if options.stop.lacks(history[-1]):  # the run measured something else, before
+                row = evaluator.row(state, None, history[-1]["seconds"])
+                del row["finite"]
+                history[-1] = row | history[-1]
         runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
         adaptive = isinstance(options.sampling, AdaptiveSampling)
         watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive)
@@ -192,7 +197,7 @@ def fit(
                 bar.set_postfix_str("compiling")
             while reason is None:
                 step = int(good.step)
-                length = _next_end(ends, num_steps, step) - step
+                length = next_end(ends, num_steps, step) - step
                 state, records = runner.run(jax.tree.map(jnp.copy, good), length)
                 row = evaluator.row(state, records, placement.agreed(runner.train_seconds))
                 if not row.pop("finite"):
@@ -206,14 +211,14 @@ def fit(
                 watch.warn(history, functools.partial(evaluator.without_gradient, good))
                 reason = watch.reason(history)
                 try:
-                    asked = tell is not None and bool(tell(history, function.model(good.params)))
-                    if placement.agreed(asked):
+                    asked = tell is not None and asks_for_end(tell(history, function.model(good.params)))
+                    if placement.any(asked):
                         reason = reason or "on_evaluation"
                 finally:  # what the user calls may fail
                     if checkpoints:
                         checkpoints.save(row["step"], good, history)
-                if placement.agreed(interrupt.requested):
-                    reason = reason or "interrupted"
+                if placement.any(interrupt.requested) and reason in UNASKED:
+                    reason = "interrupted"  # also where the last step is made: slabs must not go on
             if checkpoints and good.step > 0:
                 checkpoints.save(int(good.step), good, history, force=True)
     return FitResult(
@@ -227,11 +232,6 @@ def fit(
         problem=problem,
         loss=loss(good.points, good.weights),
     )
-
-
-def _next_end(ends: Sequence[int], num_steps: int, step: int) -> int:
-    index = bisect.bisect_right(ends, step)
-    return ends[index] if index < len(ends) else num_steps
 
 
 @contextlib.contextmanager

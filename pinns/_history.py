@@ -19,7 +19,7 @@ from pinns._evaluation import (
 from pinns._functional import Functional
 from pinns._points import Loss, PointSource, fresh_key
 from pinns._programs import Program
-from pinns._train_step import StepRecord, TrainState
+from pinns._train_step import StepRecord, TrainState, as_number
 from pinns._unknowns import declared
 from pinns.problems import Points, Problem
 
@@ -116,7 +116,7 @@ class Evaluator:
             self.compile_seconds = time.perf_counter() - began
         row = {
             "step": int(state.step),
-            "num_gradients": float(state.num_gradients),
+            "num_gradients": as_number(state.num_gradients),
             "seconds": seconds,
             **jax.tree.map(lambda x: np.asarray(x).tolist(), values),
             "finite": finite,

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any
@@ -53,6 +54,8 @@ _PARTS = ("function", "closure", "arguments")
 
 
 def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"  # which differs from itself
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if id(value) in within:
@@ -67,6 +70,8 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
         return {"type": _name(type(value))} | {name: inside(item) for name, item in _contents(value).items()}
     if isinstance(value, Mapping):
         return {str(key): inside(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):  # whose order differs from process to process
+        return {"set": sorted((inside(item) for item in value), key=repr)}
     if isinstance(value, (list, tuple)):
         fields = getattr(value, "_fields", None)
         return dict(zip(fields, map(inside, value), strict=True)) if fields else [inside(v) for v in value]
@@ -89,10 +94,12 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
 
 def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[str, Any]:
     codes = _codes(value.__code__)
-    scalars = (int, float, str, complex)
+    known = getattr(value, "__globals__", {})
+    names = sorted({name for part in codes for name in part.co_names} & known.keys())
     found = {
         "function": _name(value),
-        "constants": [repr(c) for part in codes for c in part.co_consts if isinstance(c, scalars)],
+        "constants": [text for part in codes for c in part.co_consts for text in _constants(c)],
+        "globals": {name: inside(known[name]) for name in names if _is_plain(known[name])},
         "names": [name for part in codes for name in part.co_names],
         "closure": {},
         "arguments": [inside(value.__defaults__), inside(value.__kwdefaults__)],
@@ -105,6 +112,14 @@ def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[s
     if code:
         found["code"] = _hash(b"".join(part.co_code for part in codes))
     return found
+
+
+def _constants(constant: Any) -> list[str]:
+    """The texts of a constant that is a plain value, or of those in it: literals of a list are one tuple."""
+    if isinstance(constant, (tuple, frozenset)):
+        inner = [text for item in constant for text in _constants(item)]
+        return sorted(inner) if isinstance(constant, frozenset) else inner
+    return [repr(constant)] if isinstance(constant, (int, float, str, bytes, complex)) else []
 
 
 def _codes(code: CodeType) -> list[CodeType]:

@@ -28,10 +28,11 @@ class Interrupt:
         previous = self._previous[signum]
         if callable(previous):
             previous(signum, frame)
-        elif previous != signal.SIG_IGN:
+        elif previous not in (signal.SIG_IGN, None):
             signal.signal(signum, signal.SIG_DFL)
             signal.raise_signal(signum)
 
     def __exit__(self, *_: object) -> None:
         for number, previous in self._previous.items():
-            signal.signal(number, previous)
+            if previous is not None:  # one that Python does not know, of a program around it
+                signal.signal(number, previous)

@@ -1,6 +1,7 @@
 """A figure of losses and errors that grows below a notebook's cell while it trains."""
 
 import io
+import math
 import time
 from typing import Any
 
@@ -98,10 +99,11 @@ def _png(history: list[Row], x: str) -> bytes:
     abscissa = [row[x] for row in history]
     axes["loss"].semilogy(abscissa, [row["loss"] for row in history], label="trained points")
     if "fresh_loss" in last:
-        axes["loss"].semilogy(abscissa, [row["fresh_loss"] for row in history], "--", label="fresh points")
+        fresh = [row.get("fresh_loss", math.nan) for row in history]
+        axes["loss"].semilogy(abscissa, fresh, "--", label="fresh points")
         axes["loss"].legend()
     if "rel_l2" in last:
-        axes["rel_l2"].semilogy(abscissa, [row["rel_l2"] for row in history], color="black")
+        axes["rel_l2"].semilogy(abscissa, [row.get("rel_l2", math.nan) for row in history], color="black")
     for name in last.get("unknowns", ()):
         values = [row["unknowns"][name] for row in history]
         axes["unknowns"].plot(abscissa, values, label=name)

@@ -1,6 +1,5 @@
 """Checks of numbers and arrays that a user gives."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,13 @@ def check_whole(**numbers: Any) -> None:
             raise TypeError(f"{name} must be a whole number, got {number!r}.")
 
 
-def check_positive(**numbers: float | None) -> None:
-    """Raises ValueError for a number below 1."""
+def check_positive(**numbers: Any) -> None:
+    """Raises TypeError for what is no whole number, ValueError for one below 1; None is let through."""
     for name, number in numbers.items():
-        if number is not None and (number < 1 or not math.isfinite(number)):
+        if number is None:
+            continue
+        check_whole(**{name: number})
+        if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}.")
 
 

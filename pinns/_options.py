@@ -1,12 +1,12 @@
 """What a training is told beside problem, network and optimiser."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Self, TypedDict
 
 import numpy as np
 
-from pinns._numbers import check_positive, check_whole
+from pinns._numbers import check_positive
 from pinns._samplers import as_sampler
 from pinns.problems import Problem
 
@@ -50,7 +50,9 @@ class Sampling:
             check_positive(**self.num_points)
         as_sampler(self.method)
         check_positive(resample_every=self.resample_every)
-        if isinstance(self.batch_size, int | np.integer):
+        if isinstance(self.batch_size, Mapping):
+            check_positive(**self.batch_size)
+        else:
             check_positive(batch_size=self.batch_size)
 
     @property
@@ -180,6 +182,11 @@ class Stop:
         if self.fresh_loss is not None and not has_fresh:
             raise ValueError("Stop(fresh_loss=...) needs fit(..., fresh_loss=True).")
 
+    def lacks(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of a history lacks what it looks at."""
+        watched = {"rel_l2": self.rel_l2, "fresh_loss": self.fresh_loss}
+        return any(limit is not None and name not in row for name, limit in watched.items())
+
 
 class Shorthand(TypedDict, total=False):
     """Single options of :func:`pinns.fit` that stand for a field of a group.
@@ -221,27 +228,6 @@ def _check_names(what: str, given: Iterable[str], names: Iterable[str]) -> None:
     for name in given:
         if name not in names:
             raise ValueError(f"{what} names {name!r}; the conditions are {sorted(names)}.")
-
-
-def chunk_ends(num_steps: int, evaluate_every: int | Sequence[int] | None) -> Sequence[int]:
-    """The steps before ``num_steps`` at which chunks end, in order; a range where there may be millions."""
-    check_whole(num_steps=num_steps)
-    check_positive(num_steps=num_steps)
-    if evaluate_every is None:
-        evaluate_every = max(1, num_steps // 100)
-    if isinstance(evaluate_every, Sequence | np.ndarray):
-        ends = sorted(set(evaluate_every))
-        for end in ends:
-            check_whole(evaluate_every=end)
-        if ends and not 0 <= ends[0] <= ends[-1] <= num_steps:
-            raise ValueError(
-                f"the steps of evaluate_every must lie between 0 and num_steps={num_steps}, got "
-                f"{ends[0]} to {ends[-1]}."
-            )
-        return [int(end) for end in ends if 0 < end < num_steps]
-    check_whole(evaluate_every=evaluate_every)
-    check_positive(evaluate_every=evaluate_every)
-    return range(evaluate_every, num_steps, evaluate_every)
 
 
 History = list[dict[str, Any]]

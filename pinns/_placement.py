@@ -48,6 +48,12 @@ class Placement:
             return value
         return type(value)(multihost_utils.broadcast_one_to_all(np.asarray(value)))
 
+    def any(self, value: bool) -> bool:
+        """Whether it is true in a process: what reaches only some, a signal, an answer, ends all of them."""
+        if self.mesh is None or jax.process_count() == 1:
+            return value
+        return bool(np.any(multihost_utils.process_allgather(np.asarray(value))))
+
     @property
     def _size(self) -> int:
         return 1 if self.mesh is None else self.mesh.size

@@ -74,10 +74,10 @@ class PointSource:
         self.num_parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
         self.num_residuals = self._count(params)
         if sampling.num_points == "auto":
-            factor = -(-2 * self.num_parameters // self.num_residuals)
+            factor = self._factor(params)
             self.numbers = {name: factor * number for name, number in self.numbers.items()}
             self.num_residuals = self._count(params)
-        self.fixed = is_fixed(sampling.method, problem.domain.dim)
+        self.fixed = is_fixed(sampling.method, max(self.numbers.values()), problem.domain.dim)
         if self.fixed and sampling.resample_every:
             raise ValueError(
                 f"method={sampling.method!r} gives the same points every time, so that resample_every="
@@ -113,11 +113,24 @@ class PointSource:
         points = self._problem.sample(key, method=method, dtype=self.dtype, num_points=numbers)
         return self.placement.points(points)
 
-    def _count(self, params: Any) -> int:
-        """The number of residuals of all conditions together."""
+    def _factor(self, params: Any) -> int:
+        """By what numbers of points are multiplied for twice as many residuals as parameters."""
+        wanted = 2 * self.num_parameters
+        drawn = self._count(params, multiple=2) - self.num_residuals
+        given = self.num_residuals - drawn  # data and ends of intervals, of which there are no more
+        if drawn == 0 and given < wanted:
+            raise ValueError(
+                f"num_points='auto' asks for {wanted} residuals, twice the parameters, but all points are "
+                f"given, and they make {given}: take a smaller network, or num_points=None."
+            )
+        return max(1, -(-(wanted - given) // max(drawn, 1)))
+
+    def _count(self, params: Any, *, multiple: int = 1) -> int:
+        """The number of residuals of all conditions together, at ``multiple`` times as many points."""
 
         def residuals(params: Any) -> list[jax.Array]:
-            return [block.residuals(params) for block in self._loss(self.draw(self._key)).blocks]
+            points = self.draw(self._key, multiple=multiple)
+            return [block.residuals(params) for block in self._loss(points).blocks]
 
         return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(residuals, params)))
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pinns._placement import put
 
@@ -66,13 +66,23 @@ def _beside(leaves: list[jax.Array], constants: list[jax.Array]) -> list[jax.Arr
     return [put(constant, NamedSharding(meshes[0], PartitionSpec())) for constant in constants]
 
 
+def _place(sharding: Any) -> tuple[str, list[int]]:
+    """Where an array lies; the names and sizes of a mesh, which its text gives, do not tell its devices."""
+    devices = list(sharding.device_set)
+    if isinstance(sharding, NamedSharding) and isinstance(sharding.mesh, Mesh):
+        devices = list(sharding.mesh.devices.flat)  # in their order
+    return repr(sharding), [device.id for device in devices]
+
+
 def _kept(lowered: jax.stages.Lowered, places: list[Any]) -> Any:
     """The compiled program, an equal one of before where there is one."""
     text = lowered.as_text()
     if "callback" in text:  # it holds a Python function of this call
         return lowered.compile()
     settings = sorted((name, repr(value)) for name, value in jax.config.values.items())
-    name = hashlib.sha256("\n".join([text, repr(places), repr(settings)]).encode()).hexdigest()
+    name = hashlib.sha256(
+        "\n".join([text, repr([_place(place) for place in places]), repr(settings)]).encode()
+    ).hexdigest()
     if name not in _programs:
         _programs[name] = lowered.compile()
         if len(_programs) > _KEPT:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,8 @@ Sampler = Callable[[jax.Array, int, int, DTypeLike], jax.Array]
 class Uniform:
     """Independent points, each uniform in the cube."""
 
+    fixed: ClassVar[bool] = False
+
     def __call__(self, key: jax.Array, num_points: int, dim: int, dtype: DTypeLike) -> jax.Array:
         """The points, shape (num_points, dim)."""
         return jax.random.uniform(key, (num_points, dim), dtype)
@@ -26,6 +29,8 @@ class Uniform:
 @dataclasses.dataclass(frozen=True)
 class Sobol:
     """A Sobol sequence, shifted by a random vector modulo 1: fresh points cost no work on the host."""
+
+    fixed: ClassVar[bool] = False
 
     def __call__(self, key: jax.Array, num_points: int, dim: int, dtype: DTypeLike) -> jax.Array:
         """The points, shape (num_points, dim)."""
@@ -36,6 +41,8 @@ class Sobol:
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """The centres of equal cells, the same for every key."""
+
+    fixed: ClassVar[bool] = True
 
     def __call__(self, key: jax.Array, num_points: int, dim: int, dtype: DTypeLike) -> jax.Array:
         """The points, shape (num_points, dim)."""
@@ -96,10 +103,12 @@ def as_sampler(method: str | Sampler) -> Sampler:
     return method
 
 
-def is_fixed(method: str | Sampler, dim: int) -> bool:
-    """Whether a sampler gives the same points for every key, as a grid does."""
+def is_fixed(method: str | Sampler, num_points: int, dim: int) -> bool:
+    """Whether a sampler gives the same ``num_points`` points for every key, as a grid does."""
     sampler = as_sampler(method)
-    first, second = (sampler(jax.random.key(seed), 2**dim, dim, jnp.float32) for seed in (0, 1))
+    if (fixed := getattr(sampler, "fixed", None)) is not None:
+        return bool(fixed)
+    first, second = (sampler(jax.random.key(seed), num_points, dim, jnp.float32) for seed in (0, 1))
     return bool(jnp.array_equal(first, second))
 
 

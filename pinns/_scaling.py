@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from pinns._functional import Functional, params_dtype
+from pinns._points import data_key
 from pinns.problems import Condition, Problem
 
 _ROUNDS = 3
@@ -134,7 +135,7 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
     Args:
       problem: The problem.
       model: An untrained network, see :func:`pinns.functional`; several networks cannot be scaled.
-      key: A JAX random key for the points.
+      key: A JAX random key for the points, see :func:`pinns.data_key`.
 
     Returns:
       A :class:`Scaled` problem, for :func:`pinns.fit` with ``model``. ``result.solution`` is then the
@@ -156,11 +157,12 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
     conditions = problem.conditions()
     plain = Scaled(problem, (1.0,), tuple((name, 1.0) for name in conditions))
     function, params = plain.functional(model)
-    points = problem.sample(key, dtype=params_dtype(params), num_points=dict.fromkeys(conditions, _POINTS))
-    example = jax.tree.map(lambda x: x[0], problem.domain.sample(key, 1, "uniform", params_dtype(params)))
+    dtype = params_dtype(params)
+    on_conditions, in_domain = jax.random.split(data_key(key))  # never the network's own random numbers
+    points = problem.sample(on_conditions, dtype=dtype, num_points=dict.fromkeys(conditions, _POINTS))
+    inside = problem.domain.sample(in_domain, _POINTS, "uniform", dtype)
     network = function(params)
-    num_outputs = jax.eval_shape(network, example).size
-    inside = problem.domain.sample(key, _POINTS, "uniform", params_dtype(params))
+    num_outputs = jax.eval_shape(network, inside[0]).size
     probe = _sizes_of(jax.vmap(network)(inside).reshape(_POINTS, num_outputs))
 
     @jax.jit

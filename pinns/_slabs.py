@@ -120,7 +120,7 @@ def fit_in_slabs(
 
     Args:
       problem: What to solve, on a :class:`Box`.
-      model: A network, see :func:`pinns.functional`.
+      model: A network, see :func:`pinns.functional`, or a :class:`FitResult`.
       optimizer: Any optax optimiser.
       num_steps: Steps in each slab, at most.
       key: A JAX random key; each slab has its own part of it.
@@ -132,7 +132,8 @@ def fit_in_slabs(
       **options: Whatever else :func:`pinns.fit` takes.
 
     Returns:
-      A :class:`SlabsResult`. It ends early where a slab diverges or is interrupted.
+      A :class:`SlabsResult`. It ends early where a slab diverges, is interrupted, or ``on_evaluation`` asks
+      for the end.
 
     Raises:
       ValueError: Times that are not increasing inside the domain, no initial condition, one at given points,
@@ -169,7 +170,7 @@ def fit_in_slabs(
     start, previous = model, None
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
         slab = _slab(problem, axis, begin, end, names, previous)
-        if results and (looking := looking_back(slab, model, axis, begin)):
+        if results and (looking := looking_back(slab, results[0].model, axis, begin)):
             solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
             slab = dataclasses.replace(slab, past=Past(looking, solutions, edges[1 : i + 1], axis))
         result = fit(
@@ -182,7 +183,7 @@ def fit_in_slabs(
             **options,
         )
         results.append(result)
-        if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start"):
+        if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
             break
         start = result  # its unknowns too
         previous = (slab.functional(result.model)[0], result.params)

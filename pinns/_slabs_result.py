@@ -39,6 +39,7 @@ class SlabsResult:
     def at(self, points: jax.Array) -> jax.Array:
         """The solution at many points of shape (N, d), shape (N, m); slabs share one compiled program."""
         inner = np.asarray(self.edges[1 : len(self.results)])
+        points = jnp.asarray(points)
         slab = np.searchsorted(inner, np.asarray(points)[:, self.axis])
         values = []
         for result in self.results:

@@ -22,7 +22,7 @@ class TrainState(NamedTuple):
       opt_state: The optimiser's state.
       points: The points of every condition.
       order: For conditions that are split into mini-batches, the order of their points in this epoch.
-      num_gradients: Gradient evaluations so far, float32 (exact up to 2²⁴, then to 7 digits).
+      num_gradients: Gradient evaluations so far, int32 of shape (2,), see :func:`as_number`.
       weights: Weights of the conditions, where they follow the training.
     """
 
@@ -66,7 +66,7 @@ def start(
         opt_state=jax.tree.map(jnp.copy, optimizer.init(params)),
         points=points,
         order=source.first_order(points),
-        num_gradients=jnp.zeros((), jnp.float32),
+        num_gradients=jnp.zeros(2, jnp.int32),
         weights=rule.first(source.dtype),
     )
     return _whole(source, state)
@@ -105,7 +105,9 @@ def make_chunk(
             opt_state=opt_state,
             points=points,
             order=order,
-            num_gradients=state.num_gradients + evaluated + _gradients_inside(state.opt_state, opt_state),
+            num_gradients=_added(
+                state.num_gradients, evaluated + _gradients_inside(state.opt_state, opt_state)
+            ),
             weights=weights,
         )
         record = _record(jnp.asarray(value), state.opt_state, opt_state)
@@ -115,6 +117,21 @@ def make_chunk(
         return jax.lax.scan(step, state, length=length)
 
     return chunk
+
+
+_BASE = 2**24
+
+
+def _added(count: jax.Array, number: jax.Array) -> jax.Array:
+    """A count in two digits to the base 2²⁴, plus ``number``: one int32 would overflow, a float32 stall."""
+    low = count[1] + number.astype(jnp.int32)
+    return jnp.stack([count[0] + low // _BASE, low % _BASE])
+
+
+def as_number(count: jax.Array) -> float:
+    """The number that such a count is."""
+    high, low = (int(digit) for digit in count)
+    return float(high * _BASE + low)
 
 
 def _whole(source: PointSource, state: TrainState) -> TrainState:
@@ -142,7 +159,7 @@ def _find(opt_state: Any, kind: type) -> list[Any]:
 
 def _gradients_inside(before: Any, after: Any) -> jax.Array:
     """Gradients evaluated by ``update`` itself, in implicit steps and line searches."""
-    total = jnp.zeros((), jnp.float32)
+    total = jnp.zeros((), jnp.int32)
     for old, new in zip(_find(before, ImplicitStepState), _find(after, ImplicitStepState), strict=True):
         total += jnp.where(new.count > old.count, new.num_gradients, 0)
     for search in _find(after, optax.ScaleByZoomLinesearchState):

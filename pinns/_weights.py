@@ -50,7 +50,9 @@ class AdaptiveWeights:
     largest: float = 1e4
 
     def __post_init__(self) -> None:
-        check_positive(every=self.every, largest=self.largest)
+        check_positive(every=self.every)
+        if not 1 <= self.largest < float("inf"):
+            raise ValueError(f"largest must be at least 1 and finite, got {self.largest}.")
         if self.balance not in ("gradients", "losses") or not 0 < self.rate <= 1:
             raise ValueError(
                 "balance must be 'gradients' or 'losses' and 0 < rate ≤ 1, got "

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from isgd_optax._checks import check_at_least, check_choice, check_count, check_positive
+from isgd_optax._checks import check_choice, check_count, check_positive
 from isgd_optax._gauss_newton import _linear_solver
 from isgd_optax._gauss_newton._auto import as_linear_solver, check_memory
 from isgd_optax._gauss_newton._cg import cg
@@ -136,9 +136,9 @@ def gauss_newton(
       Levenberg–Marquardt algorithm, 2012, to leading order.
     """
     check_choice("kernel", kernel, KERNELS)
-    check_at_least("row_block", row_block, 1)
-    check_at_least("cg_max_steps", cg_max_steps, 1)
-    check_at_least("preconditioner_rank", preconditioner_rank, 0)
+    check_count("row_block", row_block, 1)
+    check_count("cg_max_steps", cg_max_steps, 1)
+    check_count("preconditioner_rank", preconditioner_rank, 0)
     check_count("max_corrections", max_corrections, 0)
     check_positive("cg_rtol", cg_rtol)
     if geodesic_acceleration is not None:

@@ -101,7 +101,7 @@ def hessian_spectrum(
 
     def probe(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         vector = jax.random.normal(key, flat.shape, flat.dtype)
-        values, vectors = jnp.linalg.eigh(_until_exhausted(lanczos(product, vector).J_small))
+        values, vectors = jnp.linalg.eigh(_until_exhausted(jnp.asarray(lanczos(product, vector).J_small)))
         return values, jnp.square(vectors[0])
 
     return HessianSpectrum(*jax.lax.map(probe, jax.random.split(key, num_probes)))

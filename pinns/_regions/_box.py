@@ -54,7 +54,8 @@ class Box(Domain):
 
     def contains(self, x: jax.Array) -> jax.Array:
         """Whether one point of shape (d,) lies in the box or on its faces."""
-        return ((x >= np.array(self.lower)) & (x <= np.array(self.upper))).all()
+        # In the type of the point: else a face drawn in float32 would lie beside a corner in float64.
+        return ((x >= jnp.asarray(self.lower, x.dtype)) & (x <= jnp.asarray(self.upper, x.dtype))).all()
 
     def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points inside, shape (num_points, d)."""

@@ -110,7 +110,16 @@ class Problem:
         return u(x)
 
     def restricted(self, domain: Any) -> Self:
-        """The same equation on a part of its domain; its regions must be built from ``self.domain``."""
+        """The same equation on a part of its domain; its regions must be built from ``self.domain``.
+
+        Raises:
+          TypeError: The class computes its domain.
+        """
+        if isinstance(getattr(type(self), "domain", None), property):
+            raise TypeError(
+                f"{type(self).__name__}.domain is a property: define restricted(domain) in the class, which "
+                "returns the same problem on another domain, or make domain a field."
+            )
         part = copy.copy(self)
         object.__setattr__(part, "domain", domain)
         return part

@@ -90,6 +90,9 @@ class PeriodicHelmholtz2D(_Helmholtz):
       a2: half-waves along y per unit length, an integer.
       num_points: points inside.
 
+    Raises:
+      ValueError: a1 or a2 is no integer.
+
     Examples:
       >>> import jax.numpy as jnp
       >>> from pinns import PeriodicHelmholtz2D
@@ -105,6 +108,13 @@ class PeriodicHelmholtz2D(_Helmholtz):
     a2: float = 4.0
     num_points: int = 1500
     domain = Box((-1.0, -1.0), (1.0, 1.0))
+
+    def __post_init__(self) -> None:
+        for name in ("a1", "a2"):
+            if getattr(self, name) != round(getattr(self, name)):
+                raise ValueError(
+                    f"{name} must be an integer for a solution of period 2, got {getattr(self, name)}."
+                )
 
     def conditions(self) -> dict[str, Condition]:
         """The equation inside."""

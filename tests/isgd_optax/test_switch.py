@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import implicit_step, isgd_adam, isgd_lbfgs, switch_after
+from isgd_optax import gauss_newton, implicit_step, isgd_adam, isgd_lbfgs, switch_after
 
 START = np.array([-0.7, 0.4, 0.9, -0.2])
 
@@ -200,3 +200,13 @@ def test_a_state_that_was_restored_as_a_dictionary_is_refused():
     state = solver.init(jnp.ones(1))._asdict()
     with pytest.raises(TypeError, match=r"state is a dict.*restore a stored state into"):
         solver.update(jnp.ones(1), state, jnp.ones(1))
+
+
+def test_counts_are_whole_and_finite():
+    """Between two steps the second phase would never be begun."""
+    with pytest.raises(ValueError, match="num_steps must be a whole number, got 2.5"):
+        switch_after(2.5, optax.sgd(1.0), optax.sgd(0.1))
+    with pytest.raises(ValueError, match="max_inner_steps must be a whole number, got inf"):
+        implicit_step(optax.sgd(1.0), 1.0, max_inner_steps=float("inf"))
+    with pytest.raises(ValueError, match="row_block must be a whole number, got 4.5"):
+        gauss_newton(row_block=4.5)

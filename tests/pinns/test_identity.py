@@ -1,6 +1,7 @@
 """What an object is: for runs on disk, and for comparing problems that hold arrays."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from typing import Any
@@ -165,3 +166,42 @@ def test_objects_are_compared_by_content():
     assert hash(same) == hash(ByContent(Fitted(np.array([1.0, 2.0]))))
     assert same != other
     assert ByContent(jax.random.key(0)) != ByContent(jax.random.key(1))
+
+
+LEVELS = [1.0, 2.0]
+
+
+def _interpolating(level):
+    return (
+        (lambda s: jnp.interp(s, jnp.array([0, 10, 100]), jnp.array([1e-2, 1e-3, 1e-4])))
+        if level
+        else (lambda s: jnp.interp(s, jnp.array([0, 10, 100]), jnp.array([1e-2, 1e-3, 1.0])))
+    )
+
+
+def test_literals_of_lists_and_plain_globals_belong_to_a_function():
+    """Several literals are one constant of a compiled function, and a global is none of it."""
+    one, other = (fingerprint(_interpolating(level)) for level in (True, False))
+    assert one["constants"] != other["constants"]
+    function = lambda s: LEVELS[0] * s
+    before = fingerprint(function)
+    LEVELS[0] = 3.0
+    assert fingerprint(function) != before
+    LEVELS[0] = 1.0
+    assert fingerprint(function) == before
+
+
+def test_sets_and_nans_are_the_same_in_every_process():
+    script = "from pinns._identity import digest; print(digest([{'a', 'b', 'c', 'd'}, float('nan')]))"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        ).stdout
+        for seed in (1, 2)
+    }
+    assert len(found) == 1
+    assert fingerprint(float("nan")) == fingerprint(float("nan"))
