@@ -15,6 +15,7 @@ from isgd_optax._inner_solver import InnerSolver, ProximalProblem
 from isgd_optax._iterate import StoppingRule, minimize
 from isgd_optax._learning_rate import LearningRateController, as_controller
 from isgd_optax._metric import as_metric
+from isgd_optax._momentum import Momentum
 from isgd_optax._norms import norm, scalar_dtype
 from isgd_optax._outcome import informed, outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
@@ -54,23 +55,20 @@ def implicit_step(
     or for ``max_inner_steps``. The update is :math:`\theta_{n+1} - \theta_n`, sign and size
     included: apply it as it is.
 
-    Call ``update`` under ``jax.jit``: outside, each call compiles the loop anew. Put this first in
-    a chain; what comes before it changes only the first inner gradient, not the equation that is
-    solved (put weight decay or a penalty into ``value_fn``). Inside ``optax.MultiSteps`` every
-    mini-step pays for a whole solve; accumulate inside ``value_fn`` instead. For stochastic use,
-    draw one mini-batch per call and let ``value_fn`` see the same batch in the whole inner loop.
+    Call ``update`` under ``jax.jit``: outside, each call compiles the loop anew. Put this first in a chain;
+    what comes before it changes only the first inner gradient, not the equation that is solved (put weight
+    decay or a penalty into ``value_fn``). Inside ``optax.MultiSteps`` every mini-step pays for a whole solve;
+    accumulate inside ``value_fn`` instead. For stochastic use, draw one mini-batch per call.
 
     ``update(updates, state, params, *, value_fn, value=None, grad=None, **extra_args)`` takes
 
     * ``updates``: the gradient of the loss at ``params``;
-    * ``value_fn``: the loss L, ``value_fn(params, **named) -> scalar``; of ``extra_args`` it gets
-      those that its signature names, the others are ignored;
+    * ``value_fn``: the loss L, ``value_fn(params, **named) -> scalar``, given those of ``extra_args`` it names;
     * ``value``: L(params), to save its evaluation;
     * ``grad``: the gradient, if an earlier transformation has changed ``updates``.
 
-    Derivatives of the updates, in forward and reverse mode, with respect to whatever ``value_fn``,
-    ``learning_rate`` and ``params`` depend on, are those of the implicit equation by the implicit function
-    theorem, as exact as the equation is solved; the state has none.
+    Derivatives of the updates with respect to whatever ``value_fn``, ``learning_rate`` and ``params`` depend
+    on are those of the implicit equation, as exact as it is solved; the state has none.
 
     On a mesh of devices call it within ``jax.set_mesh(mesh)``: without, a :class:`LeastSquares` loss is not
     split up over axes of type ``Auto``, and refused on axes of type ``Explicit``. On the latter, arrays that
@@ -79,9 +77,9 @@ def implicit_step(
     Args:
       inner: The solver of the proximal problem: any optax transformation (``optax.sgd``, ``optax.adam``,
         ``optax.lbfgs``, chains) or an :class:`InnerSolver` such as :func:`gauss_newton`. To freeze
-        parameters, put ``optax.partition`` here, not around; the gradient of frozen ones stays in the
-        residual, so that ``rtol`` hardly ever ends the loop then. A line search must come last in it, and
-        inside ``optax.partition`` needs ``mask_compatible_extra_args=True``.
+        parameters, put ``optax.partition`` here, not around; their gradient stays in the residual, so that
+        ``rtol`` hardly ever ends the loop. A line search must come last, and inside ``optax.partition`` needs
+        ``mask_compatible_extra_args=True``.
       learning_rate: The step size α > 0: a number, an optax schedule or a
         :class:`LearningRateController`.
       max_inner_steps: The most inner steps per step (the paper's K1).
@@ -103,6 +101,7 @@ def implicit_step(
       momentum: The momentum μ in [0, 1), which takes :math:`c = \theta_n + \mu (\theta_n - \theta_{n-1})`
         as the centre of the proximal term instead of :math:`\theta_n` (with :func:`gauss_newton` the SPRING
         method). It carries over what earlier mini-batches have taught; of use where the points are resampled.
+        A step that begins with a higher loss than the one before leaves it out: the last step was no good.
       metric: The diagonal D of the norm :math:`\lVert v \rVert_D^2 = \sum_i D_i v_i^2` of the proximal
         term: ``"identity"``; ``"jacobi"``, for parameters of very different size, the largest diagonal so far
         of JᵀJ (of a :class:`LeastSquares`) or of the squared gradient (of another loss), which makes α a
@@ -145,9 +144,9 @@ def implicit_step(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Eqs. 4 and 12, Algorithm 1. Rockafellar, Monotone operators and the proximal
       point algorithm, 1976. The stopping test: Solodov and Svaiter, A hybrid approximate
-      extragradient–proximal point algorithm, 1999. The shifted centre: Lin, Mairal and Harchaoui,
-      Catalyst acceleration for first-order convex optimization, 2018; Goldshlager, Abrahamsen and Lin, A
-      Kaczmarz-inspired approach to accelerate the optimization of neural network wavefunctions, 2024.
+      extragradient–proximal point algorithm, 1999. Momentum: Lin, Mairal and Harchaoui, Catalyst acceleration
+      for first-order convex optimization, 2018; Goldshlager et al., A Kaczmarz-inspired approach, 2024;
+      O'Donoghue and Candès, Adaptive restart for accelerated gradient schemes, 2015.
     """
     solver = as_inner_solver(inner)
     _checks.check_count("max_inner_steps", max_inner_steps, 1)
@@ -169,7 +168,7 @@ def implicit_step(
             controller_state=own(controller.init()),
             inner_state=() if reset_inner else own(without_names(solver.init(params))),
             stored=own(StoredEvaluation.nothing(params, kept_dtype)) if keeps else (),
-            velocity=() if momentum is None else own(optax.tree.zeros_like(params)),
+            velocity=() if momentum is None else Momentum.none(params, scalar_dtype(params)),
             metric_state=own(weights.init(params)),
             floor=jnp.zeros((), scalar_dtype(params)),
         )
@@ -213,8 +212,8 @@ def implicit_step(
         alpha = controller.propose(state.controller_state, state.count, start.loss, norm(start.grad))
         alpha = jnp.asarray(alpha).astype(dtype)
         center = None
-        if momentum is not None:
-            center = optax.tree.cast_like(optax.tree.add_scale(params, momentum, state.velocity), params)
+        if momentum is not None and isinstance(state.velocity, Momentum):
+            center = state.velocity.center(params, momentum, start.loss)
         metric_state, diagonal = weights.measure(state.metric_state, loss_fn, params, start.grad)
         problem = ProximalProblem(loss_fn, center, None, diagonal)
 
@@ -244,8 +243,8 @@ def implicit_step(
         delta, new_state = differentiable(
             solve, program, params, params if center is None else center, alpha, diagonal
         )
-        if momentum is not None:
-            new_state = new_state._replace(velocity=delta)
+        if center is not None:
+            new_state = new_state._replace(velocity=Momentum(delta, start.loss.astype(dtype)))
         return delta, new_state
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)

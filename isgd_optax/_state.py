@@ -8,6 +8,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._learning_rate import StepOutcome
+from isgd_optax._momentum import Momentum
 
 
 class ImplicitStepInfo(NamedTuple):
@@ -75,7 +76,7 @@ class ImplicitStepState(NamedTuple):
         tuples are plain ones here, so that ``optax.value_and_grad_from_state`` cannot mistake a
         proximal value for the loss.
       stored: With ``store_grad=True`` the loss at the new parameters and its gradient, else ().
-      velocity: With ``momentum`` the last displacement, else ().
+      velocity: With ``momentum`` the last displacement and the loss at its start, else ().
       metric_state: State of a metric that is measured, else ().
       floor: The loss at which nothing was left to gain, 0 where ``info.at_floor`` is false.
     """
@@ -86,7 +87,7 @@ class ImplicitStepState(NamedTuple):
     controller_state: optax.OptState
     inner_state: optax.OptState
     stored: optax.OptState
-    velocity: optax.Updates = ()
+    velocity: Momentum | tuple[()] = ()
     metric_state: optax.Params = ()
     floor: ArrayLike = 0.0
 

@@ -204,9 +204,9 @@ def test_a_state_that_was_restored_as_a_dictionary_is_refused():
 
 def test_counts_are_whole_and_finite():
     """Between two steps the second phase would never be begun."""
-    with pytest.raises(ValueError, match="num_steps must be a whole number, got 2.5"):
+    with pytest.raises(ValueError, match=r"num_steps must be a whole number, got 2\.5"):
         switch_after(2.5, optax.sgd(1.0), optax.sgd(0.1))
     with pytest.raises(ValueError, match="max_inner_steps must be a whole number, got inf"):
         implicit_step(optax.sgd(1.0), 1.0, max_inner_steps=float("inf"))
-    with pytest.raises(ValueError, match="row_block must be a whole number, got 4.5"):
+    with pytest.raises(ValueError, match=r"row_block must be a whole number, got 4\.5"):
         gauss_newton(row_block=4.5)
