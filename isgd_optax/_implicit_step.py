@@ -63,7 +63,7 @@ def implicit_step(
     ``update(updates, state, params, *, value_fn, value=None, grad=None, **extra_args)`` takes
 
     * ``updates``: the gradient of the loss at ``params``;
-    * ``value_fn``: the loss L, ``value_fn(params, **named) -> scalar``, given those of ``extra_args`` it names;
+    * ``value_fn``: the loss, ``value_fn(params, **named) -> scalar``, given those of ``extra_args`` it names;
     * ``value``: L(params), to save its evaluation;
     * ``grad``: the gradient, if an earlier transformation has changed ``updates``.
 
