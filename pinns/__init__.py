@@ -21,7 +21,7 @@ from pinns._layers import Linear
 from pinns._live import LivePlot
 from pinns._networks import MLP, FourierMLP, PeriodicMLP
 from pinns._operators import biharmonic, hessian, laplacian, mixed_derivative
-from pinns._options import AdaptiveSampling, Sampling, Stop
+from pinns._options import Stop
 from pinns._plots import plot_history, plot_solution
 from pinns._points import data_key
 from pinns._regions import (
@@ -39,6 +39,7 @@ from pinns._regions import (
 )
 from pinns._result import FitResult
 from pinns._samplers import Sampler, unit_points
+from pinns._sampling import AdaptiveSampling, Sampling
 from pinns._scaling import Scaled, scaled
 from pinns._slabs import fit_in_slabs
 from pinns._slabs_result import SlabsResult

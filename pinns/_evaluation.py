@@ -30,6 +30,8 @@ class Errors(NamedTuple):
 def errors(prediction: jax.Array, exact: jax.Array) -> Errors:
     """Relative L2 and largest absolute error.
 
+    Where the solution is zero everywhere, the relative error is 0 if the prediction is too, else infinite.
+
     Args:
       prediction: The values u_θ at N points, any shape.
       exact: The values u there, the same shape.
@@ -45,9 +47,8 @@ def errors(prediction: jax.Array, exact: jax.Array) -> Errors:
     """
     _check_shapes(prediction, exact)
     difference = jnp.ravel(prediction - exact)
-    return Errors(
-        jnp.linalg.norm(difference) / jnp.linalg.norm(jnp.ravel(exact)), jnp.max(jnp.abs(difference))
-    )
+    relative = _relative(jnp.linalg.norm(difference), jnp.linalg.norm(jnp.ravel(exact)))
+    return Errors(relative, jnp.max(jnp.abs(difference)))
 
 
 def errors_by_output(prediction: jax.Array, exact: jax.Array, names: Sequence[str]) -> dict[str, jax.Array]:
@@ -59,7 +60,7 @@ def errors_by_output(prediction: jax.Array, exact: jax.Array, names: Sequence[st
       names: The m names, see :func:`output_names`.
 
     Returns:
-      The errors by name; infinite for an output that is zero everywhere.
+      The errors by name; of an output that is zero everywhere 0 if its prediction is too, else infinite.
 
     Raises:
       ValueError: The shapes differ, or are not those of m outputs.
@@ -76,8 +77,14 @@ def errors_by_output(prediction: jax.Array, exact: jax.Array, names: Sequence[st
         raise ValueError(
             f"values of the outputs {tuple(names)} must have as many columns, got {exact.shape}."
         )
-    relative = jnp.linalg.norm(prediction - exact, axis=0) / jnp.linalg.norm(exact, axis=0)
+    relative = _relative(jnp.linalg.norm(prediction - exact, axis=0), jnp.linalg.norm(exact, axis=0))
     return dict(zip(names, relative, strict=True))
+
+
+def _relative(error: jax.Array, size: jax.Array) -> jax.Array:
+    # A division by zero would be a false alarm of jax_debug_nans and jax_debug_infs.
+    quotient = error / jnp.where(size > 0, size, 1)
+    return jnp.where((size > 0) | (error == 0), quotient, jnp.inf)
 
 
 def output_names(problem: Problem, num_outputs: int) -> tuple[str, ...]:

@@ -17,19 +17,13 @@ from pinns._functional import params_dtype
 from pinns._history import Evaluator, summary
 from pinns._inputs import check_arguments, check_model, check_options, with_model
 from pinns._interrupt import Interrupt
-from pinns._options import (
-    AdaptiveSampling,
-    OnEvaluation,
-    Options,
-    Sampling,
-    Shorthand,
-    Stop,
-)
+from pinns._options import OnEvaluation, Options, Shorthand, Stop
 from pinns._placement import Placement
 from pinns._points import PointSource, data_key
 from pinns._result import FitResult
 from pinns._run_identity import program_identity, program_name, run_identity
 from pinns._runner import Runner
+from pinns._sampling import AdaptiveSampling, Sampling
 from pinns._start import starting
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start

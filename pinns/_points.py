@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from isgd_optax import LeastSquares
-from pinns._options import AdaptiveSampling, Sampling
 from pinns._placement import ONE_DEVICE, Placement
 from pinns._samplers import is_fixed
+from pinns._sampling import AdaptiveSampling, Sampling
 from pinns.problems import Points, Problem
 
 # nnx.Rngs(seed) draws from fold_in(key(seed), 0), fold_in(key(seed), 1), ..., and split(key(seed))[0] is the

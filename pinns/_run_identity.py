@@ -11,7 +11,7 @@ import optax
 
 from pinns._functional import Functional
 from pinns._identity import digest, fingerprint
-from pinns._options import Sampling
+from pinns._sampling import Sampling
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Problem
 

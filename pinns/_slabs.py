@@ -14,6 +14,7 @@ import optax
 from pinns._evaluation import axis_names
 from pinns._fit import fit
 from pinns._functional import Functional
+from pinns._options import Options
 from pinns._past import Past, looking_back
 from pinns._regions import Box, FixedPoints
 from pinns._result import FitResult
@@ -166,6 +167,9 @@ def fit_in_slabs(
             f"{sorted(problem.conditions())}: give initial=[...]."
         )
     check_times(problem, axis, names, found=initial is None)
+    shorthand: Any = {name: options.pop(name, None) for name in ("batch_size", "resample_every")}
+    sampling = Options.of(options.pop("sampling", "uniform"), None, shorthand).sampling
+    sampling.batch_sizes(sampling.numbers(problem))  # names that are none, before the first slab
     results: list[FitResult] = []
     start, previous = model, None
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
@@ -179,6 +183,7 @@ def fit_in_slabs(
             optimizer,
             num_steps=num_steps,
             key=jax.random.fold_in(key, i),
+            sampling=sampling.within(slab),
             checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir) / f"slab-{i:04d}",
             **options,
         )

@@ -10,8 +10,8 @@ import optax
 from isgd_optax import LeastSquares, diagnostics
 from pinns._evaluation import evaluation_points, predict
 from pinns._functional import params_dtype
-from pinns._options import Sampling
 from pinns._points import PointSource
+from pinns._sampling import Sampling
 from pinns._unknowns import declared
 from pinns._warnings import warn_at_caller
 from pinns.problems import Problem

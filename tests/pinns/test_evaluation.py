@@ -218,6 +218,14 @@ def test_names_and_outputs_must_agree():
         errors_by_output(jnp.zeros((3, 2)), jnp.zeros((3, 1)), ("u", "v"))
 
 
+def test_of_what_is_zero_the_relative_error_is_zero_or_infinite():
+    zero, one = jnp.zeros((3, 1)), jnp.ones((3, 1))
+    assert (errors(zero, zero).rel_l2, errors(one, zero).rel_l2) == (0, jnp.inf)
+    both = errors_by_output(jnp.hstack([zero, one]), jnp.zeros((3, 2)), ("u", "v"))
+    assert both == {"u": 0, "v": jnp.inf}
+    assert jnp.isnan(errors(zero * jnp.nan, one).rel_l2)
+
+
 def test_scalars_are_one_output(train):
     @dataclasses.dataclass(frozen=True)
     class Scalar(FunctionApproximation):

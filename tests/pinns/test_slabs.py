@@ -13,6 +13,7 @@ from flax import nnx
 from isgd_optax import gauss_newton, implicit_step, largest_trusted
 from pinns import (
     MLP,
+    AdaptiveSampling,
     Box,
     Condition,
     Faces,
@@ -191,3 +192,22 @@ def test_measurements_may_begin_where_time_does():
             return super().conditions() | {"data": Condition(residual, data, 3)}
 
     assert len(run(num_steps=2, slabs=2, problem=Measured()).results) == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"batch_size": {"data": 4}}, {"sampling": AdaptiveSampling(conditions=("data", "pde"), every=2)}],
+)
+def test_options_by_condition_suit_slabs_with_few_or_no_data(options):
+    class Measured(Pendulum):
+        def conditions(self):
+            times = np.array([[0.5], [1.0], [1.2], [1.5], [1.7], [2.5], [3.5]])
+            data = FixedPoints(times, np.cos(2 * times))
+            residual = lambda u, point: u(point["x"]) - point["value"]
+            return super().conditions() | {"data": Condition(residual, data, 7)}
+
+    result = run(num_steps=4, slabs=3, problem=Measured(), **options)
+    counts = [len(r.loss.blocks) for r in result.results]
+    assert counts == [4, 4, 3]
+    with pytest.raises(ValueError, match="batch_size names 'date'"):
+        run(num_steps=4, slabs=3, problem=Measured(), batch_size={"date": 4})
