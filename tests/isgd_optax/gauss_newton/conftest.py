@@ -1,5 +1,6 @@
 """Gauss–Newton steps and factors of derivatives, and the dense linear algebra to compare them with."""
 
+import functools
 import itertools
 
 import equinox as eqx
@@ -62,16 +63,26 @@ def damped():
     return solve
 
 
+@functools.cache
+def _compiled_step(momentum, options):
+    """A step of these options for every α: they are arguments, so that one compilation serves all of them."""
+    inner = gauss_newton(**dict(options))
+    solver = lambda alpha: implicit_step(inner, alpha, max_inner_steps=1, momentum=momentum, safeguard=False)
+
+    @jax.jit
+    def update(alpha, state, params, loss):
+        return solver(alpha).update(jax.grad(loss)(params), state, params, value_fn=loss)
+
+    return solver(1.0).init, update
+
+
 @pytest.fixture
 def one_step():
     """``one_step(loss, params, alpha, **options)``: one inner step, without corrections unless asked for."""
 
     def step(loss, params, alpha, *, state=None, momentum=None, **options):
-        inner = gauss_newton(**{"max_corrections": 0} | options)
-        solver = implicit_step(inner, alpha, max_inner_steps=1, momentum=momentum, safeguard=False)
-        state = solver.init(params) if state is None else state
-        update = jax.jit(lambda g, s, p, loss: solver.update(g, s, p, value_fn=loss))
-        return update(jax.grad(loss)(params), state, params, loss)
+        init, update = _compiled_step(momentum, tuple(sorted(({"max_corrections": 0} | options).items())))
+        return update(alpha, init(params) if state is None else state, params, loss)
 
     return step
 
