@@ -50,7 +50,7 @@ _FRESH_SOBOL = pinns.Sampling(method=_SOBOL, resample_every=10)
 ROWS = {
     "burgers": Row(
         "Burgers' equation, ν = 0.01/π",
-        partial(pinns.Burgers, num_points=2800, num_initial_points=250),
+        partial(pinns.Burgers, num_points=3600, num_initial_points=250),
         (20,) * 4,
         sampling=_OFTEN,
         goal=1e-06,
