@@ -159,8 +159,9 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
     function, params = plain.functional(model)
     dtype = params_dtype(params)
     on_conditions, in_domain = jax.random.split(data_key(key))  # never the network's own random numbers
-    points = problem.sample(on_conditions, dtype=dtype, num_points=dict.fromkeys(conditions, _POINTS))
-    inside = problem.domain.sample(in_domain, _POINTS, "uniform", dtype)
+    numbers = dict.fromkeys(conditions, _POINTS)
+    points = problem.sample(on_conditions, method="sobol", dtype=dtype, num_points=numbers)
+    inside = problem.domain.sample(in_domain, _POINTS, "sobol", dtype)
     network = function(params)
     num_outputs = jax.eval_shape(network, inside[0]).size
     probe = _sizes_of(jax.vmap(network)(inside).reshape(_POINTS, num_outputs))

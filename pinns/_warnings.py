@@ -36,8 +36,9 @@ def warn_few_residuals(num_residuals: int, num_parameters: int) -> None:
 def warn_coordinates(problem: Problem, dtype: Any) -> None:
     """Warns if networks that take the coordinates as they are saturate, or hardly see them, or few differ."""
     lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
-    apart = float(jnp.finfo(dtype).eps) * np.maximum(np.abs(lower), np.abs(upper))
-    for i in np.flatnonzero(upper - lower < _LEAST_DIFFERENT * apart):
+    width, away = upper - lower, np.maximum(np.abs(lower), np.abs(upper))
+    apart = float(jnp.finfo(dtype).eps) * away
+    for i in np.flatnonzero((width < _LEAST_DIFFERENT * apart) & (width < 0.1 * away)):
         warn_at_caller(
             f"coordinate {i} runs from {lower[i]:.10g} to {upper[i]:.10g}, where numbers of type "
             f"{jnp.dtype(dtype).name} are {apart[i]:.1g} apart: points fall together. Measure it from where "
