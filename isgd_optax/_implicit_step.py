@@ -99,9 +99,9 @@ def implicit_step(
         if a parameter is; optax needs it in the dtype that ``value_fn`` returns: where that is another, give
         it, as in ``store_grad=jnp.bfloat16``.
       momentum: The momentum μ in [0, 1), which takes :math:`c = \theta_n + \mu (\theta_n - \theta_{n-1})`
-        as the centre of the proximal term instead of :math:`\theta_n` (with :func:`gauss_newton` the SPRING
-        method). It carries over what earlier mini-batches have taught; of use where the points are resampled.
-        A step that begins with a higher loss than the one before leaves it out: the last step was no good.
+        as the centre of the proximal term instead of :math:`\theta_n` (with :func:`gauss_newton` SPRING). It
+        carries over what earlier mini-batches have taught; of use where the points are resampled. A step that
+        begins with a higher loss than the one before leaves it out: the last step was no good.
       metric: The diagonal D of the norm :math:`\lVert v \rVert_D^2 = \sum_i D_i v_i^2` of the proximal
         term: ``"identity"``; ``"jacobi"``, for parameters of very different size, the largest diagonal so far
         of JᵀJ (of a :class:`LeastSquares`) or of the squared gradient (of another loss), which makes α a

@@ -15,11 +15,11 @@ class Momentum(NamedTuple):
 
     Attributes:
       displacement: The last step θₙ − θₙ₋₁.
-      loss: The loss at its start, on the data of that step; infinite before the first one.
+      loss_before: The loss at its start, on the data of that step; infinite before the first one.
     """
 
     displacement: optax.Updates
-    loss: jax.Array
+    loss_before: jax.Array
 
     @classmethod
     def none(cls, params: optax.Params, dtype: jnp.dtype) -> "Momentum":
@@ -28,5 +28,7 @@ class Momentum(NamedTuple):
 
     def center(self, params: optax.Params, factor: ArrayLike, loss: jax.Array) -> optax.Params:
         """θₙ + μ(θₙ − θₙ₋₁), or θₙ where the last step has raised the loss, on new data for instance."""
-        factor = jnp.where(loss <= self.loss, jnp.asarray(factor, self.loss.dtype), 0)
+        before = self.loss_before
+        falls = loss.astype(before.dtype) <= before
+        factor = jnp.where(falls, jnp.asarray(factor, before.dtype), 0)
         return optax.tree.cast_like(optax.tree.add_scale(params, factor, self.displacement), params)

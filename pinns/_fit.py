@@ -164,7 +164,8 @@ def fit(
                 history[-1] = row | history[-1]
         runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
         adaptive = isinstance(options.sampling, AdaptiveSampling)
-        watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive)
+        anew = not isinstance(model, FitResult)
+        watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive, anew=anew)
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
             warn_coordinates(problem, source.dtype)
@@ -206,13 +207,13 @@ def fit(
                 reason = watch.reason(history)
                 try:
                     asked = tell is not None and asks_for_end(tell(history, function.model(good.params)))
-                    if placement.any(asked):
-                        reason = reason or "on_evaluation"
+                    if placement.any(asked) and reason in UNASKED:
+                        reason = "on_evaluation"
                 finally:  # what the user calls may fail
                     if checkpoints:
                         checkpoints.save(row["step"], good, history)
                 if placement.any(interrupt.requested) and reason in UNASKED:
-                    reason = "interrupted"  # also where the last step is made: slabs must not go on
+                    reason = "interrupted"
             if checkpoints and good.step > 0:
                 checkpoints.save(int(good.step), good, history, force=True)
     return FitResult(

@@ -1,6 +1,7 @@
 """What an object is, by content: for comparing two objects, and for telling one run from another on disk."""
 
 import dataclasses
+import dis
 import functools
 import hashlib
 import json
@@ -18,8 +19,8 @@ def fingerprint(value: Any, *, code: bool = False) -> Any:
     """JSON values that tell ``value`` from another one, the same in every process.
 
     Arrays are given by shape, dtype and a digest of their content, dataclasses by their fields, functions by
-    their names, constants and what they close over, anything else by its ``repr`` or, where that is none of
-    its own, by its type and what plain values it holds.
+    their names, constants, plain globals and what they close over, anything else by its ``repr`` or, where
+    that is none of its own, by its type and what plain values it holds.
 
     Args:
       value: A problem, an optimiser, settings: anything.
@@ -49,7 +50,7 @@ def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, An
     return [] if one == other else [(path, one, other)]
 
 
-_PARTS = ("function", "closure", "arguments")
+_PARTS = ("function", "closure", "arguments", "globals")
 """Entries of the fingerprint of a function that are no names of its author."""
 
 
@@ -95,15 +96,18 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
 def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[str, Any]:
     codes = _codes(value.__code__)
     known = getattr(value, "__globals__", {})
-    names = sorted({name for part in codes for name in part.co_names} & known.keys())
+    instructions = (i for part in codes for i in dis.get_instructions(part))
+    names = sorted({i.argval for i in instructions if i.opname == "LOAD_GLOBAL"} & known.keys())
+    plain = {name: inside(known[name]) for name in names if _is_plain(known[name])}
     found = {
         "function": _name(value),
         "constants": [text for part in codes for c in part.co_consts for text in _constants(c)],
-        "globals": {name: inside(known[name]) for name in names if _is_plain(known[name])},
         "names": [name for part in codes for name in part.co_names],
         "closure": {},
         "arguments": [inside(value.__defaults__), inside(value.__kwdefaults__)],
     }
+    if plain:
+        found["globals"] = plain
     for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
         try:
             found["closure"][name] = inside(cell.cell_contents)
@@ -117,6 +121,8 @@ def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[s
 def _constants(constant: Any) -> list[str]:
     """The texts of a constant that is a plain value, or of those in it: literals of a list are one tuple."""
     if isinstance(constant, (tuple, frozenset)):
+        if all(isinstance(item, str) for item in constant):
+            return []  # the names of arguments in a call
         inner = [text for item in constant for text in _constants(item)]
         return sorted(inner) if isinstance(constant, frozenset) else inner
     return [repr(constant)] if isinstance(constant, (int, float, str, bytes, complex)) else []

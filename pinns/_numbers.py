@@ -28,9 +28,12 @@ def unmasked(name: str, array: Any) -> Any:
     Raises:
       ValueError: It has: NumPy would put the number below the mask in their place.
     """
-    if np.ma.is_masked(array):
+    if not isinstance(array, list | tuple | np.ma.MaskedArray):
+        return array
+    masked = np.ma.asarray(array)
+    if np.ma.is_masked(masked):
         raise ValueError(
-            f"{name}: {np.ma.count_masked(array)} of {np.size(array)} numbers are masked, which means that "
+            f"{name}: {np.ma.count_masked(masked)} of {np.size(masked)} numbers are masked, which means that "
             "they are missing. Leave those points out."
         )
     return array

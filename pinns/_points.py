@@ -116,6 +116,8 @@ class PointSource:
     def _factor(self, params: Any) -> int:
         """By what numbers of points are multiplied for twice as many residuals as parameters."""
         wanted = 2 * self.num_parameters
+        if self.num_residuals >= wanted:
+            return 1
         drawn = self._count(params, multiple=2) - self.num_residuals
         given = self.num_residuals - drawn  # data and ends of intervals, of which there are no more
         if drawn == 0 and given < wanted:

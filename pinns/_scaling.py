@@ -171,6 +171,11 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
         between = _Scaled(function.inner, function.middle, function.half, outputs / probe)
         return [block.residuals(params) for block in problem.loss(between, points).blocks]
 
+    @jax.jit
+    def losses(outputs: jax.Array) -> list[jax.Array]:
+        between = _Scaled(function.inner, function.middle, function.half, outputs / probe)
+        return [block(params) for block in problem.loss(between, points).blocks]
+
     rms = lambda x: float(jnp.sqrt(jnp.mean(jnp.square(x))))
     sizes = np.ones(num_outputs)
     rest = residuals(jnp.zeros_like(probe))
@@ -189,6 +194,11 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
                 break
     balanced = residuals(jnp.asarray(sizes, probe.dtype))
     total = {name: max(rms(r), source) for name, r, source in zip(conditions, balanced, sources, strict=True)}
+    for (name, condition), loss in zip(
+        conditions.items(), losses(jnp.asarray(sizes, probe.dtype)), strict=True
+    ):
+        if condition.loss is not None:  # of which the square of a residual says nothing
+            total[name] = float(jnp.sqrt(loss))
     usable = tuple((name, size if np.isfinite(size) and size > 0 else 1.0) for name, size in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)
     return Scaled(problem, tuple(float(size) for size in outputs), usable)

@@ -1,15 +1,13 @@
 """The times of slabs, and which conditions stand where time begins."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
 from pinns._regions import Box, FixedPoints
-from pinns.problems import Problem
+from pinns.problems import Condition, Problem
 
-_PROBES = 256
 _NEAR = 1e-6  # of the domain's width: rounding of float32 points
 _SOME = 0.01  # of the points: no accident
 
@@ -58,7 +56,7 @@ def check_times(problem: Problem, axis: int, initial: Sequence[str], *, found: b
                 f"the initial condition {name!r} is given at FixedPoints, which stay where the first slab "
                 f"begins: give it on domain.face({axis}, 'lower'), measured values as pinns.Interpolated."
             )
-        if found and initial and name not in initial and _begins(problem, condition.region, axis):
+        if found and initial and name not in initial and _begins(problem, condition, axis):
             raise ValueError(
                 f"condition {name!r} has points where coordinate {axis}, time, begins, but is none of the "
                 f"initial conditions, {', '.join(map(repr, initial))}, so that later slabs would not go on "
@@ -67,11 +65,14 @@ def check_times(problem: Problem, axis: int, initial: Sequence[str], *, found: b
             )
 
 
-def _begins(problem: Problem, region: Any, axis: int) -> bool:
-    """Whether points of a region that are drawn, or all that are given, lie where time begins."""
-    dim, begin = problem.domain.dim, problem.domain.lower[axis]
-    drawn = region.sample(jax.random.key(0), _PROBES, "uniform", jax.dtypes.canonicalize_dtype(float))
-    points = np.asarray(drawn["x"] if isinstance(drawn, Mapping) else drawn)
+def _begins(problem: Problem, condition: Condition, axis: int) -> bool:
+    """Whether points that are drawn, or all that are given, lie where time begins; but for measurements."""
+    region, dim, begin = condition.region, problem.domain.dim, problem.domain.lower[axis]
+    if condition.noisy:
+        return False
+    dtype = jax.dtypes.canonicalize_dtype(float)
+    drawn = region.sample(jax.random.key(0), condition.num_points, "uniform", dtype)
+    points = np.asarray(drawn.get("x", 0.0) if isinstance(drawn, Mapping) else drawn)
     if points.ndim != 2 or points.shape[1] != dim:
         return False
     width = problem.domain.upper[axis] - begin

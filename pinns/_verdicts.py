@@ -57,10 +57,11 @@ class Watch:
       num_steps: Steps to make.
       step: Steps that are made.
       adaptive: Whether points are drawn where the residual is large, which is then no advice.
+      anew: Whether it begins with an untrained network, whose loss is one to compare with.
     """
 
-    def __init__(self, stop: Stop, num_steps: int, step: int, *, adaptive: bool = False):
-        self._stop, self._num_steps, self._adaptive = stop, num_steps, adaptive
+    def __init__(self, stop: Stop, num_steps: int, step: int, *, adaptive: bool = False, anew: bool = True):
+        self._stop, self._num_steps, self._adaptive, self._anew = stop, num_steps, adaptive, anew
         self._said: set[str] = set()
         self._loss = 0.0  # at the evaluation before: none has been fast yet
         self._accepted_at = step  # the last step that is known to have been accepted
@@ -89,13 +90,14 @@ class Watch:
                     "(sampling=AdaptiveSampling())."
                 ),
             )
-        if row.get("at_floor", 0.0) == 1.0 and loss > _UNSOLVED * first:
+        if self._anew and row.get("at_floor", 0.0) == 1.0 and loss > _UNSOLVED * first:
             self._once(
                 "stationary",
                 f"at step {row['step']} nothing is left to gain at any learning rate, but the loss is still "
                 f"{loss:.1e}, from {first:.1e} at the start. Either the network is stuck at a stationary "
                 "point, saturated most often: begin anew with another seed, more points or a smaller "
-                "initial_learning_rate; or the conditions contradict each other, and no network meets them.",
+                "initial_learning_rate; or the conditions contradict each other, and no network meets them; "
+                "or the data are little but noise.",
             )
         slow, self._loss = loss > 0.5 * self._loss, loss
         at_bound = row.get("at_bound", 0.0) == 1.0 and row["accepted"] > 0
@@ -158,7 +160,9 @@ class Watch:
 
 def _evaluations_without_progress(history: list[Row]) -> int:
     """Rows since the best loss last fell by a hundredth."""
-    losses = [row.get("fresh_loss", row["loss"]) for row in history]
+    # Of a run that measured it from some step on, the loss of all steps.
+    column = "fresh_loss" if all("fresh_loss" in row for row in history) else "loss"
+    losses = [row[column] for row in history]
     best, since = losses[0], 0
     for loss in losses[1:]:
         since = 0 if loss < 0.99 * best else since + 1

@@ -20,7 +20,8 @@ class HessianSpectrum(NamedTuple):
       eigenvalues: The Ritz values of each probe, in increasing order, shape (probes, steps). The first and
         the last ones of a row converge to the extreme eigenvalues.
       weights: The share of the spectrum near each, shape (probes, steps); each row sums to 1. Where a probe
-        has found all that there is in fewer steps, the others repeat its Rayleigh quotient with weight 0.
+        has found all that there is (to rounding of the largest) in fewer steps, the others repeat its
+        largest value with weight 0.
     """
 
     eigenvalues: jax.Array
@@ -101,14 +102,14 @@ def hessian_spectrum(
 
     def probe(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         vector = jax.random.normal(key, flat.shape, flat.dtype)
-        values, vectors = jnp.linalg.eigh(_until_exhausted(jnp.asarray(lanczos(product, vector).J_small)))
+        values, vectors = _until_exhausted(jnp.asarray(lanczos(product, vector).J_small))
         return values, jnp.square(vectors[0])
 
     return HessianSpectrum(*jax.lax.map(probe, jax.random.split(key, num_probes)))
 
 
-def _until_exhausted(tridiagonal: jax.Array) -> jax.Array:
-    """The matrix of Lanczos without the steps after the first residue that is rounding alone.
+def _until_exhausted(tridiagonal: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Eigenvalues and vectors without the steps after the first residue that is rounding alone.
 
     They begin with that residue, normalised, and need not belong to the spectrum.
     """
@@ -116,6 +117,11 @@ def _until_exhausted(tridiagonal: jax.Array) -> jax.Array:
     largest = jax.lax.cummax(jnp.maximum(jnp.abs(diagonal[:-1]), beside))
     # Once false it stays so, for what is no number too.
     going_on = jnp.cumprod(beside > _ROUNDING * jnp.finfo(beside.dtype).eps * largest).astype(bool)
-    diagonal = diagonal.at[1:].set(jnp.where(going_on, diagonal[1:], diagonal[0]))
+    kept = jnp.concatenate([jnp.ones(1, bool), going_on])
     beside = jnp.where(going_on, beside, 0)
-    return jnp.diag(diagonal) + jnp.diag(beside, 1) + jnp.diag(beside, -1)
+    within = jnp.diag(jnp.where(kept, diagonal, diagonal[0])) + jnp.diag(beside, 1) + jnp.diag(beside, -1)
+    values, vectors = jnp.linalg.eigh(within)
+    found = jnp.sum(jnp.where(kept[:, None], vectors**2, 0), axis=0) > 0.5
+    values = jnp.where(found, values, jnp.max(jnp.where(found, values, -jnp.inf)))
+    order = jnp.argsort(values)
+    return values[order], jnp.where(found, vectors, 0)[:, order]

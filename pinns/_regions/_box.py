@@ -55,7 +55,9 @@ class Box(Domain):
     def contains(self, x: jax.Array) -> jax.Array:
         """Whether one point of shape (d,) lies in the box or on its faces."""
         # In the type of the point: else a face drawn in float32 would lie beside a corner in float64.
-        return ((x >= jnp.asarray(self.lower, x.dtype)) & (x <= jnp.asarray(self.upper, x.dtype))).all()
+        x = jnp.asarray(x)
+        dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32
+        return ((x >= jnp.asarray(self.lower, dtype)) & (x <= jnp.asarray(self.upper, dtype))).all()
 
     def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points inside, shape (num_points, d)."""

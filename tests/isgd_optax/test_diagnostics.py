@@ -151,3 +151,12 @@ def test_lanczos_stops_where_the_space_is_exhausted(name, dtype):
     assert spectrum.smallest >= exact[0] - accuracy
     np.testing.assert_allclose(spectrum.largest, exact[-1], rtol=1e-3, atol=accuracy)
     np.testing.assert_allclose(jnp.sum(spectrum.weights, axis=1), 1, rtol=1e-4)
+
+
+def test_one_large_eigenvalue_does_not_hide_the_others(dtype):
+    curvatures = jnp.concatenate([jnp.array([1e6]), jnp.linspace(1, 10, 500)]).astype(dtype)
+    loss = lambda p: 0.5 * jnp.sum(curvatures * p**2)
+    spectrum = diagnostics.hessian_spectrum(loss, jnp.ones(501, dtype), jax.random.key(0), num_steps=40)
+    assert spectrum.smallest < 1.1
+    counted = spectrum.eigenvalues[spectrum.weights > 0]
+    assert jnp.all((counted < 10.5) | (counted > 9e5))

@@ -20,6 +20,7 @@ from pinns import (
     Problem,
     Unknown,
     derivatives,
+    scaled,
 )
 
 TIMES = np.linspace(0.0, 1.0, 40)[:, None]
@@ -127,3 +128,19 @@ def test_a_negative_weight_names_its_condition(make_model):
     with pytest.raises(ValueError, match="weight") as caught:
         problem.loss(make_model(), problem.sample(jax.random.key(0)))
     assert "This is of the condition 'line'." in caught.value.__notes__
+
+
+def test_scaled_weighs_another_loss_by_its_size(make_model):
+    """By the square of its residual it would count for next to nothing."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Large(Decay):
+        def data(self, u, point):
+            return u(point["x"]) - 1e3 * point["value"]
+
+    model = make_model((10,))
+    problem = scaled(Large(), model, jax.random.key(0))
+    loss = problem.loss(model, problem.sample(jax.random.key(1)))
+    losses = loss.losses(problem.functional(model)[1])
+    weights = {block.name: block.weight for block in loss.blocks}
+    assert 0.1 < weights["data"] * losses["data"] < 10

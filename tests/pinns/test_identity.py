@@ -205,3 +205,10 @@ def test_sets_and_nans_are_the_same_in_every_process():
     }
     assert len(found) == 1
     assert fingerprint(float("nan")) == fingerprint(float("nan"))
+
+
+def test_names_of_attributes_and_arguments_are_no_part_of_a_function():
+    """A global of the same name as an attribute is another thing, as are the names of arguments."""
+    function = lambda x: jnp.sum(x.LEVELS, axis=0, keepdims=True)
+    assert "globals" not in fingerprint(function)
+    assert fingerprint(function)["constants"] == ["0", "True"]

@@ -211,3 +211,13 @@ def test_options_by_condition_suit_slabs_with_few_or_no_data(options):
     assert counts == [4, 4, 3]
     with pytest.raises(ValueError, match="batch_size names 'date'"):
         run(num_steps=4, slabs=3, problem=Measured(), batch_size={"date": 4})
+
+
+def test_noisy_measurements_where_time_begins_are_no_initial_condition():
+    class Measured(Pendulum):
+        def conditions(self):
+            data = FixedPoints([[0.0]], [[1.01]])
+            residual = lambda u, point: u(point["x"]) - point["value"]
+            return super().conditions() | {"data": Condition(residual, data, 1, noisy=True)}
+
+    assert len(run(num_steps=2, slabs=2, problem=Measured()).results) == 2

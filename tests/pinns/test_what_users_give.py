@@ -114,8 +114,12 @@ def test_what_ends_one_slab_ends_all():
     press = lambda history: os.kill(os.getpid(), signal.SIGINT) if history[-1]["step"] == 6 else None
     result = slabs(on_evaluation=press)
     assert [r.stop_reason for r in result.results] == ["interrupted"]
-    result = slabs(on_evaluation=lambda history: history[-1]["step"] == 3)
-    assert [r.stop_reason for r in result.results] == ["on_evaluation"]
+    for step in (3, 6):  # with others to go, and none
+        result = slabs(on_evaluation=lambda history, step=step: history[-1]["step"] == step)
+        assert [r.stop_reason for r in result.results] == ["on_evaluation"]
+    press = lambda history: os.kill(os.getpid(), signal.SIGINT)
+    result = slabs(on_evaluation=press, stop=Stop(seconds=1e-9))
+    assert [r.stop_reason for r in result.results] == ["interrupted"]
 
 
 def test_slabs_begin_from_a_result_and_are_evaluated_at_numpy_points():
