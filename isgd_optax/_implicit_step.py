@@ -58,7 +58,7 @@ def implicit_step(
     Call ``update`` under ``jax.jit``: outside, each call compiles the loop anew. Put this first in a chain;
     what comes before it changes only the first inner gradient, not the equation that is solved (put weight
     decay or a penalty into ``value_fn``). Inside ``optax.MultiSteps`` every mini-step pays for a whole solve;
-    accumulate inside ``value_fn`` instead. For stochastic use, draw one mini-batch per call.
+    accumulate inside ``value_fn`` instead. Draw one mini-batch per call; the whole inner loop must see it.
 
     ``update(updates, state, params, *, value_fn, value=None, grad=None, **extra_args)`` takes
 
@@ -67,8 +67,8 @@ def implicit_step(
     * ``value``: L(params), to save its evaluation;
     * ``grad``: the gradient, if an earlier transformation has changed ``updates``.
 
-    Derivatives of the updates with respect to whatever ``value_fn``, ``learning_rate`` and ``params`` depend
-    on are those of the implicit equation, as exact as it is solved; the state has none.
+    Derivatives of the updates, in forward and reverse mode, by what ``value_fn``, ``learning_rate`` and
+    ``params`` depend on are those of the implicit equation, as exact as it is solved; the state has none.
 
     On a mesh of devices call it within ``jax.set_mesh(mesh)``: without, a :class:`LeastSquares` loss is not
     split up over axes of type ``Auto``, and refused on axes of type ``Explicit``. On the latter, arrays that

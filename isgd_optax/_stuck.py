@@ -13,7 +13,7 @@ def falls_along_gradient(objective: ProximalObjective, start: Evaluation) -> jax
     """Whether L falls, by more than rounding, a little way from the start along −D⁻¹∇L.
 
     Two ways are tried, of √ε and ε^¾ of the parameters' norm: longer than their rounding errors by far, and
-    no longer than the explicit step α‖∇L‖.
+    no longer than the explicit step α‖∇L‖. Under ``vmap`` they are evaluated at every step.
 
     Args:
       objective: The proximal objective, whose loss, α and metric are taken.

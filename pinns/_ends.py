@@ -32,10 +32,6 @@ def next_end(ends: Sequence[int], num_steps: int, step: int) -> int:
     return ends[index] if index < len(ends) else num_steps
 
 
-UNASKED = (None, "num_steps", "time_limit", "stagnation", "target", "fresh_loss")
-"""Reasons to end that a request overrules: what comes after, the next slab, must not begin."""
-
-
 def asks_for_end(answer: Any) -> bool:
     """Whether ``on_evaluation`` asks for the end; a figure or a number that it returns is no answer."""
     if answer is None or isinstance(answer, bool | np.bool_):

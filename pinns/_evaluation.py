@@ -158,7 +158,7 @@ def evaluation_points(problem: Problem, dtype: DTypeLike) -> jax.Array:
 
 def predict(u: Callable[..., Any], points: jax.Array) -> jax.Array:
     """``u`` at every point: shape (N, m) for m outputs, (N, 1) for a scalar, and points of shape (N, d)."""
-    return jax.vmap(lambda x: jnp.ravel(u(x)))(points)
+    return jax.vmap(lambda x: jnp.ravel(jnp.asarray(u(x))))(points)  # outputs may come as a list
 
 
 def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
@@ -169,8 +169,7 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     """
     if problem.exact(points[0]) is None:
         return None
-    # the outputs may come as a list
-    values = predict(lambda x: jnp.asarray(problem.exact(x)), points)
+    values = predict(problem.exact, points)
     if not isinstance(values, Tracer):
         finite = np.isfinite(np.asarray(values)).all(axis=1)
         if not finite.all():

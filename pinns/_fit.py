@@ -12,7 +12,7 @@ import optax
 from tqdm import tqdm
 
 from pinns._checkpoints import Checkpoints
-from pinns._ends import UNASKED, asks_for_end, chunk_ends, next_end
+from pinns._ends import asks_for_end, chunk_ends, next_end
 from pinns._functional import params_dtype
 from pinns._history import Evaluator, summary
 from pinns._inputs import check_arguments, check_model, check_options, with_model
@@ -207,13 +207,13 @@ def fit(
                 reason = watch.reason(history)
                 try:
                     asked = tell is not None and asks_for_end(tell(history, function.model(good.params)))
-                    if placement.any(asked) and reason in UNASKED:
+                    if placement.any(asked):
                         reason = "on_evaluation"
                 finally:  # what the user calls may fail
                     if checkpoints:
                         checkpoints.save(row["step"], good, history)
-                if placement.any(interrupt.requested) and reason in UNASKED:
-                    reason = "interrupted"
+                if placement.any(interrupt.requested):
+                    reason = "interrupted"  # whatever else has ended it: the next slab must not begin
             if checkpoints and good.step > 0:
                 checkpoints.save(int(good.step), good, history, force=True)
     return FitResult(

@@ -124,14 +124,11 @@ class _Networks(Functional):
         return dict(zip(self.names, self.parts, strict=True))
 
     def _split(self, params: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        if self.single:
-            return {"network": params["network"]}, params["unknowns"]
         return {name: params[name] for name in self.names}, params.get("unknowns", {})
 
     def __call__(self, params: Any) -> Solution:
         networks, trained = self._split(params)
-        functionals = self.functionals
-        built = {name: functionals[name](part) for name, part in networks.items()}
+        built = {name: function(networks[name]) for name, function in self.functionals.items()}
         return Solution(built, self._values(trained))
 
     def _values(self, trained: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
@@ -141,7 +138,6 @@ class _Networks(Functional):
         self, params: Any, call: Callable[[Any], None], trace: Callable[..., Any] = jax.eval_shape
     ) -> list[str]:
         networks, trained = self._split(params)
-        functionals = self.functionals
         changed: list[str] = []
 
         def build(names: list[str], built: dict[str, Any]) -> None:
@@ -149,15 +145,14 @@ class _Networks(Functional):
                 return call(Solution(built, self._values(trained)))
             name, *others = names
             inner = lambda u: build(others, {**built, name: u})
-            changed.extend(functionals[name].changing_state(networks[name], inner, trace))
+            changed.extend(self.functionals[name].changing_state(networks[name], inner, trace))
 
         build(list(networks), {})
         return changed
 
     def model(self, params: Any) -> Any:
         networks, _ = self._split(params)
-        functionals = self.functionals
-        models = {name: functionals[name].model(part) for name, part in networks.items()}
+        models = {name: function.model(networks[name]) for name, function in self.functionals.items()}
         return models["network"] if self.single else models
 
 

@@ -1,5 +1,6 @@
 """Checks of numbers and arrays that a user gives."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import numpy as np
 def check_whole(**numbers: Any) -> None:
     """Raises TypeError for what is no whole number, as 2.0 is none."""
     for name, number in numbers.items():
-        if not isinstance(number, int | np.integer):
-            raise TypeError(f"{name} must be a whole number, got {number!r}.")
+        try:
+            operator.index(number)
+        except TypeError:
+            raise TypeError(f"{name} must be a whole number, got {number!r}.") from None
 
 
 def check_positive(**numbers: Any) -> None:

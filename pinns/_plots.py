@@ -60,7 +60,7 @@ def plot_history(
     )
     for axis, (column, title) in zip(axes[0], columns.items(), strict=True):
         for name, result in results.items():
-            if not result.history or any(column in row for row in result.history):
+            if any(column in row for row in result.history):
                 _draw_history(axis, name, result, x, column)
         axis.set(xlabel=LABELS[x], title=title)
         axis.grid(alpha=0.3)

@@ -162,19 +162,13 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
     numbers = dict.fromkeys(conditions, _POINTS)
     points = problem.sample(on_conditions, method="sobol", dtype=dtype, num_points=numbers)
     inside = problem.domain.sample(in_domain, _POINTS, "sobol", dtype)
-    network = function(params)
-    num_outputs = jax.eval_shape(network, inside[0]).size
-    probe = _sizes_of(jax.vmap(network)(inside).reshape(_POINTS, num_outputs))
+    probe = _sizes_of(jax.vmap(function(params))(inside).reshape(_POINTS, -1))
+    num_outputs = probe.size
 
     @jax.jit
     def residuals(outputs: jax.Array) -> list[jax.Array]:
         between = _Scaled(function.inner, function.middle, function.half, outputs / probe)
         return [block.residuals(params) for block in problem.loss(between, points).blocks]
-
-    @jax.jit
-    def losses(outputs: jax.Array) -> list[jax.Array]:
-        between = _Scaled(function.inner, function.middle, function.half, outputs / probe)
-        return [block(params) for block in problem.loss(between, points).blocks]
 
     rms = lambda x: float(jnp.sqrt(jnp.mean(jnp.square(x))))
     sizes = np.ones(num_outputs)
@@ -193,12 +187,12 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
             if (known == before).all():
                 break
     balanced = residuals(jnp.asarray(sizes, probe.dtype))
-    total = {name: max(rms(r), source) for name, r, source in zip(conditions, balanced, sources, strict=True)}
-    for (name, condition), loss in zip(
-        conditions.items(), losses(jnp.asarray(sizes, probe.dtype)), strict=True
-    ):
-        if condition.loss is not None:  # of which the square of a residual says nothing
-            total[name] = float(jnp.sqrt(loss))
+    blocks = problem.loss(function, points).blocks
+    total = {
+        # Of another loss than squares the size of the residual says nothing.
+        name: max(rms(r), source) if block.loss is None else float(jnp.sqrt(block.total(r)))
+        for name, block, r, source in zip(conditions, blocks, balanced, sources, strict=True)
+    }
     usable = tuple((name, size if np.isfinite(size) and size > 0 else 1.0) for name, size in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)
     return Scaled(problem, tuple(float(size) for size in outputs), usable)

@@ -118,10 +118,11 @@ def _until_exhausted(tridiagonal: jax.Array) -> tuple[jax.Array, jax.Array]:
     # Once false it stays so, for what is no number too.
     going_on = jnp.cumprod(beside > _ROUNDING * jnp.finfo(beside.dtype).eps * largest).astype(bool)
     kept = jnp.concatenate([jnp.ones(1, bool), going_on])
-    beside = jnp.where(going_on, beside, 0)
-    within = jnp.diag(jnp.where(kept, diagonal, diagonal[0])) + jnp.diag(beside, 1) + jnp.diag(beside, -1)
+    diagonal, beside = jnp.where(kept, diagonal, 0), jnp.where(going_on, beside, 0)
+    # What is left out becomes an eigenvalue beyond all others (by Gershgorin), and so the last ones.
+    beyond = 3 * jnp.max(jnp.abs(jnp.concatenate([diagonal, beside])))
+    within = jnp.diag(jnp.where(kept, diagonal, beyond)) + jnp.diag(beside, 1) + jnp.diag(beside, -1)
     values, vectors = jnp.linalg.eigh(within)
-    found = jnp.sum(jnp.where(kept[:, None], vectors**2, 0), axis=0) > 0.5
-    values = jnp.where(found, values, jnp.max(jnp.where(found, values, -jnp.inf)))
-    order = jnp.argsort(values)
-    return values[order], jnp.where(found, vectors, 0)[:, order]
+    number = jnp.sum(kept)
+    found = jnp.arange(kept.size) < number
+    return jnp.where(found, values, values[number - 1]), jnp.where(found, vectors, 0)

@@ -26,7 +26,7 @@ class Condition:
         uncertain.
       loss: None for squares, or a convex function of the residual at one point, or of the residual and the
         point, see :class:`isgd_optax.Residual`: ``optax.huber_loss`` for data with outliers. The loss is the
-        mean of its weighted values.
+        mean of its weighted values. Give the same function every time: another one is compiled anew.
 
     Raises:
       ValueError: ``num_points`` < 1 or a negative weight.
