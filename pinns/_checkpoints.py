@@ -25,7 +25,7 @@ _FAULTS = (OSError, ValueError, KeyError, TypeError)
 class Checkpoints:
     """Saves a run's state and history, and finds them again.
 
-    The last two states are kept. A state that cannot be read (half written, damaged) is said, removed and
+    The last two states are kept. A state that cannot be read (half written, damaged) is said, set aside and
     the one before taken; one that cannot be written is said, and the training goes on.
 
     Args:
@@ -108,16 +108,17 @@ class Checkpoints:
                 if written and read and written != read:
                     raise ValueError("its arrays are not those that were written")
                 restored = jax.tree.unflatten(treedef, values)
-            except Exception as error:  # orbax has no class of its own for damaged arrays
+            # Of a damaged array orbax raises a plain Exception. The first one is told, or raised if no state
+            # can be read; since it may be a fault that passes, the files are set aside and not deleted.
+            except Exception as error:
                 unread, fault = [*unread, step], fault or error
                 continue
             if unread:
+                self._set_aside(unread)
                 warn_at_caller(
                     f"the checkpoint of step {unread[0]} cannot be read ({_short(fault)}); the run goes on "
-                    f"from that of step {step}."
+                    f"from that of step {step}, and what could not be read is now called unreadable-*."
                 )
-                for damaged in unread:
-                    self._manager.delete(damaged)
             return restored, rows
         if fault:
             raise ValueError(
@@ -150,6 +151,16 @@ class Checkpoints:
                 f"{kept}. The training goes on and tries again."
             )
         self._last_save = time.monotonic()
+
+    def _set_aside(self, steps: list[int]) -> None:
+        """Makes room for new states of these steps."""
+        if self._placement.leads:
+            for step in steps:
+                aside = self._path / f"unreadable-{step}"
+                shutil.rmtree(aside, ignore_errors=True)
+                (self._path / str(step)).rename(aside)
+        self._placement.agreed(True)  # all wait for it
+        self._manager.reload()
 
     def _remove_unfinished(self) -> None:
         """What a run that was killed, or a full disk, left half written."""

@@ -45,10 +45,12 @@ def _lose_history(folder, step):
 
 
 def _arrays(folder, step):
-    return [path for path in _files(folder, step) if path.parent.name == "d" and "state" in path.parts]
+    """The files that hold the numbers, beside those that say where each is."""
+    return [path for path in _files(folder, step) if path.match("state/ocdbt.process_0/d/*")]
 
 
 def _empty_arrays(folder, step):
+    assert _arrays(folder, step)
     for file in _arrays(folder, step):
         file.write_bytes(b"")
 
@@ -64,16 +66,21 @@ def _flip_bits(folder, step):
 # What orbax has begun when it finds the fault is collected with its event loop closed.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("damage", [_cut, _overwrite, _lose_state, _lose_history, _empty_arrays, _flip_bits])
-def test_of_a_damaged_checkpoint_the_one_before_is_taken(train, assert_equal, tmp_path, damage):
-    train(optax.adam(1e-2), 12, checkpoint_dir=tmp_path, **OPTIONS)
+def test_of_a_damaged_checkpoint_the_one_before_is_taken(train, make_model, assert_equal, tmp_path, damage):
+    def run(num_steps, **options):
+        # Wide enough that its weights have files of their own: small arrays stand beside what describes them.
+        return train(optax.adam(1e-2), num_steps, model=make_model((64, 64)), **options)
+
+    run(12, checkpoint_dir=tmp_path, **OPTIONS)
     assert _steps(tmp_path) == [8, 12]
     damage(tmp_path, 12)
     with pytest.warns(FitWarning, match=r"(?s)checkpoint of step 12 cannot be read.*from that of step 8"):
-        resumed = train(optax.adam(1e-2), 20, checkpoint_dir=tmp_path, **OPTIONS)
-    assert_equal(resumed.params, train(optax.adam(1e-2), 20, evaluate_every=4).params)
+        resumed = run(20, checkpoint_dir=tmp_path, **OPTIONS)
+    assert_equal(resumed.params, run(20, evaluate_every=4).params)
     assert [row["step"] for row in resumed.history] == list(range(0, 21, 4))
+    assert (tmp_path / "unreadable-12").is_dir()  # the fault may have been another one
     # Nothing of the damage is left: it goes on in silence.
-    assert train(optax.adam(1e-2), 24, checkpoint_dir=tmp_path, **OPTIONS).num_steps == 24
+    assert run(24, checkpoint_dir=tmp_path, **OPTIONS).num_steps == 24
     gc.collect()  # here, where it is expected
 
 
