@@ -11,6 +11,7 @@ from isgd_optax._gauss_newton._factors import LeafFactors
 # as this many multiplications and additions of the products themselves. By the platform; fitted on two cores
 # in float64 to the time of K of one square matrix, N = 1,000, by rows and by factors: of widths 30 to 200 and
 # 2 to 12 streams all but one of 12 pairs are decided rightly, and ties for factors, which take less memory.
+# On an H200 it is right on 7 of 9 pairs and loses at most 0.2 ms on the others: no number of its own yet.
 _ELEMENTWISE_COST = {"cpu": 75}
 
 
