@@ -176,7 +176,6 @@ def draw(found: dict[str, Runs], path: Path) -> None:
             axis.plot(published.seconds, published.error, "*", color=color, markersize=11)
     axis.set_xlabel("seconds of training (dashed: GPU; stars: in print, other machines; circles: in slabs)")
     axis.set_ylabel("relative L2 error")
-    axis.set_ylim(bottom=2e-11)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, ncols=2)
     figure.savefig(path, dpi=130)

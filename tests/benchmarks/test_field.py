@@ -111,6 +111,16 @@ def test_a_run_that_dwells_at_its_floor_is_not_most_of_the_ranks(tmp_path):
     assert int(number.strip("()")) == 6 + 2 * 8  # two half decades of the floor
 
 
+def test_the_best_in_print_is_in_the_figure_however_far_below(tmp_path, monkeypatch):
+    monkeypatch.setattr(field.plt, "close", lambda figure: None)
+    _record(tmp_path, "wave", 0, rel_l2=1e-6, train_seconds=100.0)
+    field.draw({"quick": field.read(tmp_path)}, tmp_path / "field.png")
+    (axis,) = field.plt.gcf().axes
+    assert axis.get_ylim()[0] < field.PUBLISHED["wave"].error < 1e-14
+    monkeypatch.undo()
+    field.plt.close()
+
+
 def test_the_page_of_the_field_tells_what_is_reached(tmp_path):
     outputs = {"rel_l2": 5e-8, "rel_l2_by_output": {"u": 1e-8, "p": 9e-7}, "train_seconds": 120.5}
     for seed in (0, 1, 2):
