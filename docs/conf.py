@@ -1,5 +1,8 @@
 """The Sphinx settings of the documentation: ``make docs`` builds it into ``docs/_build``."""
 
+import shutil
+from pathlib import Path
+
 from sphinx.util.nodes import make_refnode
 
 import isgd_optax
@@ -29,6 +32,15 @@ nb_execution_timeout = 300
 nb_merge_streams = True
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
+
+# The notebooks lie where those who have no Sphinx find them, and Sphinx reads what is below docs/.
+HERE = Path(__file__).parent
+shutil.copytree(
+    HERE.parent / "examples",
+    HERE / "examples",
+    ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
+    dirs_exist_ok=True,
+)
 
 # Docstrings are in Google style and say in words what types would.
 autodoc_member_order = "bysource"

@@ -5,6 +5,11 @@ import os
 # Two test processes share two cores: OpenBLAS's threads would wait for each other. Before SciPy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# And so would XLA's: each process has cores of its own.
+if hasattr(os, "sched_setaffinity") and "PYTEST_XDIST_WORKER" in os.environ:
+    cores, worker = sorted(os.sched_getaffinity(0)), int(os.environ["PYTEST_XDIST_WORKER"][2:])
+    os.sched_setaffinity(0, cores[worker :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])] or cores)
+
 import jax
 import pytest
 

@@ -75,4 +75,5 @@ def test_every_public_name_is_described(name, described):
 def test_every_page_is_in_the_table_of_contents():
     contents = (DOCS / "index.md").read_text()
     names = {str(page.relative_to(DOCS).with_suffix("")) for page in PAGES} - {"index"}
+    names |= {f"examples/{notebook.stem}" for notebook in (DOCS.parent / "examples").glob("*.ipynb")}
     assert names == set(re.findall(r"^(?:\w+/)?\w+$", contents, re.MULTILINE))
