@@ -1,5 +1,6 @@
 """The Sphinx settings of the documentation: ``make docs`` builds it into ``docs/_build``."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -33,14 +34,14 @@ nb_merge_streams = True
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
-# The notebooks lie where those who have no Sphinx find them, and Sphinx reads what is below docs/.
+# The notebooks lie where those who have no Sphinx find them, and Sphinx reads what is below docs/. Those that
+# the tests have run are not run again.
 HERE = Path(__file__).parent
-shutil.copytree(
-    HERE.parent / "examples",
-    HERE / "examples",
-    ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
-    dirs_exist_ok=True,
-)
+executed = os.environ.get("EXECUTED_NOTEBOOKS")
+nb_execution_excludepatterns = ["examples/*"] if executed else []
+for notebook in Path(executed or HERE.parent / "examples").glob("*.ipynb"):
+    (HERE / "examples").mkdir(exist_ok=True)
+    shutil.copy(notebook, HERE / "examples")
 
 # Docstrings are in Google style and say in words what types would.
 autodoc_member_order = "bysource"
