@@ -22,10 +22,10 @@ BIN := .venv/bin
 demo: .venv/demo ## solve the multi-scale Poisson problem with ISGD, Adam and L-BFGS; about three minutes
 	$(BIN)/python -m benchmarks demo
 
-test: .venv/installed ## the default tests, doctests and notebooks
+test: .venv/installed ## the default tests and doctests
 	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
 
-test-slow: .venv/installed ## the tests that take minutes
+test-slow: .venv/installed ## the tests that take minutes, and the notebooks
 	$(BIN)/python -m pytest -m slow
 
 # And what the documentation needs.

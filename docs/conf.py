@@ -39,9 +39,12 @@ copybutton_prompt_is_regexp = True
 HERE = Path(__file__).parent
 executed = os.environ.get("EXECUTED_NOTEBOOKS")
 nb_execution_excludepatterns = ["examples/*"] if executed else []
-for notebook in Path(executed or HERE.parent / "examples").glob("*.ipynb"):
-    (HERE / "examples").mkdir(exist_ok=True)
-    shutil.copy(notebook, HERE / "examples")
+shutil.copytree(
+    executed or HERE.parent / "examples",
+    HERE / "examples",
+    ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
+    dirs_exist_ok=True,
+)
 
 # Docstrings are in Google style and say in words what types would.
 autodoc_member_order = "bysource"
