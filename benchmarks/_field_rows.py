@@ -58,8 +58,8 @@ ROWS = {
     ),
     "kovasznay": Row(
         "Kovasznay's flow, Re = 20",
-        partial(pinns.Kovasznay, num_points=1400),
-        (20,) * 3,
+        partial(pinns.Kovasznay, num_points=1900),
+        (28,) * 3,
         outputs=3,
         sampling=_SOBOL,
         goal=1e-07,
