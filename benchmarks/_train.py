@@ -15,7 +15,7 @@ from benchmarks._environment import command, environment
 from benchmarks._experiment import Experiment
 from benchmarks._files import write_json, write_jsonl
 from benchmarks._optimizers import evaluation_steps, make_optimizer
-from pinns import evaluation_points, exact_values, predict
+from pinns import evaluation_points, exact_values
 
 _CHOSEN = ("experiment", "optimizer", "preset", "seed", "dtype", "device", "versions", "command")
 _TAKEN = ("stop_reason", "num_steps", "compile_seconds", "train_seconds")
@@ -114,13 +114,9 @@ def _prediction(problem: pinns.Problem, result: Result) -> dict[str, Any]:
     """What ``prediction.npz`` holds."""
     slabs = result.results if isinstance(result, pinns.SlabsResult) else [result]
     points = evaluation_points(problem, jax.tree.leaves(slabs[0].params)[0].dtype)
-    if isinstance(result, pinns.SlabsResult):
-        prediction = result.at(points)
-    else:
-        prediction = predict(lambda x: problem.predict(result.solution, x), points)
     return {
         "points": points,
-        "prediction": prediction,
+        "prediction": result.at(points),
         "exact": exact_values(problem, points),
         "params": ravel_pytree([slab.params for slab in slabs])[0],
     }

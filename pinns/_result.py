@@ -10,7 +10,9 @@ import numpy as np
 import optax
 
 from isgd_optax import LeastSquares, diagnostics
+from pinns._evaluation import predict
 from pinns._functional import params_dtype
+from pinns._programs import Program
 from pinns._uncertainty import covariance, error_estimate, estimates, intervals
 from pinns._verdicts import STOP_REASONS
 from pinns.problems import Problem
@@ -35,7 +37,7 @@ def curve(history: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndar
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-    """What :func:`pinns.fit` returns.
+    """What :func:`pinns.fit` returns. Called, it is the solution at one point.
 
     Attributes:
       model: The trained network, in the form in which it was given.
@@ -66,6 +68,14 @@ class FitResult:
     train_seconds: float
     problem: Problem
     loss: LeastSquares
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """The solution at one point, shape (d,): what :meth:`pinns.Problem.predict` makes of the network."""
+        return self.problem.predict(self.solution, x)
+
+    def at(self, points: jax.Array) -> jax.Array:
+        """The solution at many points of shape (N, d), shape (N, m)."""
+        return Program(lambda points: predict(self, points))(jnp.asarray(points))
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps and a column of the history, as arrays; missing entries are NaN.
@@ -143,7 +153,10 @@ class FitResult:
 
     @functools.cached_property
     def solution(self) -> Any:
-        """What residuals see as ``u``: the trained network with the unknowns that were found."""
+        """What residuals see as ``u``: the trained network with the unknowns that were found.
+
+        The same as the result called, unless the problem has a ``predict`` of its own.
+        """
         with jax.ensure_compile_time_eval():  # kept beyond a trace in which it may be asked for first
             function, _ = self.problem.functional(self.model)
             return function(self.params)

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinns._evaluation import Errors, errors, evaluation_points, exact_values, predict
-from pinns._programs import Program
+from pinns._evaluation import Errors, errors, evaluation_points, exact_values
 from pinns._result import FitResult, curve
 from pinns.problems import Problem
 
@@ -32,7 +31,7 @@ class SlabsResult:
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The solution of the slab in which ``x`` lies, shape (m,)."""
-        values = jnp.stack([self.problem.predict(r.solution, x) for r in self.results])
+        values = jnp.stack([result(x) for result in self.results])
         inner = jnp.asarray(self.edges[1 : len(self.results)], x.dtype)
         return values[jnp.searchsorted(inner, x[self.axis])]
 
@@ -41,10 +40,7 @@ class SlabsResult:
         inner = np.asarray(self.edges[1 : len(self.results)])
         points = jnp.asarray(points)
         slab = np.searchsorted(inner, np.asarray(points)[:, self.axis])
-        values = []
-        for result in self.results:
-            each = lambda x, u=result.solution: self.problem.predict(u, x)
-            values.append(Program(lambda points, each=each: predict(each, points))(points))
+        values = [result.at(points) for result in self.results]
         return jnp.stack(values)[slab, jnp.arange(len(points))]
 
     @functools.cached_property

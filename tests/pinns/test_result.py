@@ -1,0 +1,51 @@
+"""The solution that a result is: of a network with unknowns, in its units, as the problem predicts it."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pinns import Poisson1D, SingularlyPerturbedODE, fit_in_slabs, scaled
+
+
+@dataclasses.dataclass(frozen=True)
+class Enriched(SingularlyPerturbedODE):
+    """Its solution is the network and a function with an unknown factor."""
+
+    def unknowns(self):
+        return {"factor": 3.0}
+
+    def predict(self, u, x):
+        return u(x) + u.unknowns["factor"] * jnp.sqrt(x)
+
+
+def test_a_result_is_what_the_problem_predicts(train, make_model):
+    result = train(optax.sgd(0.0), 1, problem=Enriched(num_points=8))
+    points = jnp.linspace(0.1, 1.0, 5)[:, None]
+    expected = jax.vmap(make_model())(points) + 3.0 * jnp.sqrt(points)
+    np.testing.assert_allclose(result.at(points), expected, rtol=1e-6)
+    np.testing.assert_allclose(result(points[1]), expected[1], rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(result))(points), expected, rtol=1e-6)
+
+
+def test_results_and_slabs_answer_alike(train, make_model):
+    problem = Enriched(num_points=8)
+    slabs = fit_in_slabs(
+        problem, make_model(), optax.sgd(0.0), num_steps=1, key=jax.random.key(0), slabs=2,
+        initial=["boundary"], progress=False,
+    )  # fmt: skip
+    points = jnp.array([[0.2], [0.9]])
+    np.testing.assert_allclose(
+        slabs.at(points), train(optax.sgd(0.0), 1, problem=problem).at(points), rtol=1e-6
+    )
+    np.testing.assert_allclose(slabs(points[1]), slabs.at(points)[1], rtol=1e-6)
+
+
+def test_a_result_is_in_the_units_of_its_problem(train, make_model):
+    problem = scaled(Poisson1D("smooth", num_points=20), make_model(), jax.random.key(0))
+    problem = dataclasses.replace(problem, outputs=(7.0,))
+    result = train(optax.sgd(0.0), 1, problem=problem)
+    network = make_model()(2 * jnp.array([0.3]) - 1)
+    np.testing.assert_allclose(result(jnp.array([0.3])), 7 * network, rtol=1e-5)
