@@ -25,9 +25,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 @pytest.fixture(autouse=True)
 def _optimized(request):
-    """Slow tests run for longer than they compile."""
-    slow = request.node.get_closest_marker("slow") is not None
-    jax.config.update("jax_disable_most_optimizations", not slow)
+    """Slow tests, and some others, run for longer than they compile."""
+    runs = any(request.node.get_closest_marker(name) for name in ("slow", "optimized"))
+    jax.config.update("jax_disable_most_optimizations", not runs)
 
 
 @pytest.fixture

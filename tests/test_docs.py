@@ -6,6 +6,7 @@ import pathlib
 import re
 import sys
 import types
+from typing import Any
 
 import jax
 import matplotlib.pyplot as plt
@@ -32,7 +33,13 @@ def blocks(page: pathlib.Path) -> list[tuple[int, str]]:
     return found
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: str(p.relative_to(DOCS)))
+def cases() -> list[Any]:
+    """The pages with Python blocks. Those with cells run where the documentation is built: slow here."""
+    slow = lambda page: [pytest.mark.slow] * ("{code-cell}" in page.read_text())
+    return [pytest.param(p, id=str(p.relative_to(DOCS)), marks=slow(p)) for p in PAGES if blocks(p)]
+
+
+@pytest.mark.parametrize("page", cases())
 def test_blocks_run(page, tmp_path, monkeypatch):
     module = types.ModuleType(f"docs_{page.stem}")  # dataclasses look for the module of a class
     monkeypatch.setitem(sys.modules, module.__name__, module)

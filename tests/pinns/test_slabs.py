@@ -143,13 +143,13 @@ def test_slabs_of_a_scaled_problem_see_coordinates_of_size_one():
 
 def test_a_result_first_called_inside_of_jit_can_be_called_outside():
     problem = scaled(Pendulum(), MLP(1, [12, 12], 1, rngs=nnx.Rngs(0)), jax.random.key(0))
-    result = run(problem=problem, num_steps=60)
+    result = run(problem=problem, num_steps=2, optimizer=optax.adam(1e-2))
     x = jnp.array([0.3])
     np.testing.assert_allclose(jax.jit(lambda x: result(x))(x), result(x), rtol=1e-6)
 
 
 def test_many_points_are_those_of_their_slabs():
-    result = run()
+    result = run(num_steps=2, optimizer=optax.adam(1e-2))
     points = jnp.array([[0.0], [1.9], [2.0], [2.1], [4.0], [5.9]])
     np.testing.assert_allclose(result.at(points), jnp.stack([result(x) for x in points]), rtol=1e-5)
 
@@ -181,7 +181,7 @@ def test_initial_conditions_that_are_named_are_believed():
         def conditions(self):
             return super().conditions() | {"value": Condition(self.value, FixedPoints([[0.0]]), 1)}
 
-    assert len(run(num_steps=2, slabs=2, problem=Known(), initial=["slope"]).results) == 2
+    assert len(run(2, 2, optax.adam(1e-2), Known(), initial=["slope"]).results) == 2
 
 
 def test_measurements_may_begin_where_time_does():
@@ -191,7 +191,7 @@ def test_measurements_may_begin_where_time_does():
             residual = lambda u, point: u(point["x"]) - point["value"]
             return super().conditions() | {"data": Condition(residual, data, 3)}
 
-    assert len(run(num_steps=2, slabs=2, problem=Measured()).results) == 2
+    assert len(run(2, 2, optax.adam(1e-2), Measured()).results) == 2
 
 
 @pytest.mark.parametrize(
@@ -206,11 +206,11 @@ def test_options_by_condition_suit_slabs_with_few_or_no_data(options):
             residual = lambda u, point: u(point["x"]) - point["value"]
             return super().conditions() | {"data": Condition(residual, data, 7)}
 
-    result = run(num_steps=4, slabs=3, problem=Measured(), **options)
+    result = run(4, 3, optax.adam(1e-2), Measured(), **options)
     counts = [len(r.loss.blocks) for r in result.results]
     assert counts == [4, 4, 3]
     with pytest.raises(ValueError, match="batch_size names 'date'"):
-        run(num_steps=4, slabs=3, problem=Measured(), batch_size={"date": 4})
+        run(4, 3, optax.adam(1e-2), Measured(), batch_size={"date": 4})
 
 
 def test_noisy_measurements_where_time_begins_are_no_initial_condition():
@@ -220,4 +220,4 @@ def test_noisy_measurements_where_time_begins_are_no_initial_condition():
             residual = lambda u, point: u(point["x"]) - point["value"]
             return super().conditions() | {"data": Condition(residual, data, 1, noisy=True)}
 
-    assert len(run(num_steps=2, slabs=2, problem=Measured()).results) == 2
+    assert len(run(2, 2, optax.adam(1e-2), Measured()).results) == 2
