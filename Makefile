@@ -23,7 +23,7 @@ demo: .venv/demo ## solve the multi-scale Poisson problem with ISGD, Adam and L-
 	$(BIN)/python -m benchmarks demo
 
 test: .venv/installed ## the default tests and doctests
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
 
 test-slow: .venv/installed ## the tests that take minutes, and the notebooks
 	$(BIN)/python -m pytest -m slow
