@@ -25,9 +25,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 @pytest.fixture(autouse=True)
 def _optimized(request):
-    """Slow tests, and some others, run for longer than they compile."""
-    runs = any(request.node.get_closest_marker(name) for name in ("slow", "optimized"))
-    jax.config.update("jax_disable_most_optimizations", not runs)
+    """Slow tests run for longer than they compile."""
+    jax.config.update("jax_disable_most_optimizations", not request.node.get_closest_marker("slow"))
 
 
 @pytest.fixture

@@ -55,7 +55,9 @@ def positive(value):
             {"Δu", "u_xy", "u_xxxx"},
         ),
         (FitRate(repeats=1, steps=10), "fit_rate.json", "ratio", {"median", "min", "max"}),
-        (Kernel(repeats=1, points=20), "kernel.json", "1-D, 4×50", None),
+        pytest.param(
+            Kernel(repeats=1, points=20), "kernel.json", "1-D, 4×50", None, marks=pytest.mark.slow
+        ),  # every size compiles
     ],
 )
 @pytest.mark.usefixtures("x64_restored")

@@ -106,7 +106,7 @@ def test_mnist_without_a_network_says_what_to_do(monkeypatch):
         _digits.mnist(None)
 
 
-@pytest.mark.optimized
+@pytest.mark.slow  # twelve trainings
 def test_table_2_has_its_shape_on_small_digits_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     study = Table2(batches=(32,), only=("SGD", "lbfgs"), out=tmp_path)
     result = study.run()

@@ -196,7 +196,10 @@ def test_measurements_may_begin_where_time_does():
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch_size": {"data": 4}}, {"sampling": AdaptiveSampling(conditions=("data", "pde"), every=2)}],
+    [
+        pytest.param({"batch_size": {"data": 4}}, marks=pytest.mark.slow),  # slabs of every form compile
+        {"sampling": AdaptiveSampling(conditions=("data", "pde"), every=2)},
+    ],
 )
 def test_options_by_condition_suit_slabs_with_few_or_no_data(options):
     class Measured(Pendulum):
