@@ -3,6 +3,7 @@
 import jax
 import optax
 
+from isgd_optax._half import is_half, rounded
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
 from isgd_optax._line_search import is_masked, line_search_evaluation, with_whole_parameters
 
@@ -50,8 +51,9 @@ def from_optax(solver: optax.GradientTransformation) -> InnerSolver[optax.OptSta
                 "them in value_fn."
             ) from error
         new_state = optax.tree.cast_like(new_state, state)
-        new_params = optax.apply_updates(params, updates)
-        known = line_search_evaluation(new_state, new_params)
+        new_params = rounded(optax.apply_updates(params, updates))
+        # What a line search found is of a point on the line, which half precision rounds away from it.
+        known = None if is_half(params) else line_search_evaluation(new_state, new_params)
         proposal = Proposal(new_params, learning_rate, 0, new_state)
         if known is None:
             return proposal

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from isgd_optax._half import falls_where_it_lands
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem, Search, complete
 from isgd_optax._norms import is_lost_in_rounding, norm
 from isgd_optax._search import is_descent
@@ -218,7 +219,7 @@ def minimize(
     if first is not None:
         moved &= first.accepted
     if rule.safeguard:
-        moved &= descends(iterate)
+        moved &= descends(iterate) & falls_where_it_lands(objective, origin.at, displacement)
     # Of a point that was reached, be it returned or not.
     at_floor = (carry.num_steps > 0) & is_lost_in_rounding(displacement, start.params, problem.metric)
     if rule.safeguard:
