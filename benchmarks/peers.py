@@ -122,13 +122,21 @@ class Peers(Artefact):
                 found["repeats"].setdefault(peer, {})[str(row["seed"])] = record
             else:
                 found["runs"].setdefault(peer, {})[setting] = record
+        done = set(found["runs"])
+        done |= {f"{peer}, {setting}" for peer, runs in found["runs"].items() for setting in runs}
+        done |= {f"{peer}, {BEST}, seed {seed}" for peer, runs in found["repeats"].items() for seed in runs}
+        found["skipped"] = {k: reason for k, reason in found["skipped"].items() if k not in done}
         return found
 
     @classmethod
     def unpack(cls, stored: Row) -> list[Row]:
-        """The runs; what was skipped is tried again."""
+        """The runs, and by their titles those that were skipped, which are tried again if asked for."""
         first = stored.get("seed", 0)
         rows = [
+            {"peer": title, "setting": "", "seed": first, "record": {"skipped": reason}}
+            for title, reason in stored.get("skipped", {}).items()
+        ]
+        rows += [
             {"peer": peer, "setting": setting, "seed": first, "record": record}
             for peer, settings in stored.get("runs", {}).items()
             for setting, record in settings.items()

@@ -131,12 +131,14 @@ def test_peers_records_its_runs_and_skips_what_is_not_installed(tmp_path, capsys
 @pytest.mark.usefixtures("x64_restored")
 def test_a_peer_that_runs_out_of_memory_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
     class Killed(concurrent.futures.Executor):
+        killed = ("optimistix BFGS",)
+
         def __init__(self, workers, mp_context):
             pass
 
         def submit(self, function, problem, name, *args, **options):
             future = concurrent.futures.Future()
-            if name == "optimistix BFGS":
+            if name in self.killed:
                 future.set_exception(jax.errors.JaxRuntimeError("INTERNAL: Error: Out of memory."))
             else:
                 times = dict.fromkeys(_peer_run.THRESHOLDS)
@@ -151,6 +153,14 @@ def test_a_peer_that_runs_out_of_memory_is_recorded_and_the_others_go_on(tmp_pat
     assert {name: len(settings) for name, settings in result["runs"].items()} == {"isgd-gn": 1, "lbfgs": 2}
     assert result["skipped"] == {"optimistix BFGS, defaults": "Out of memory."}
     assert "Out of memory" in str(Peers.data(result))
+    others = dataclasses.replace(study, only=("sgd",)).run()
+    assert others["skipped"] == result["skipped"]
+    assert list(others["runs"]) == ["isgd-gn", "lbfgs", "sgd"]
+
+    monkeypatch.setattr(Killed, "killed", ())
+    again = study.run()
+    assert "optimistix BFGS" in again["runs"]
+    assert again["skipped"] == {}
 
 
 @pytest.mark.usefixtures("x64_restored")
