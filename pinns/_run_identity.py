@@ -71,7 +71,8 @@ def _equation(
 ) -> str:
     residuals = lambda params, points: problem.loss(function, points).blocks[index].residuals(params)
     closed = jax.make_jaxpr(residuals)(params, points)
-    text = re.sub(r" at 0x[0-9a-f]+", "", str(closed.jaxpr))
+    # JAX colours what it prints in a terminal and in a notebook, where the run may have begun or go on.
+    text = re.sub(r" at 0x[0-9a-f]+", "", closed.jaxpr.pretty_print(use_color=False))
     text = re.sub(r"\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
     return digest([text, [_rounded(constant) for constant in closed.consts]])
 

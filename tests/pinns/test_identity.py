@@ -29,11 +29,13 @@ class Fitted(Problem):
         return u(x) - jnp.interp(x, jnp.linspace(0, 1, len(self.values)), jnp.asarray(self.values, x.dtype))
 
 
-def test_a_problem_may_hold_arrays_and_they_belong_to_a_run(train, tmp_path):
+def test_a_problem_may_hold_arrays_and_they_belong_to_a_run(train, tmp_path, monkeypatch):
     one, other = Fitted(np.array([0.0, 1.0, 0.0])), Fitted(np.array([0.0, 1.0, 0.5]))
     options = {"checkpoint_dir": tmp_path, "checkpoint_seconds": 0.0}
     first = train(optax.adam(1e-2), 4, problem=one, **options)
     assert first.final["loss"] < first.history[0]["loss"]
+    # It goes on in a terminal or notebook, where JAX colours what it prints, or anywhere else.
+    monkeypatch.setattr("jax._src.pretty_printer.CAN_USE_COLOR", True)
     train(optax.adam(1e-2), 8, problem=Fitted(np.array([0.0, 1.0, 0.0])), **options)
     with pytest.raises(ValueError, match=r"holds another run: problem.values is .*float64\[3\].* there and"):
         train(optax.adam(1e-2), 12, problem=other, **options)
