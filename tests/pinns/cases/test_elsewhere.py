@@ -124,7 +124,7 @@ def test_a_notebook_is_interrupted_and_goes_on(tmp_path, undisturbed, monkeypatc
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     python(ELSEWHERE, tmp_path / "run")
     run, begun, resumed = (str(tmp_path / name) for name in ("run", "begun", "resumed.npy"))
-    slow = f"lambda history: (pathlib.Path({begun!r}).touch(), time.sleep(0.5))"
+    slow = f"lambda history: (pathlib.Path({begun!r}).touch(), time.sleep(0.5))[1]"
     client = nbclient.NotebookClient(nbformat.v4.new_notebook(), timeout=300)
 
     async def session():
