@@ -3,8 +3,8 @@
 import jax
 import optax
 
-from isgd_optax._half import is_half, rounded
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
+from isgd_optax._landing import is_half, rounded
 from isgd_optax._line_search import is_masked, line_search_evaluation, with_whole_parameters
 
 _Query = tuple[ProximalProblem, Evaluation, optax.OptState]

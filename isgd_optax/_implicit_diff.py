@@ -11,6 +11,8 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from isgd_optax._sharding import varying_as
+
 Aux = TypeVar("Aux")
 
 Constants = Sequence[jax.Array]
@@ -161,7 +163,7 @@ def _cg_dtype(params: optax.Params) -> jnp.dtype:
             f"{sorted({str(dtype) for dtype in dtypes})}. Cast the parameters, or stop the gradient with "
             "jax.lax.stop_gradient on the updates."
         )
-    return jnp.result_type(*dtypes)
+    return jnp.result_type(jnp.float32, *dtypes)
 
 
 def _zero_tangent(x: jax.Array) -> ArrayLike:
@@ -174,6 +176,9 @@ def _conjugate_gradients(
     product: Callable[[jax.Array], jax.Array], rhs: jax.Array, rtol: float | None, max_steps: int
 ) -> jax.Array:
     """The solution of a symmetric system; NaN if that is not positive definite or not solved well enough."""
+    largest = jnp.max(jnp.abs(rhs), initial=0)
+    largest = jnp.where(largest > 0, largest, 1)  # squares of entries may leave the range of float32
+    rhs = rhs / largest
     total = jnp.vdot(rhs, rhs)
     tolerance = float(jnp.finfo(rhs.dtype).eps) ** 0.75 if rtol is None else rtol
 
@@ -191,5 +196,6 @@ def _conjugate_gradients(
         return convex & (rho > tolerance**2 * total) & (count < max_steps)
 
     carry = (jnp.zeros((), jnp.int32), jnp.zeros_like(rhs), rhs, rhs, total, jnp.ones((), bool))
+    carry = varying_as(carry, rhs)
     _, x, _, _, rho, convex = jax.lax.while_loop(unfinished, body, carry)
-    return jnp.where(convex & (rho <= tolerance * total), x, jnp.nan)
+    return jnp.where(convex & (rho <= tolerance * total), largest * x, jnp.nan)

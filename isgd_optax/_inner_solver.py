@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from isgd_optax._norms import is_lost_in_rounding, rounding
+from isgd_optax._norms import is_lost_in_rounding, rounding, vdot
 from isgd_optax._proximal import Loss, ProximalObjective
 
 State = TypeVar("State")
@@ -174,7 +174,7 @@ def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) ->
         start_grad = optax.tree.add(start_grad, objective.term_gradient(start.params))
     predicted = proposal.predicted_decrease
     if predicted is None:
-        predicted = -jnp.asarray(optax.tree.vdot(start_grad, displacement)) / 2
+        predicted = -vdot(start_grad, displacement) / 2
     predicted = predicted.astype(start.loss.dtype)
     longer = objective.squared_distance_gain(proposal.params, start.params)
     decrease = start.loss - loss - (longer / (2 * objective.learning_rate)).astype(start.loss.dtype)
@@ -182,8 +182,9 @@ def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) ->
         displacement, start.params, problem.metric
     )
     # A step along the gradient, α∇φ, promises ½α‖∇φ‖²; what is not shorter would gain by a larger α.
-    steepest = proposal.learning_rate * jnp.square(objective.dual_norm(start_grad)) / 2
-    straight = (predicted > 0.9 * steepest) & jnp.isfinite(steepest)
+    slope = objective.dual_norm(start_grad)  # whose square may be too small for a number
+    steepest = proposal.learning_rate * jnp.square(slope) / 2
+    straight = (predicted >= 0.9 * steepest) & (slope > 0) & jnp.isfinite(steepest)
     return proposal._replace(
         loss=loss,
         value=value,

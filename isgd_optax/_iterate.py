@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from isgd_optax._half import falls_where_it_lands
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem, Search, complete
+from isgd_optax._landing import rounded, value_where_it_lands
 from isgd_optax._norms import is_lost_in_rounding, norm
 from isgd_optax._search import is_descent
+from isgd_optax._sharding import varying_as
 from isgd_optax._stuck import falls_along_gradient
 
 
@@ -135,9 +136,8 @@ def minimize(
     rtol, atol = jnp.asarray(rule.rtol, alpha.dtype), jnp.asarray(rule.atol, alpha.dtype)
 
     def measured(at: Evaluation) -> Iterate:
-        error = objective.residual_norm(at.grad).astype(alpha.dtype)
-        distance = jnp.sqrt(objective.squared_distance(at.params)).astype(alpha.dtype)
-        return Iterate(at, error, distance)
+        error, distance = objective.residual_norm(at.grad), objective.distance(at.params)
+        return Iterate(at, error.astype(alpha.dtype), distance.astype(alpha.dtype))
 
     def kept(iterate: Iterate) -> Iterate:
         return iterate if rule.keep_grad else iterate._replace(at=iterate.at._replace(grad=None))
@@ -155,8 +155,8 @@ def minimize(
     if at_center:
         origin = origin._replace(distance=jnp.zeros((), alpha.dtype))
 
-    def descends(iterate: Iterate) -> jax.Array:
-        return is_descent(origin.at.value - iterate.at.value, origin.at.value)
+    def descends(value: jax.Array) -> jax.Array:
+        return is_descent(origin.at.value - value, origin.at.value)
 
     def advance(carry: _Carry, proposal: Proposal) -> _Carry:
         num_gradients = carry.num_gradients + proposal.num_gradients
@@ -174,7 +174,7 @@ def minimize(
         if best is not None:
             # Within rounding the later iterate is the better one, and one that solves the equation is best.
             lower = is_descent(lowest - new.at.value, lowest) | ~jnp.isfinite(lowest)
-            best = optax.tree.where(finite & (lower | (solved & descends(new))), kept(new), best)
+            best = optax.tree.where(finite & (lower | (solved & descends(new.at.value))), kept(new), best)
             lowest = jnp.where(finite, jnp.minimum(lowest, new.at.value), lowest)
         return _Carry(
             num_steps=carry.num_steps + 1,
@@ -190,7 +190,8 @@ def minimize(
         )
 
     def body(carry: _Carry) -> _Carry:
-        return advance(carry, propose(problem, carry.iterate.at, carry.inner_state, alpha, inner.search))
+        new = propose(problem, carry.iterate.at, carry.inner_state, alpha, inner.search)
+        return varying_as(advance(carry, new), start, alpha)
 
     usable = origin.is_finite() & jnp.isfinite(alpha) & (alpha > 0)
     solved_at_start = usable & is_solved(origin)
@@ -210,20 +211,19 @@ def minimize(
         carry = optax.tree.where(carry.done, carry._replace(num_gradients=stepped.num_gradients), stepped)
     if first is None or not (isinstance(rule.max_steps, int) and rule.max_steps == 1):
         unfinished = lambda carry: ~carry.done & (carry.num_steps < rule.max_steps)
-        carry = jax.lax.while_loop(unfinished, body, carry)
+        carry = jax.lax.while_loop(unfinished, body, varying_as(carry, start, alpha))
 
-    iterate = carry.iterate if carry.best is None else carry.best
-    displacement = optax.tree.sub(iterate.at.params, start.params)
+    iterate = carry.best or carry.iterate
+    displacement = rounded(optax.tree.sub(iterate.at.params, start.params))
     # An iterate at the start is a step only if the start solves the equation.
     moved = iterate.is_finite() & (carry.num_steps > 0) & ((norm(displacement) > 0) | (iterate.error == 0))
     if first is not None:
         moved &= first.accepted
-    if rule.safeguard:
-        moved &= descends(iterate) & falls_where_it_lands(objective, origin.at, displacement)
+    value = value_where_it_lands(objective, start.params, displacement, iterate.at)
+    moved &= descends(value) if rule.safeguard else jnp.isfinite(value)
     # Of a point that was reached, be it returned or not.
     at_floor = (carry.num_steps > 0) & is_lost_in_rounding(displacement, start.params, problem.metric)
-    if rule.safeguard:
-        at_floor &= jnp.isfinite(carry.lowest)
+    at_floor &= jnp.isfinite(carry.lowest) | (not rule.safeguard)
     if first is not None:
         at_floor = jnp.where(first.accepted, at_floor, first.at_floor)
     if not has_model:  # which would know that no step gains: a line search may only have failed

@@ -1,8 +1,11 @@
 """Norms of pytrees, and the size of rounding errors."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 
 def squared_norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.Array:
@@ -11,14 +14,32 @@ def squared_norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.
     leaves = jax.tree.leaves(tree)
     weights = [None] * len(leaves) if metric is None else jax.tree.leaves(metric)
     for leaf, weight in zip(leaves, weights, strict=True):
-        square = jnp.square(leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)))
+        square = jnp.square(_wide(leaf))
         total += jnp.sum(square if weight is None else weight * square)
     return total
 
 
 def norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.Array:
-    """‖tree‖_D over all leaves, accumulated in float32 at least."""
-    return jnp.sqrt(squared_norm(tree, metric))
+    """‖tree‖_D over all leaves, in float32 at least, which squares of the entries may leave."""
+    tops = [jnp.max(jnp.abs(_wide(leaf)), initial=0) for leaf in jax.tree.leaves(tree)]
+    largest = functools.reduce(jnp.maximum, tops, jnp.zeros((), jnp.float32))
+    largest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    return largest * jnp.sqrt(squared_norm(jax.tree.map(lambda leaf: _wide(leaf) / largest, tree), metric))
+
+
+def vdot(one: optax.Params, other: optax.Params) -> jax.Array:
+    """⟨one, other⟩ over all leaves, accumulated in float32 at least."""
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return sum((jnp.sum(_wide(a) * _wide(b)) for a, b in pairs), jnp.zeros((), jnp.float32))
+
+
+def sum_dtype(dtype: DTypeLike) -> jnp.dtype:
+    """The dtype in which numbers of ``dtype`` are summed: float32 at least."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def _wide(leaf: jax.Array) -> jax.Array:
+    return leaf.astype(sum_dtype(leaf.dtype))
 
 
 def rounding(value: jax.Array) -> jax.Array:
@@ -36,6 +57,8 @@ def is_lost_in_rounding(
 
 def scalar_dtype(params: optax.Params) -> jnp.dtype:
     """float32, or float64 if a parameter is."""
-    leaves = [leaf for leaf in jax.tree.leaves(params) if hasattr(leaf, "dtype")]
-    dtypes = [jax.dtypes.canonicalize_dtype(leaf.dtype) for leaf in leaves]
+    leaves = [
+        jnp.asarray(leaf) if isinstance(leaf, (int, float)) else leaf for leaf in jax.tree.leaves(params)
+    ]
+    dtypes = [jax.dtypes.canonicalize_dtype(leaf.dtype) for leaf in leaves if hasattr(leaf, "dtype")]
     return jnp.result_type(jnp.float32, *dtypes)

@@ -7,7 +7,7 @@ import optax
 from isgd_optax._inner_solver import Evaluation, ProximalProblem
 from isgd_optax._iterate import Solution
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
-from isgd_optax._norms import norm, rounding
+from isgd_optax._norms import norm, rounding, vdot
 from isgd_optax._state import ImplicitStepState
 from isgd_optax._stored import StoredEvaluation
 
@@ -32,7 +32,7 @@ def outcome_of(
     # ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = D(c − p)/α.
     used = problem.objective(start.params, solution.learning_rate)
     slope = optax.tree.sub(start.grad, used.term_gradient(iterate.at.params))
-    predicted = -jnp.asarray(optax.tree.vdot(slope, solution.displacement)) / 2
+    predicted = -vdot(slope, solution.displacement) / 2
     at_floor = solution.at_floor | (solution.moved & (jnp.abs(predicted) <= rounding(start.loss)))
     # Lost in rounding, but as long as an explicit step: a larger α would gain, unless it has just failed.
     explicit = solution.learning_rate * used.dual_norm(start.grad)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from isgd_optax._norms import norm, squared_norm
+from isgd_optax._norms import norm, squared_norm, vdot
 from isgd_optax._tree import FieldsAsLeaves, as_pytree
 
 Loss = Callable[[Any], ArrayLike]  # of any pytree: functions of one array are losses too
@@ -77,16 +77,16 @@ class ProximalObjective(FieldsAsLeaves):
         """‖p − c‖²_D, in float32 at least."""
         return squared_norm(optax.tree.sub(params, self.center), self.metric)
 
+    def distance(self, params: optax.Params) -> jax.Array:
+        """‖p − c‖_D, in float32 at least."""
+        return norm(optax.tree.sub(params, self.center), self.metric)
+
     def squared_distance_gain(self, params: optax.Params, start: optax.Params) -> jax.Array:
         """‖p − c‖²_D − ‖θ − c‖²_D = ⟨p − θ, (p − c) + (θ − c)⟩_D, which does not cancel where p is near θ."""
         moved = optax.tree.sub(params, start)
         both = optax.tree.add(optax.tree.sub(params, self.center), optax.tree.sub(start, self.center))
         weighted = both if self.metric is None else jax.tree.map(jnp.multiply, self.metric, both)
-        total = jnp.zeros((), jnp.float32)
-        for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(weighted), strict=True):
-            wide = jnp.promote_types(a.dtype, jnp.float32)
-            total += jnp.sum(a.astype(wide) * b.astype(wide))
-        return total
+        return vdot(moved, weighted)
 
     def term(self, params: optax.Params) -> jax.Array:
         """‖p − c‖²_D/(2α), in float32 at least."""

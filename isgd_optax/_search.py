@@ -37,7 +37,8 @@ def backtracking(factor: float, max_trials: int) -> Search:
             # Not the last proposal's own α, which a solver may have lowered further.
             alpha = learning_rate * jnp.asarray(factor, learning_rate.dtype) ** count
             new = trial(alpha)
-            return count + 1, new._replace(num_gradients=proposal.num_gradients + new.num_gradients)
+            new = new._replace(num_gradients=proposal.num_gradients + new.num_gradients)
+            return varying_as((count + 1, new), start, learning_rate)
 
         carry = (jnp.zeros((), jnp.int32), _rejected(trial, start, learning_rate))
         carry = varying_as(carry, start, learning_rate)

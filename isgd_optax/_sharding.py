@@ -81,7 +81,13 @@ def varying_as(tree: Tree, *like: object) -> Tree:
     for leaf in jax.tree.leaves(like):
         if isinstance(leaf, jax.Array) and leaf.size and jnp.issubdtype(leaf.dtype, jnp.number):
             no &= leaf.ravel()[0] != 0
-    return jax.tree.map(lambda x: x ^ no if x.dtype == bool else x + no.astype(x.dtype), tree)
+
+    def vary(x: jax.Array) -> jax.Array:
+        if jnp.issubdtype(x.dtype, jax.dtypes.extended):
+            return x  # a random key
+        return x ^ no if x.dtype == bool else x + no.astype(x.dtype)
+
+    return jax.tree.map(vary, tree)
 
 
 def _has_axes(kind: str) -> bool:

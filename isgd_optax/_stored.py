@@ -1,5 +1,6 @@
 """The loss and gradient that a step leaves for the next one, and whether they are still current."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -89,7 +90,7 @@ def current_evaluation(
     given = jnp.where(nothing_stored, loss, stored.value.astype(loss.dtype)) if value is None else value
     given = jnp.asarray(given).astype(loss.dtype)
     pairs = zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
-    same_point = nothing_stored | jnp.stack([jnp.all(p == q) for p, q in pairs]).all()
+    same_point = nothing_stored | functools.reduce(jnp.logical_and, [jnp.all(p == q) for p, q in pairs], True)
     # Compiled in another place, the same loss may be rounded otherwise; in half precision even the smallest
     # difference may be that of another mini-batch.
     tolerance = min(100 * float(jnp.finfo(loss.dtype).eps), 1e-3) * jnp.abs(loss)

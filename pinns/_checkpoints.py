@@ -61,7 +61,11 @@ class Checkpoints:
             self._lock.release()
             raise fault or RuntimeError(f"the first process could not take {self._path} for this run.")
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(self._path, options=options)
+        try:
+            self._manager = ocp.CheckpointManager(self._path, options=options)
+        except BaseException:
+            self._lock.release()
+            raise
         self._min_seconds = min_seconds
         self._last_save = time.monotonic()
 

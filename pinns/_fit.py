@@ -145,7 +145,8 @@ def fit(
         if taken := sorted(described.keys() & (identity or {}).keys()):
             raise ValueError(f"identity: {', '.join(taken)} are what fit itself records; choose other names.")
         described |= identity or {}
-        programs = {program_name(): program_identity(problem, function, params, optimizer, dtype)}
+        drawn = options.sampling.method
+        programs = {program_name(): program_identity(problem, function, params, optimizer, drawn, dtype)}
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(placement.context())

@@ -6,13 +6,21 @@ import functools
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
-from types import CodeType
+from pathlib import Path
+from types import CodeType, ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
+
+_LIBRARIES = ("jax", "jaxlib", "optax", "flax", "numpy", "isgd_optax", "pinns")
+"""Whose functions are told by what they close over: how they compute it is told by their versions."""
+MEASURED = {"measured": True}
+"""Metadata of fields of a dataclass that tell how it came about, not what it is."""
 
 
 def fingerprint(value: Any, *, code: bool = False) -> Any:
@@ -24,7 +32,8 @@ def fingerprint(value: Any, *, code: bool = False) -> Any:
 
     Args:
       value: A problem, an optimiser, settings: anything.
-      code: Whether a function is told by its instructions too, which are others in each version of Python.
+      code: Whether functions, and objects that can be called, are told by their instructions too, with those
+        of the user's functions that they call. They are others in each version of Python.
 
     Returns:
       Strings, numbers, lists and dictionaries.
@@ -41,13 +50,20 @@ def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, An
     """Where two fingerprints differ: the names that lead there, and the value of each; ``...`` for none."""
     if isinstance(one, dict) and isinstance(other, dict):
         found = []
-        for key in sorted(one.keys() | other.keys()):
+        inside = ("constants", "names") if _is_library(str(one.get("function", ""))) else ()
+        for key in sorted((one.keys() | other.keys()) - set(inside)):
             inner = path if key in _PARTS else ".".join(filter(None, (path, key)))
             found += differences(one.get(key, ...), other.get(key, ...), inner)
         return found
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [d for pair in zip(one, other, strict=True) for d in differences(*pair, path)]
-    return [] if one == other else [(path, one, other)]
+    return [] if one == other or _is_same_name(one, other) else [(path, one, other)]
+
+
+def _is_same_name(one: Any, other: Any) -> bool:
+    """Whether a notebook's or script's own name is that of the same thing in a module."""
+    names = sorted(map(str, (one, other)), key=lambda name: not name.startswith("__main__."))
+    return names[0].startswith("__main__.") and names[1].endswith(names[0].removeprefix("__main__"))
 
 
 _PARTS = ("function", "closure", "arguments", "globals")
@@ -63,12 +79,20 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
         return "..."  # closures may hold themselves
     inside = lambda item: _fingerprint(item, (*within, id(value)), code)
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        return inside(np.asarray(jax.random.key_data(value)))
+        with jax.ensure_compile_time_eval():  # it may be asked for while a program is traced
+            return inside(np.asarray(jax.random.key_data(value)))
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
         array = np.ascontiguousarray(np.asarray(value))
+        if array.dtype.hasobject:  # its bytes are addresses
+            return [list(array.shape), inside(array.tolist())]
         return f"{array.dtype}{list(array.shape)} {_hash(array.tobytes())}"
     if _is_dataclass(value):
-        return {"type": _name(type(value))} | {name: inside(item) for name, item in _contents(value).items()}
+        contents = {name: inside(item) for name, item in _contents(value).items()}
+        return {"type": _name(type(value))} | contents | _of_call(value, inside, code)
+    if isinstance(value, ModuleType):  # its text is a path
+        return value.__name__
+    if isinstance(value, nnx.Variable):  # its text is cut and rounded as arrays are printed
+        return inside(value[...])
     if isinstance(value, Mapping):
         return {str(key): inside(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):  # whose order differs from process to process
@@ -90,7 +114,15 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
     if " at 0x" not in text:
         return text
     plain = {key: item for key, item in getattr(value, "__dict__", {}).items() if _is_plain(item)}
-    return {"type": _name(type(value))} | {key: inside(item) for key, item in plain.items()}
+    contents = {key: inside(item) for key, item in plain.items()}
+    return {"type": _name(type(value))} | contents | _of_call(value, inside, code)
+
+
+def _of_call(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[str, Any]:
+    """What an object of the user's does when it is called."""
+    if not code or not callable(value) or _is_library(type(value).__module__):
+        return {}
+    return {"call": inside(type(value).__call__)}
 
 
 def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[str, Any]:
@@ -115,7 +147,14 @@ def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[s
             found["closure"][name] = "empty"
     if code:
         found["code"] = _hash(b"".join(part.co_code for part in codes))
+        called = {name: getattr(known[name], "__wrapped__", known[name]) for name in names}
+        own = {k: f for k, f in called.items() if hasattr(f, "__code__") and not _is_library(f.__module__)}
+        found["called"] = {name: inside(function) for name, function in own.items()}
     return found
+
+
+def _is_library(name: str) -> bool:
+    return name.partition(".")[0] in _LIBRARIES
 
 
 def _constants(constant: Any) -> list[str]:
@@ -140,10 +179,17 @@ def _is_plain(value: Any) -> bool:
 
 
 def _contents(value: Any) -> dict[str, Any]:
-    """Fields of a dataclass and what else was set on it."""
-    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)} | getattr(
-        value, "__dict__", {}
-    )
+    """Fields of a dataclass and what else was set on it, but for what it has computed and measured."""
+    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    left_out = {f.name for f in dataclasses.fields(value) if f.metadata.get("measured")}
+    left_out |= {name for name in getattr(value, "__dict__", {}) if is_cached(value, name)}
+    found = fields | getattr(value, "__dict__", {})
+    return {name: item for name, item in found.items() if name not in left_out}
+
+
+def is_cached(value: Any, name: str) -> bool:
+    """Whether an attribute is a ``functools.cached_property``, which is there only once it was asked for."""
+    return isinstance(getattr(type(value), name, None), functools.cached_property)
 
 
 def _is_dataclass(value: Any) -> bool:
@@ -151,7 +197,18 @@ def _is_dataclass(value: Any) -> bool:
 
 
 def _name(kind: Any) -> str:
-    return f"{getattr(kind, '__module__', '')}.{kind.__qualname__}"
+    return f"{_module(getattr(kind, '__module__', ''))}.{kind.__qualname__}"
+
+
+def _module(name: str) -> str:
+    """The name of a module: of the one that runs, that by which others import it."""
+    if name not in ("__main__", "__mp_main__"):
+        return name
+    main = sys.modules.get(name)
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None:
+        return spec.name.removesuffix(".__main__")
+    return Path(file).stem if file else name
 
 
 def _hash(content: bytes) -> str:

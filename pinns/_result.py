@@ -12,6 +12,7 @@ import optax
 from isgd_optax import LeastSquares, diagnostics
 from pinns._evaluation import predict
 from pinns._functional import params_dtype
+from pinns._identity import MEASURED
 from pinns._programs import Program
 from pinns._uncertainty import covariance, error_estimate, estimates, intervals
 from pinns._verdicts import STOP_REASONS
@@ -61,11 +62,11 @@ class FitResult:
 
     model: Any
     params: optax.Params
-    history: list[dict[str, Any]]
-    stop_reason: str
+    history: list[dict[str, Any]] = dataclasses.field(metadata=MEASURED)
+    stop_reason: str = dataclasses.field(metadata=MEASURED)
     num_steps: int
-    compile_seconds: float
-    train_seconds: float
+    compile_seconds: float = dataclasses.field(metadata=MEASURED)
+    train_seconds: float = dataclasses.field(metadata=MEASURED)
     problem: Problem
     loss: LeastSquares
 

@@ -5,10 +5,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import flax
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
+import isgd_optax
 from pinns._functional import Functional
 from pinns._identity import digest, fingerprint
 from pinns._sampling import Sampling
@@ -47,42 +51,67 @@ def program_identity(
     function: Functional,
     params: optax.Params,
     optimizer: optax.GradientTransformation,
+    method: Any,
     dtype: Any,
 ) -> dict[str, Any]:
-    """What the equation and the optimiser's functions compute, as these versions of Python and JAX say it.
+    """What the equation and the user's functions compute, as these versions say it.
 
-    The equation is told by the jaxpr of each condition, with all numbers in it, wherever they come from.
+    The equation is told by the jaxpr of each condition, its weight and its loss, with all numbers in it,
+    wherever they come from.
     """
     points = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
-    names = list(problem.conditions())
+    conditions = problem.conditions()
+    regions = {name: condition.region for name, condition in conditions.items()}
+    own = {k: r for k, r in regions.items() if type(r).__module__.partition(".")[0] != "pinns"}
     return {
-        "equation": {name: _equation(problem, function, params, points, i) for i, name in enumerate(names)},
+        "equation": {k: _equation(problem, function, params, points, i) for i, k in enumerate(conditions)},
         "optimizer_code": digest(optimizer, code=True),
+        "regions": {
+            k: digest([type(r).sample, getattr(r, "__dict__", 0)], code=True) for k, r in own.items()
+        },
+        "sampling": digest(method, code=True),
     }
 
 
 def program_name() -> str:
     """The versions for which :func:`program_identity` holds."""
-    return f"python{'.'.join(platform.python_version_tuple()[:2])}-jax{jax.__version__}"
+    python = ".".join(platform.python_version_tuple()[:2])
+    modules = (jax, optax, flax, isgd_optax)
+    return "-".join([f"python{python}", *(f"{module.__name__}{module.__version__}" for module in modules)])
 
 
 def _equation(
     problem: Problem, function: Functional, params: optax.Params, points: Mapping[str, Any], index: int
 ) -> str:
-    residuals = lambda params, points: problem.loss(function, points).blocks[index].residuals(params)
-    closed = jax.make_jaxpr(residuals)(params, points)
+    loss = lambda params, points: problem.loss(function, points).blocks[index](params)
+    closed = jax.make_jaxpr(loss)(params, points)
     # JAX colours what it prints in a terminal and in a notebook, where the run may have begun or go on.
     text = re.sub(r" at 0x[0-9a-f]+", "", closed.jaxpr.pretty_print(use_color=False))
     text = re.sub(r"\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
-    return digest([text, [_rounded(constant) for constant in closed.consts]])
+    return digest([text, [_rounded(constant) for constant in _constants(closed)]])
+
+
+def _constants(program: ClosedJaxpr | Jaxpr) -> list[Any]:
+    """The arrays in a program and in those inside of it, which are not printed with it."""
+    closed = isinstance(program, ClosedJaxpr)
+    found = list(program.consts) if closed else []
+    for equation in (program.jaxpr if closed else program).eqns:
+        for value in equation.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else [value]:
+                if isinstance(inner, (ClosedJaxpr, Jaxpr)):
+                    found += _constants(inner)
+    return found
 
 
 def _rounded(constant: Any) -> list[Any]:
     """An array in a few figures: other processors round what was computed there in another way."""
+    if jnp.issubdtype(getattr(constant, "dtype", float), jax.dtypes.prng_key):
+        constant = jax.random.key_data(constant)
     array = np.asarray(constant)
     if not array.size or not np.issubdtype(array.dtype, np.inexact):
         return [array]
     values = (np.abs(array) if np.iscomplexobj(array) else array).ravel().astype(float)
     places = np.linspace(0.5, 1.5, values.size)  # so that the order counts
-    figures = [np.mean(values), np.sqrt(np.mean(values**2)), np.mean(places * values)]
-    return [str(array.dtype), list(array.shape), [f"{figure:.4g}" for figure in figures]]
+    size = np.sqrt(np.mean(values**2))
+    means = [np.mean(v) / (size or 1) for v in (values, places * values)]  # of zeros only in sum, rounding
+    return [str(array.dtype), list(array.shape), f"{size:.4g}", [f"{mean + 0:.4f}" for mean in means]]

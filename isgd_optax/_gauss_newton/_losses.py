@@ -14,6 +14,7 @@ from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
 from isgd_optax._gauss_newton._residual_checks import check_functions, check_points, check_weight, one_array
 from isgd_optax._gauss_newton._rows import along_points
+from isgd_optax._norms import sum_dtype
 from isgd_optax._tree import ArrayTree, FieldsAsLeaves, as_pytree
 
 
@@ -104,7 +105,7 @@ class Residual(FieldsAsLeaves):
 
     def scale(self, dtype: jnp.dtype) -> jax.Array:
         """√(w/N), the factor of the block's residuals in the stacked vector, of the weight's shape."""
-        return jnp.sqrt(jnp.asarray(self.weight, dtype) / self.num_points)
+        return jnp.sqrt(jnp.asarray(self.weight, sum_dtype(dtype)) / self.num_points).astype(dtype)
 
     def models(self, residuals: jax.Array) -> QuadraticModel | None:
         """The quadratic models of ``loss`` around ``residuals``, shape (N, ...); None for squares."""
@@ -129,7 +130,7 @@ class Residual(FieldsAsLeaves):
             losses = jax.vmap(self._loss_at)(residuals, self.points)
         if jnp.ndim(self.weight) == 1:
             losses = along_points(jnp.asarray(self.weight, losses.dtype), losses) * losses
-        return jnp.sum(losses) / self.num_points
+        return (jnp.sum(losses, dtype=sum_dtype(losses.dtype)) / self.num_points).astype(losses.dtype)
 
     @property
     def block_weight(self) -> ArrayLike:

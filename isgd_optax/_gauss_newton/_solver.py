@@ -17,6 +17,7 @@ from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacob
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax._gauss_newton._memory import available_bytes
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
+from isgd_optax._landing import rounded
 from isgd_optax._search import backtracking
 
 
@@ -200,7 +201,7 @@ def gauss_newton(
             way, more = query.solve(damping, left)
             displacement = linear + way
             move = jacobian.unravel(displacement)
-            point = optax.tree.cast_like(optax.tree.add(params, move), params)
+            point = rounded(optax.tree.cast_like(optax.tree.add(params, move), params))
             residuals = jacobian.loss.evaluate(point)
             return Step(
                 displacement=displacement,

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from isgd_optax import FieldsAsLeaves, LeastSquares, Residual
 from pinns._functional import Functional, functional
-from pinns._identity import ByContent
+from pinns._identity import ByContent, is_cached
 from pinns._unknowns import Unknown
 from pinns.problems._condition import Condition
 
@@ -121,6 +121,8 @@ class Problem:
                 "returns the same problem on another domain, or make domain a field."
             )
         part = copy.copy(self)
+        for name in [name for name in vars(part) if is_cached(part, name)]:
+            del part.__dict__[name]  # it may be of the whole domain
         object.__setattr__(part, "domain", domain)
         return part
 

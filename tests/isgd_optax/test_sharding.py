@@ -192,12 +192,21 @@ def exponential(p, x):
     return p["a"] * jnp.exp(-p["b"] * x) - 2 * jnp.exp(-3 * x)
 
 
-@pytest.mark.parametrize("metric", ["identity", "jacobi"])
-def test_each_device_trains_a_member_of_its_own_inside_shard_map(metric, assert_close):
-    """What the search over α and the sums over points carry varies over the devices."""
+@pytest.mark.parametrize(
+    ("inner", "alpha", "options"),
+    [
+        (gauss_newton(), largest_trusted(), {"max_inner_steps": 1}),
+        (gauss_newton(), largest_trusted(), {"max_inner_steps": 1, "metric": "jacobi"}),
+        (gauss_newton(), 1.0, {"max_inner_steps": 5}),
+        (optax.adam(0.05), 1.0, {"max_inner_steps": 5}),
+    ],
+    ids=["search", "search, jacobi", "loop", "loop of adam"],
+)
+def test_each_device_trains_a_member_of_its_own_inside_shard_map(inner, alpha, options, assert_close):
+    """What the search over α, the inner loop and the sums over points carry varies over the devices."""
     mesh = jax.make_mesh((4,), ("members",), axis_types=(jax.sharding.AxisType.Auto,))
     loss = LeastSquares(Residual(exponential, jnp.linspace(0.0, 1.0, 20)))
-    solver = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, metric=metric)
+    solver = implicit_step(inner, alpha, **options)
 
     def step(p):
         return solver.update(jax.grad(loss)(p), solver.init(p), p, value_fn=loss)[0]
