@@ -162,7 +162,7 @@ def test_a_result_in_an_equation_is_told_by_its_solution_not_by_its_seconds(trai
 
 def test_settings_of_printing_modules_and_addresses_do_not_tell():
     state = nnx.state(MLP(1, [4], 1, rngs=nnx.Rngs(0)))
-    words = lambda: np.array([["inlet " * 2, 0.1]], dtype=object)
+    words = lambda: np.array([["".join(["in", "let"]), float("0.1")]], dtype=object)  # new ones each time
     told = [digest([state, np, words()])]
     with np.printoptions(precision=1, threshold=2, linewidth=20):
         told.append(digest([state, types.ModuleType("numpy"), words()]))
