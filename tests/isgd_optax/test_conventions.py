@@ -186,8 +186,9 @@ def test_map_params_of_isgd_adam(assert_close):
 
 @pytest.mark.parametrize("make_inner", [lambda: optax.sgd(0.1), lambda: optax.adam(0.1)], ids=["sgd", "adam"])
 @pytest.mark.parametrize("empty", [{}, (), {"a": None}], ids=str)
-def test_empty_parameters(make_inner, empty):
-    solver = implicit_step(make_inner(), 0.5)
+@pytest.mark.parametrize("store_grad", [False, True])
+def test_empty_parameters(make_inner, empty, store_grad):
+    solver = implicit_step(make_inner(), 0.5, store_grad=store_grad)
     updates, state = jax.jit(
         lambda s: solver.update(empty, s, empty, value_fn=lambda params: jnp.asarray(1.0))
     )(solver.init(empty))

@@ -127,3 +127,13 @@ def test_weakly_typed_scalars_are_parameters_like_others(inner, x64):
         assert jax.tree.map(jnp.result_type, new_state) == jax.tree.map(jnp.result_type, state)
         found.append(updates["b"])
     np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_python_floats_are_of_the_widest_dtype_from_the_start(dtypes):
+    params = {"a": 1.0}
+    solver = implicit_step(optax.adam(0.1), 1.0, max_inner_steps=2, momentum=0.5)
+    before = solver.init(params)
+    _, after = solver.update(jax.grad(loss)(params), before, params, value_fn=loss)
+    assert dtypes(after) == dtypes(before)
+    assert before.velocity.loss_before.dtype == jnp.float64

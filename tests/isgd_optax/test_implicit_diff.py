@@ -194,3 +194,16 @@ def test_nothing_is_compiled_for_derivatives_that_nobody_takes(rosenbrock):
     count = lambda fn: jax.jit(fn).lower(jnp.zeros(3)).as_text().count("stablehlo.while")
     assert count(step) == 1
     assert count(lambda p: jax.jvp(step, (p,), (p,))) == 2
+
+
+@pytest.mark.parametrize("cotangent", [1e20, 1.0, 1e-25])
+def test_cotangents_whose_squares_leave_float32_have_their_derivatives(cotangent):
+    solver, start = implicit_step(optax.lbfgs(), 2.0), jnp.zeros(())
+
+    def step(a):
+        loss = lambda p: (p - a) ** 2
+        return solver.update(jax.grad(loss)(start), solver.init(start), start, value_fn=loss)[0]
+
+    np.testing.assert_allclose(
+        jax.jit(jax.grad(lambda a: cotangent * step(a)))(0.5), 0.8 * cotangent, rtol=1e-3
+    )
