@@ -87,12 +87,15 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
             return [list(array.shape), inside(array.tolist())]
         return f"{array.dtype}{list(array.shape)} {_hash(array.tobytes())}"
     if _is_dataclass(value):
-        contents = {name: inside(item) for name, item in _contents(value).items()}
-        return {"type": _name(type(value))} | contents | _of_call(value, inside, code)
+        fields = {name: inside(item) for name, item in contents(value).items()}
+        return {"type": _name(type(value))} | fields | _of_call(value, inside, code)
     if isinstance(value, ModuleType):  # its text is a path
         return value.__name__
-    if isinstance(value, nnx.Variable):  # its text is cut and rounded as arrays are printed
+    if isinstance(value, nnx.Variable):  # its text, and a module's, is cut and rounded as arrays are printed
         return inside(value[...])
+    if isinstance(value, nnx.Module):
+        parts = {name: inside(item) for name, item in vars(value).items() if not name.startswith("_")}
+        return {"type": _name(type(value))} | parts
     if isinstance(value, Mapping):
         return {str(key): inside(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):  # whose order differs from process to process
@@ -110,12 +113,11 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
         return inside(wrapped)
     if callable(value) and hasattr(value, "__qualname__"):
         return _name(value)
-    text = repr(value)
-    if " at 0x" not in text:
+    if " at 0x" not in (text := repr(value)):
         return text
     plain = {key: item for key, item in getattr(value, "__dict__", {}).items() if _is_plain(item)}
-    contents = {key: inside(item) for key, item in plain.items()}
-    return {"type": _name(type(value))} | contents | _of_call(value, inside, code)
+    found = {key: inside(item) for key, item in plain.items()}
+    return {"type": _name(type(value))} | found | _of_call(value, inside, code)
 
 
 def _of_call(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[str, Any]:
@@ -178,13 +180,12 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, np.ndarray, np.generic, jax.Array))
 
 
-def _contents(value: Any) -> dict[str, Any]:
-    """Fields of a dataclass and what else was set on it, but for what it has computed and measured."""
-    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    left_out = {f.name for f in dataclasses.fields(value) if f.metadata.get("measured")}
-    left_out |= {name for name in getattr(value, "__dict__", {}) if is_cached(value, name)}
-    found = fields | getattr(value, "__dict__", {})
-    return {name: item for name, item in found.items() if name not in left_out}
+def contents(value: Any) -> dict[str, Any]:
+    """Fields of a dataclass and what is set on an object, but for what it has computed and measured."""
+    fields = dataclasses.fields(value) if _is_dataclass(value) else ()
+    left_out = {field.name for field in fields if field.metadata.get("measured")}
+    found = {field.name: getattr(value, field.name) for field in fields} | getattr(value, "__dict__", {})
+    return {k: item for k, item in found.items() if k not in left_out and not is_cached(value, k)}
 
 
 def is_cached(value: Any, name: str) -> bool:
@@ -241,7 +242,7 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, (np.ndarray, jax.Array)):
         return one.dtype == other.dtype and np.array_equal(np.asarray(one), np.asarray(other))
     if _is_dataclass(one):
-        return _equal(_contents(one), _contents(other))
+        return _equal(contents(one), contents(other))
     if isinstance(one, Mapping):
         return list(one) == list(other) and all(_equal(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)):

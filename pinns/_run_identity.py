@@ -14,7 +14,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 import isgd_optax
 from pinns._functional import Functional
-from pinns._identity import digest, fingerprint
+from pinns._identity import contents, digest, fingerprint
 from pinns._sampling import Sampling
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Problem
@@ -66,9 +66,7 @@ def program_identity(
     return {
         "equation": {k: _equation(problem, function, params, points, i) for i, k in enumerate(conditions)},
         "optimizer_code": digest(optimizer, code=True),
-        "regions": {
-            k: digest([type(r).sample, getattr(r, "__dict__", 0)], code=True) for k, r in own.items()
-        },
+        "regions": {k: digest([type(r).sample, contents(r)], code=True) for k, r in own.items()},
         "sampling": digest(method, code=True),
     }
 
@@ -114,4 +112,9 @@ def _rounded(constant: Any) -> list[Any]:
     places = np.linspace(0.5, 1.5, values.size)  # so that the order counts
     size = np.sqrt(np.mean(values**2))
     means = [np.mean(v) / (size or 1) for v in (values, places * values)]  # of zeros only in sum, rounding
-    return [str(array.dtype), list(array.shape), f"{size:.4g}", [f"{mean + 0:.4f}" for mean in means]]
+    return [
+        str(array.dtype),
+        list(array.shape),
+        f"{size:.4g}",
+        [round(float(mean), 4) + 0.0 for mean in means],
+    ]

@@ -124,7 +124,7 @@ def test_a_residual_may_hold_a_random_key():
 
 def test_an_array_that_another_processor_rounds_otherwise_is_the_same():
     wave = np.sin(2 * np.pi * np.arange(64) / 64)  # its mean is rounding, -2e-17
-    shifted = wave * (1 + 1e-7) + 3e-17
+    shifted = wave * (1 + 1e-7) - 3e-17
     sources = [lambda x, w=w: jnp.interp(x[0], jnp.arange(64.0), jnp.asarray(w)) for w in (wave, shifted)]
     one, same = (identity(Heat(source))["equation"] for source in sources)
     assert one == same
@@ -161,12 +161,15 @@ def test_a_result_in_an_equation_is_told_by_its_solution_not_by_its_seconds(trai
 
 
 def test_settings_of_printing_modules_and_addresses_do_not_tell():
-    state = nnx.state(MLP(1, [4], 1, rngs=nnx.Rngs(0)))
+    model = MLP(1, [4], 1, rngs=nnx.Rngs(0))
+    state = nnx.state(model)
     words = lambda: np.array([["".join(["in", "let"]), float("0.1")]], dtype=object)  # new ones each time
-    told = [digest([state, np, words()])]
+    told = [digest([model, state, np, words()])]
     with np.printoptions(precision=1, threshold=2, linewidth=20):
-        told.append(digest([state, types.ModuleType("numpy"), words()]))
+        told.append(digest([model, state, types.ModuleType("numpy"), words()]))
     assert told[0] == told[1]
+    others = (MLP(1, [4], 1, rngs=nnx.Rngs(1)), MLP(1, [4], 1, activation=jnp.sin, rngs=nnx.Rngs(0)))
+    assert len({digest(network) for network in (model, *others)}) == 3
     assert digest(words()) != digest(np.array([["outlet", 0.1]], dtype=object))
 
 
