@@ -34,6 +34,7 @@ def test_a_change_changes_one_thing(change):
     assert names == {"problem", "embedding"} if change == "periodic network" else len(names) == 1
 
 
+@pytest.mark.slow
 def test_changes_are_trained_and_shown(cli, tmp_path, monkeypatch):
     row = dataclasses.replace(_field.ROWS["beam"], hidden=(4,), evaluate_every=2)
     monkeypatch.setitem(_field.ROWS, "beam", row)

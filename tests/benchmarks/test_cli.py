@@ -85,7 +85,7 @@ def test_a_run_leaves_its_results(cli, tmp_path):
     ("words", "expected"),
     [
         (["ode", "--epsilon", "0.01"], "epsilon=0.01"),
-        (["poisson1d", "--solution", "smooth"], "solution='smooth'"),
+        pytest.param(["poisson1d", "--solution", "smooth"], "solution='smooth'", marks=pytest.mark.slow),
         (["regression", "--function", "discontinuous"], "function='discontinuous'"),
     ],
 )
@@ -173,6 +173,7 @@ def test_gauss_newton_stops_at_its_target_and_samples_as_told(cli, tmp_path):
     assert summary["dtype"] == "float64"
 
 
+@pytest.mark.slow  # three trainings
 def test_demo_ends_with_a_table_and_figures(cli, tmp_path, capsys):
     cli("demo", "--seconds", "0.1", "--out", tmp_path, "--no-progress")
     out = capsys.readouterr().out

@@ -60,6 +60,7 @@ def test_an_inverse_problem_is_trained_and_summed_up(cli, tmp_path):
     assert (out / "solution.png").exists()
 
 
+@pytest.mark.slow
 def test_slabs_are_trained_and_summed_up_over_all_times(cli, tmp_path, monkeypatch):
     row = _field.ROWS["van_der_pol"]
     short = dataclasses.replace(row.slabs, number=3, seconds=0.5)

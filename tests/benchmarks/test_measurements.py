@@ -48,11 +48,12 @@ def positive(value):
             "ratio_to_adam",
             {"adam", "implicit_step(adam)", "implicit_step(adam, safeguard=False)"},
         ),
-        (
+        pytest.param(
             Derivatives(repeats=1, points=10, width=8),
             "derivatives.json",
             "ratio_to_ours",
             {"Δu", "u_xy", "u_xxxx"},
+            marks=pytest.mark.slow,
         ),
         (FitRate(repeats=1, steps=10), "fit_rate.json", "ratio", {"median", "min", "max"}),
         pytest.param(
@@ -110,6 +111,7 @@ def test_a_childs_memory_is_its_own_not_its_parents():
     assert 0 < child < parent - ballast.nbytes / 2**21
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64_restored")
 def test_peers_records_its_runs_and_skips_what_is_not_installed(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # of the run's own process

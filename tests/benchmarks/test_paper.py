@@ -25,6 +25,7 @@ def verdicts(claims):
     return {claim.paper: claim.verdict for claim in claims}
 
 
+@pytest.mark.slow  # the engine's parts are in test_artefact.py
 def test_a_study_trains_every_case_once_and_judges_the_paper(tmp_path, monkeypatch):
     study = Figure5(only=("sgd",), out=tmp_path, progress=False)
     result = study.run()

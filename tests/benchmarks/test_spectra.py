@@ -29,6 +29,7 @@ def test_spectra_recorded_without_their_runs_are_kept(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_spectra_are_those_of_the_jacobian_and_of_the_given_parameters(monkeypatch):
     monkeypatch.setattr("benchmarks.paper.figure1.LANCZOS", {"num_steps": 20, "num_probes": 1})
     jax.config.update("jax_enable_x64", True)

@@ -83,6 +83,7 @@ def test_gradient_equals_finite_differences(solver, num_steps, momentum):
         np.testing.assert_allclose(optax.tree.vdot(grad, direction), expected, rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 @X64
 def test_jacobians_of_both_modes_agree_with_the_gradient_of_each_in_a_batch():
     hyper = hyperparameters()

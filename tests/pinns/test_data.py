@@ -59,6 +59,7 @@ def steps():
     return implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
 
 
+@pytest.mark.slow
 def test_huber_loss_of_the_data_leaves_outliers_aside(train, make_model, x64):
     found = {}
     for robust in (False, True):

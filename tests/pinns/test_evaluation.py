@@ -127,6 +127,7 @@ class Cylinder(Problem):
         return x[:1] * (1 + 1 / (x**2).sum())
 
 
+@pytest.mark.slow
 def test_flow_round_a_cylinder(train, make_model):
     problem = Cylinder()
     points = evaluation_points(problem, jnp.float32)

@@ -65,7 +65,17 @@ def _flip_bits(folder, step):
 
 # What orbax has begun when it finds the fault is collected with its event loop closed.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("damage", [_cut, _overwrite, _lose_state, _lose_history, _empty_arrays, _flip_bits])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut,
+        _flip_bits,
+        *(
+            pytest.param(f, marks=pytest.mark.slow)
+            for f in (_overwrite, _lose_state, _lose_history, _empty_arrays)
+        ),
+    ],
+)
 def test_of_a_damaged_checkpoint_the_one_before_is_taken(train, make_model, assert_equal, tmp_path, damage):
     def run(num_steps, **options):
         # Wide enough that its weights have files of their own: small arrays stand beside what describes them.

@@ -198,8 +198,17 @@ class Decay(Problem):
         return 2 * jnp.exp(-3 * x) + 0.5
 
 
-@pytest.mark.parametrize("positive", [False, True])
-@pytest.mark.parametrize("name", ["nnx", "equinox", "plain"])
+@pytest.mark.parametrize(
+    ("name", "positive"),
+    [
+        ("nnx", True),
+        ("equinox", False),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("nnx", False), ("equinox", True), ("plain", False), ("plain", True))
+        ),
+    ],
+)
 def test_unknowns_are_found_and_kept_in_the_history(name, positive):
     result = fit(Decay(positive), MODELS[name](), gauss_newton_steps(), num_steps=40, key=KEY, progress=False)
     assert result.final["unknowns"]["k"] == pytest.approx(3.0, rel=1e-2)

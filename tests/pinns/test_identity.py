@@ -133,6 +133,7 @@ def test_what_conditions_and_residuals_take_from_outside_belongs_to_a_run(change
         train(optax.adam(1e-2), 6, **options)
 
 
+@pytest.mark.slow
 def test_a_second_optimizer_goes_on_from_the_first_ones_model(train, tmp_path):
     first = train(optax.adam(1e-2), 20, checkpoint_dir=tmp_path / "adam")
     second = train(OPTIMIZERS["gauss_newton"](), 5, model=first.model, checkpoint_dir=tmp_path / "gn")

@@ -142,7 +142,9 @@ def test_a_grid_is_spread_over_all_of_it(domain):
     np.testing.assert_allclose(points.std(axis=0), expected.std(axis=0), rtol=0.1)
 
 
-@pytest.mark.parametrize("method", ["uniform", "sobol", "grid"])
+@pytest.mark.parametrize(
+    "method", ["uniform", *(pytest.param(m, marks=pytest.mark.slow) for m in ("sobol", "grid"))]
+)
 def test_what_is_traced_is_what_is_not(method):
     regions = (HOLED, HOLED.inner, HOLED.outer, HOLED.boundary(), ELL, ELL.boundary(), Ball((0.0, 0.0), 1.0))
     sample = lambda key: [region.sample(key, 49, method, jnp.float32) for region in regions]

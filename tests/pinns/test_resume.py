@@ -39,8 +39,8 @@ def same(a, b):
     [
         ("adam", "batches"),
         ("adam", "fresh points"),
-        ("isgd_adam", "batches"),
-        ("lbfgs", "fixed"),
+        pytest.param("isgd_adam", "batches", marks=pytest.mark.slow),
+        pytest.param("lbfgs", "fixed", marks=pytest.mark.slow),
         ("noisy", "fixed"),
     ],
 )

@@ -146,6 +146,7 @@ def test_weights_of_losses_make_them_equal(train):
     assert max(ratio.values()) / min(ratio.values()) < 1.01
 
 
+@pytest.mark.slow
 def test_adaptive_points_make_a_layer_visible(make_model):
     """With few points a thin layer is missed by even points and found by the residual."""
     problem = SingularlyPerturbedODE(epsilon=0.02, num_points=60)

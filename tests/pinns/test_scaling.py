@@ -119,6 +119,7 @@ class Driven(Problem):
         return jnp.stack([u, v]) / jnp.pi**2
 
 
+@pytest.mark.slow
 def test_an_output_gets_its_size_from_what_drives_it(x64):
     model = MLP(1, [10], 2, dtype=jnp.float64, rngs=nnx.Rngs(0))
     problem = scaled(Driven(), model, KEY)

@@ -130,7 +130,7 @@ class Delay(Problem):
 
 
 @pytest.mark.filterwarnings("ignore:at step .* the learning rate stands at the bound")
-@pytest.mark.parametrize("edge", [1.0, 1.5])
+@pytest.mark.parametrize("edge", [pytest.param(1.0, marks=pytest.mark.slow), 1.5])
 def test_what_came_before_a_slab_is_seen_by_a_residual_that_looks_back(edge, x64):
     model = MLP(1, [12], 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
     result = fit_in_slabs(

@@ -130,6 +130,7 @@ def test_initial_conditions_are_those_where_time_begins():
             fit_in_slabs(problem, model, optax.sgd(0.0), **options)
 
 
+@pytest.mark.slow
 def test_slabs_of_a_scaled_problem_see_coordinates_of_size_one():
     problem = scaled(Pendulum(), MLP(1, [12, 12], 1, rngs=nnx.Rngs(0)), jax.random.key(0))
     result = run(problem=problem, num_steps=60)

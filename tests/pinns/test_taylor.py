@@ -53,7 +53,9 @@ def close(dtype):
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["jets", "any function"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("cos", "gelu", "fourier"))) for n in NETWORKS]
+)
 def test_derivatives_up_to_order_four_are_those_of_nested_autodiff(name, own, dtype, close):
     model = network(name, dtype)
     u = model if own else (lambda x: model(x))

@@ -44,7 +44,9 @@ def step_by_hand(problem, model, optimizer, points, num_steps):
     return trajectory
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * ("lbfgs" in n)) for n in SOLVERS]
+)
 def test_fit_is_the_loop_one_writes_by_hand(name, ode, make_model, train, x64):
     model = make_model(dtype=jnp.float64)
     result = train(SOLVERS[name](), model=model, evaluate_every=4)

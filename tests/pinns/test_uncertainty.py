@@ -64,7 +64,7 @@ def cramer_rao():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("positive", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_errors_of_unknowns_are_near_the_bound_of_statistics(positive):
     result = solve(Decay(positive))
     value, error = result.unknowns["k"]

@@ -150,6 +150,7 @@ def test_a_training_goes_on_with_the_unknowns_of_a_result(x64):
         train(Decay(), first)
 
 
+@pytest.mark.slow
 def test_slabs_take_their_own_data_and_hand_on_the_unknowns(x64):
     model = MLP(1, [8], 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
     result = fit_in_slabs(

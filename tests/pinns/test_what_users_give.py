@@ -36,6 +36,7 @@ from pinns._train_step import _added, as_number
 SGD = optax.sgd(0.0)
 
 
+@pytest.mark.slow
 def test_many_dimensions_cost_no_more_points_than_asked_for(train, make_model):
     """Grids have 2⁴⁰ points there at the least."""
     for sampling in ("uniform", "sobol"):
@@ -206,6 +207,7 @@ def test_closed_forms_are_given_where_they_hold():
         PeriodicHelmholtz2D(a1=0.5)
 
 
+@pytest.mark.slow
 def test_devices_tell_meshes_apart(train):
     """Their axes and sizes do not."""
     found, cpus = [], jax.devices("cpu")

@@ -74,7 +74,7 @@ def test_many_steps_reach_the_backward_euler_point(alpha, max_corrections, make_
     assert 1 < state.info.num_inner_steps < 60
 
 
-@pytest.mark.parametrize("num_points", [2, 6])
+@pytest.mark.parametrize("num_points", [pytest.param(2, marks=pytest.mark.slow), 6])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_corrections_are_simplified_newton_iterations(
     solver, num_points, make_problem, one_step, dense, damped
