@@ -20,7 +20,9 @@ def squared_norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.
 
 
 def norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.Array:
-    """‖tree‖_D over all leaves, in float32 at least, which squares of the entries may leave."""
+    """‖tree‖_D over all leaves, in float32 at least, whose range squares of the entries may leave."""
+    if all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(tree)):  # which has room
+        return jnp.sqrt(squared_norm(tree, metric))
     tops = [jnp.max(jnp.abs(_wide(leaf)), initial=0) for leaf in jax.tree.leaves(tree)]
     largest = functools.reduce(jnp.maximum, tops, jnp.zeros((), jnp.float32))
     largest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
