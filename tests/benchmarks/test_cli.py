@@ -94,6 +94,7 @@ def test_problem_options_reach_the_problem(cli, tmp_path, words, expected):
     assert expected in read(tmp_path / "config.json")["problem"]
 
 
+@pytest.mark.slow
 def test_two_dimensional_experiment_in_float64(cli, tmp_path):
     words = ["--k", "2", "--optimizer", "adam", "--dtype", "float64", "--steps", "2", "--seed", "3"]
     cli("run", "helmholtz", *words, "--out", tmp_path, "--no-progress")

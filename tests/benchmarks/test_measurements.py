@@ -42,11 +42,12 @@ def positive(value):
 @pytest.mark.parametrize(
     ("measurement", "file", "key", "names"),
     [
-        (
+        pytest.param(
             Overhead(repeats=1, outer_steps=1, inner_steps=3),
             "overhead.json",
             "ratio_to_adam",
             {"adam", "implicit_step(adam)", "implicit_step(adam, safeguard=False)"},
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             Derivatives(repeats=1, points=10, width=8),
@@ -102,6 +103,7 @@ def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path)
     assert (tmp_path / "contraction.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_childs_memory_is_its_own_not_its_parents():
     ballast = np.ones(2**27)  # 1 GiB, touched
     parent = _peer_run._peak_mib()

@@ -56,7 +56,10 @@ def test_a_result_that_is_missing_is_said_to_be(tmp_path):
 # pip cannot install a browser and make test must work without one; .ci/run installs Chromium.
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt install chromium)")
 @pytest.mark.filterwarnings("default")  # the browser driver's own
-@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)], ids=["screen", "phone"])
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [pytest.param(1280, 900, id="screen", marks=pytest.mark.slow), pytest.param(390, 844, id="phone")],
+)
 def test_page_renders_in_a_browser_and_its_tables_sort(pages, width, height):
     from playwright.sync_api import sync_playwright
 

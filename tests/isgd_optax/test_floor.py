@@ -76,7 +76,7 @@ def run(solver, loss, params, num_steps):
     [
         ("dual", "largest_trusted"),
         ("primal", "largest_trusted"),
-        ("qr", "largest_trusted"),
+        pytest.param("qr", "largest_trusted", marks=pytest.mark.slow),
         ("dual", "gain_ratio"),
     ],
 )

@@ -44,7 +44,7 @@ def network(**options):
     return MLP(1, [12, 12], 1, rngs=nnx.Rngs(0), **options)
 
 
-@pytest.mark.parametrize("length", [6.0, 6000.0, 6e-3])
+@pytest.mark.parametrize("length", [6e-3, *(pytest.param(x, marks=pytest.mark.slow) for x in (6.0, 6e3))])
 def test_a_beam_is_solved_in_any_unit(length):
     problem = scaled(Beam(length), network(), KEY)
     optimizer = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
