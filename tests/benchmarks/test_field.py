@@ -39,6 +39,7 @@ def test_a_row_without_a_gpu_preset_says_so(cli):
         cli("run", "beam", "--preset", "gpu")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the training has not reached its minimum")
 def test_an_inverse_problem_is_trained_and_summed_up(cli, tmp_path):
     out = tmp_path / "run"

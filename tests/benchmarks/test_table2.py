@@ -22,6 +22,7 @@ def network(dtype=jnp.float64):
     return pinns.MLP(6, [5], 4, dtype=dtype, rngs=nnx.Rngs(0))
 
 
+@pytest.mark.slow
 def test_cross_entropy_has_its_gradient_and_the_generalised_gauss_newton_matrix(x64):
     model = network()
     images = jax.random.normal(jax.random.key(0), (7, 6), jnp.float64)

@@ -60,6 +60,7 @@ def test_the_last_evaluation_is_drawn_when_the_cell_ends(notebook):
     assert not notebook.callbacks
 
 
+@pytest.mark.slow
 def test_every_training_has_its_own_figure(notebook):
     live = LivePlot("step")
     for problem in (SingularlyPerturbedODE(epsilon=1.0, num_points=20), OscillatorInverse(20, 10)):

@@ -30,6 +30,7 @@ def test_all_forms_of_models_are_drawn(ode, train, make_model):
     np.testing.assert_allclose(curves["result"], solution[:, 0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_scaled_problems_and_slabs_are_drawn_in_their_units(train, make_model):
     problem = scaled(Poisson1D("smooth", num_points=20), make_model(), jax.random.key(0))
     result = train(optax.sgd(0.0), 1, problem=problem)

@@ -83,6 +83,7 @@ def test_float32_has_no_errors_and_says_so():
         result.intervals()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_a_problem_without_unknowns_has_none():
     result = solve(Poisson1D("smooth", num_points=20), num_steps=2)

@@ -198,6 +198,7 @@ class TimeFirst(Problem):
         return slopes[0] - 0.1 * seconds[1]
 
 
+@pytest.mark.slow
 def test_slabs_are_cut_along_the_coordinate_called_time():
     model = MLP(2, [4], 1, rngs=nnx.Rngs(0))
     options = {"num_steps": 1, "key": KEY, "slabs": 2, "progress": False}

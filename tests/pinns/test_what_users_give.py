@@ -60,6 +60,7 @@ def test_a_sampler_of_ones_own_is_asked_for_the_points_of_the_training_only(trai
     assert set(asked) == {20}
 
 
+@pytest.mark.slow
 def test_auto_counts_what_is_given_apart(train, make_model):
     problem, model = OscillatorInverse(), make_model((20, 20))
     result = train(SGD, 1, problem=problem, model=model, sampling=Sampling(num_points="auto"))
