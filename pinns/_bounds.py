@@ -46,15 +46,14 @@ def out_of_bounds(jaxpr: Jaxpr) -> OutOfBounds | None:
                 if start is not None and not 0 <= int(np.ravel(start)[0]) <= size - taken:
                     scope = str(equation.source_info.name_stack)
                     return OutOfBounds(int(np.ravel(start)[0]), size, shape, scope)
-        for inner in _inner(equation.params):
-            found = out_of_bounds(inner)
+        for inner in inner_programs(equation.params):
+            found = out_of_bounds(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
             if found:
                 return found
     return None
 
 
-def _inner(params: dict[str, Any]) -> list[Jaxpr]:
+def inner_programs(params: dict[str, Any]) -> list[ClosedJaxpr | Jaxpr]:
     """The programs inside of an operation."""
     values = [v for p in params.values() for v in (p if isinstance(p, (tuple, list)) else [p])]
-    closed = [v.jaxpr if isinstance(v, ClosedJaxpr) else v for v in values]
-    return [v for v in closed if isinstance(v, Jaxpr)]
+    return [v for v in values if isinstance(v, (ClosedJaxpr, Jaxpr))]

@@ -13,6 +13,7 @@ import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 import isgd_optax
+from pinns._bounds import inner_programs
 from pinns._functional import Functional
 from pinns._identity import contents, digest, fingerprint
 from pinns._sampling import Sampling
@@ -94,10 +95,8 @@ def _constants(program: ClosedJaxpr | Jaxpr) -> list[Any]:
     closed = isinstance(program, ClosedJaxpr)
     found = list(program.consts) if closed else []
     for equation in (program.jaxpr if closed else program).eqns:
-        for value in equation.params.values():
-            for inner in value if isinstance(value, (tuple, list)) else [value]:
-                if isinstance(inner, (ClosedJaxpr, Jaxpr)):
-                    found += _constants(inner)
+        for inner in inner_programs(equation.params):
+            found += _constants(inner)
     return found
 
 

@@ -38,7 +38,7 @@ def test_a_change_changes_one_thing(change):
 def test_changes_are_trained_and_shown(cli, tmp_path, monkeypatch):
     row = dataclasses.replace(_field.ROWS["beam"], hidden=(4,), evaluate_every=2)
     monkeypatch.setitem(_field.ROWS, "beam", row)
-    changes = ("as it is", "float32 parameters")
+    changes = ("as it is", "sine network", "float32 parameters")
     cli(
         "run",
         "ablations",
@@ -55,7 +55,7 @@ def test_changes_are_trained_and_shown(cli, tmp_path, monkeypatch):
     rows = {row["change"]: row for row in result["rows"]}
     assert list(rows) == list(changes)
     assert all(row["num_steps"] >= 2 for row in rows.values())
-    assert len({row["rel_l2"] for row in rows.values()}) == 2
+    assert len({row["rel_l2"] for row in rows.values()}) == 3
     table = ablations.Ablations.data(result)
     assert table.header == ["relative L2 error", "beam"]
     assert [line[0] for line in table.rows] == list(changes)

@@ -89,7 +89,7 @@ quick.__qualname__ = slow.__qualname__
 
 def through(helper):
     """A schedule that calls a function of its module by the name ``decay``."""
-    schedule = lambda n: decay(n)  # noqa: F821
+    schedule = lambda n: decay(n)  # noqa: F821 - the name is in the globals given below
     return types.FunctionType(schedule.__code__, {"decay": helper}, "schedule")
 
 
