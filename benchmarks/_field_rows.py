@@ -114,7 +114,13 @@ ROWS = {
         momentum=0.5,
     ),
     "poisson_nd": Row(
-        "Poisson's equation in 5-D", pinns.PoissonND, (20,) * 2, 1, 300.0, _FRESH_SOBOL, goal=1e-06
+        "Poisson's equation in 5-D",
+        pinns.PoissonND,
+        (20,) * 2,
+        seconds=300.0,
+        sampling=_FRESH_SOBOL,
+        goal=1e-06,
+        momentum=0.5,
     ),
     # A grid's sums are integrals of periodic functions: fast oscillations do not pass for slow ones.
     "helmholtz_periodic": Row(
