@@ -35,6 +35,7 @@ from pinns._regions import (
     FixedPoints,
     Polygon,
     Region,
+    SpaceTime,
     Sphere,
 )
 from pinns._result import FitResult
@@ -143,6 +144,7 @@ __all__ = [
     "Schroedinger",
     "SingularlyPerturbedODE",
     "SlabsResult",
+    "SpaceTime",
     "Sphere",
     "Stop",
     "Unknown",

@@ -123,10 +123,15 @@ class PeriodicEmbedding(nnx.Module):
         matrix[rows] = np.tile(2 * np.pi / np.asarray(given, dtype=float), num_harmonics) * harmonics
         self.frequencies = tuple(map(tuple, matrix.tolist()))
 
+    @property
+    def takes_units(self) -> tuple[bool, ...]:
+        """By axis, whether the coordinate must come in the unit of the problem: where there is a period."""
+        return tuple(i not in self.plain for i in range(self.in_features))
+
     def __call__(self, x: Any) -> Any:
         """The features of ``x``, an array or a jet."""
         # In the dtype of the coordinates: rounded frequencies would not be those of the period.
-        matrix = jnp.asarray(self.frequencies, jnp.result_type(x.value if isinstance(x, Jet) else x))
+        matrix = jnp.asarray(self.frequencies, jnp.result_type(x.value if isinstance(x, Jet) else x, float))
         z = linear(x, matrix, None, _HIGHEST)
         features = [activate(jnp.cos, z), activate(jnp.sin, z)]
         if self.plain:
@@ -168,6 +173,11 @@ class Normalize(nnx.Module):
         self.middle = FixedVariable(jnp.asarray((low + up) / 2, dtype))
         self.factor = FixedVariable(jnp.asarray(2 / (up - low), dtype))
 
+    @property
+    def takes_units(self) -> tuple[bool, ...]:
+        """By axis, whether the coordinate must come in the unit of the problem: all, the box is in it."""
+        return (True,) * self.in_features
+
     def __call__(self, x: Any) -> Any:
         """The scaled coordinates, of an array or a jet."""
         if isinstance(x, Jet):
@@ -204,11 +214,21 @@ class Chain(nnx.Module):
         self.in_features, self.out_features = embeddings[0].in_features, embeddings[-1].out_features
         self.embeddings = nnx.List(embeddings)
 
+    @property
+    def takes_units(self) -> tuple[bool, ...]:
+        """By axis, whether the first of them takes the coordinate in the unit of the problem."""
+        return units_of(self.embeddings[0])
+
     def __call__(self, x: Any) -> Any:
         """The features of ``x``, an array or a jet."""
         for embedding in self.embeddings:
             x = embedding(x)
         return x
+
+
+def units_of(embedding: Any) -> tuple[bool, ...]:
+    """By axis, whether ``embedding`` takes the coordinate in the problem's unit; empty if it does not say."""
+    return getattr(embedding, "takes_units", ())
 
 
 def check_dtype(dtype: Any) -> None:

@@ -217,7 +217,8 @@ def _single(model: Any) -> tuple[Functional, Any]:
     leaves, treedef = jax.tree.flatten(model)
     kinds = ["trained" if is_real(x) else "rest" if is_array(x) else ByContent(x) for x in leaves]
     if "trained" not in kinds:
-        raise TypeError(f"{type(model).__name__} holds no parameters (arrays of real numbers). {HOW}")
+        jitted = " fit compiles it: give what was given to jit." if hasattr(model, "lower") else ""
+        raise TypeError(f"{type(model).__name__} holds no parameters (arrays of real numbers).{jitted} {HOW}")
     rest = tuple(x for x, kind in zip(leaves, kinds, strict=True) if kind == "rest")
     trained = [x if kind == "trained" else None for x, kind in zip(leaves, kinds, strict=True)]
     return _Pytree(treedef, rest, tuple(kinds)), jax.tree.unflatten(treedef, trained)

@@ -14,6 +14,7 @@ from flax.errors import TraceContextError
 from jax.errors import TracerArrayConversionError, TracerBoolConversionError
 
 from pinns._bounds import out_of_bounds
+from pinns._broadcasts import broadcasts
 from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
 from pinns._options import History, OnEvaluation, Shorthand, Stop
@@ -30,8 +31,7 @@ def check_arguments(problem: Any, optimizer: Any, key: Any, weights: Any, stop: 
         raise TypeError(
             f"optimizer must be an optax optimiser, e.g. optax.adam(1e-3), got {_kind(optimizer)}.{call}"
         )
-    if not isinstance(key, jax.Array | np.ndarray):
-        raise TypeError(f"key must be a JAX random key, e.g. jax.random.key(0), got {key!r}.")
+    check_key(key)
     if not isinstance(weights, AdaptiveWeights | None):
         raise TypeError(
             f"weights must be an AdaptiveWeights, got {_kind(weights)}; a weight that stays is the weight of "
@@ -39,6 +39,12 @@ def check_arguments(problem: Any, optimizer: Any, key: Any, weights: Any, stop: 
         )
     if not isinstance(stop, Stop | None):
         raise TypeError(f"stop must be a Stop, e.g. Stop(seconds=60.0), got {_kind(stop)}.")
+
+
+def check_key(key: Any) -> None:
+    """Raises TypeError for what is no random key, as a seed is none."""
+    if not isinstance(key, jax.Array | np.ndarray):
+        raise TypeError(f"key must be a JAX random key, e.g. jax.random.key(0), got {key!r}.")
 
 
 def check_options(shorthand: Iterable[str], fit: Callable[..., Any]) -> None:
@@ -74,10 +80,12 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
     """
     points = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
     broadcast: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, int] = {}
 
     def call(u: Any) -> None:
         for name, condition in problem.conditions().items():
-            x = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), points[name])
+            # As numbers of NumPy, so that they are no result of an operation.
+            x = jax.tree.map(lambda leaf: jnp.asarray(np.zeros(leaf.shape[1:], leaf.dtype)), points[name])
             try:
                 with jax.named_scope(f"condition[{name}]"):
                     residual = condition.residual(u, x)
@@ -85,16 +93,18 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
                 error.add_note(_where(name, x, problem) + _meant(error, problem))
                 raise
             _check_residual(name, residual)
+            sizes[name] = jnp.size(residual)
             # Several networks may take other coordinates.
             alone = len(getattr(u, "network_names", "u")) == 1
             if alone and isinstance(x, Mapping) and x["x"].shape == (problem.domain.dim,):
-                sizes = (jnp.size(u(x["x"])), jnp.size(x["value"]))
-                if min(sizes) == 1 < max(sizes) == jnp.size(residual):
-                    broadcast[name] = sizes
+                pair = (jnp.size(u(x["x"])), jnp.size(x["value"]))
+                if min(pair) == 1 < max(pair) == jnp.size(residual):
+                    broadcast[name] = pair
 
     x = jnp.zeros(problem.domain.dim, dtype)
+    sums: list[tuple[str, int]] = []
     try:
-        changed = function.changing_state(params, call, _traced)
+        changed = function.changing_state(params, call, lambda fn, *args: sums.extend(_traced(fn, *args)))
     except TraceContextError:  # no change can leave a derivative: called plainly, the network tells its names
         changed = function.changing_state(params, lambda u: u(x)) or ["a variable"]
     if changed:
@@ -108,6 +118,12 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             f"condition {name!r} compares {outputs} output{'s' * (outputs > 1)} of the network with "
             f"{columns} value{'s' * (columns > 1)}, each with each: choose by u(x['x'])[i] and x['value'][j]."
         )
+    for name, number in dict(sums).items():
+        if name not in broadcast and sizes.get(name) == number:
+            warn_at_caller(
+                f"the residual of condition {name!r} adds one output of the network to {number} numbers, "
+                "each with each: is an index missing, as in u(x) - jnp.sin(x[:1]), or an output?"
+            )
     axis_names(problem)
     names = declared_outputs(problem)
     if names:
@@ -119,17 +135,29 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             )
 
 
-def _traced(fn: Callable[..., Any], *args: Any) -> None:
-    """Traces ``fn``; ValueError where a constant index lies beyond its axis."""
-    found = out_of_bounds(jax.make_jaxpr(fn)(*args).jaxpr)
+def _traced(fn: Callable[..., Any], *args: Any) -> list[tuple[str, int]]:
+    """Traces ``fn``: conditions in which one output meets several numbers, and how many.
+
+    Raises:
+      ValueError: A constant index lies beyond its axis.
+    """
+    jaxpr = jax.make_jaxpr(fn)(*args).jaxpr
+    found = out_of_bounds(jaxpr)
     if found:
-        name = re.search(r"condition\[([^/]*)\]", found.scope)
-        where = f" in the residual of condition {name[1]!r}" if name else ""
+        name = _condition_in(found.scope)
+        where = f" in the residual of condition {name!r}" if name else ""
         raise ValueError(
             f"index {found.index}{where} lies beyond an axis of length {found.size} (of an array of shape "
             f"{found.shape}); JAX would take the last entry. Of a network the length is the number of its "
             "outputs, of derivatives that of the axes that were asked for."
         )
+    return [(_condition_in(scope), number) for scope, number in broadcasts(jaxpr)]
+
+
+def _condition_in(scope: str) -> str:
+    """The name of the condition whose residual was traced under this name; empty if none was."""
+    found = re.search(r"condition\[([^/]*)\]", scope)
+    return found[1] if found else ""
 
 
 def _check_problem(problem: Any) -> None:

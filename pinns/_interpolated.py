@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from scipy.interpolate import make_interp_spline
 
 from pinns._identity import ByContent, digest
-from pinns._numbers import unmasked
+from pinns._numbers import floating, unmasked
 
 _ROUNDING = 1e-5
 """How far outside a point still counts as one of the table's end, in widths of the table."""
@@ -84,6 +84,7 @@ class Interpolated:
         """The function at one point of shape (d,), shape (m,); NaN outside of the table."""
         if x.shape != (len(self.axes),):
             raise ValueError(f"one point has shape {(len(self.axes),)}, got {x.shape}.")
+        x = floating(x)
         degree = self._degree
         window: Any = jnp.asarray(self._coefficients, x.dtype)
         firsts, weights = [], []

@@ -26,11 +26,18 @@ def check_collections(variables: Any) -> None:
 
 def checked(params: Any) -> Any:
     """``params``, if they are a tree of arrays of real numbers; else TypeError."""
-    leaves = jax.tree.leaves(params)
-    wrong = [type(leaf).__name__ for leaf in leaves if not is_real(leaf)]
+    leaves = jax.tree.leaves_with_path(params)
+    wrong = [(jax.tree_util.keystr(path), leaf) for path, leaf in leaves if not is_real(leaf)]
     if wrong or not leaves:
-        what = f"holds {', '.join(sorted(set(wrong)))}" if leaves else "is empty"
-        raise TypeError(f"parameters must be arrays of real numbers; the tree {what}. {HOW}")
+        described = {
+            f"{type(leaf).__name__}{f' of {leaf.dtype}' if is_array(leaf) else ''} (at {path or 'its root'})"
+            for path, leaf in wrong
+        }
+        what = f"holds {', '.join(sorted(described))}" if leaves else "is empty"
+        raise TypeError(
+            f"parameters must be arrays of real numbers; the tree {what}. Make an array of what is to be "
+            f"trained, jnp.asarray(1.0), and close over the rest. {HOW}"
+        )
     return params
 
 

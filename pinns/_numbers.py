@@ -3,6 +3,8 @@
 import operator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -23,6 +25,12 @@ def check_positive(**numbers: Any) -> None:
         check_whole(**{name: number})
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}.")
+
+
+def floating(x: Any) -> jax.Array:
+    """``x`` as an array of floating numbers: what is cast to the type of whole ones would be rounded."""
+    x = jnp.asarray(x)
+    return jnp.asarray(x, jnp.result_type(x, float))
 
 
 def unmasked(name: str, array: Any) -> Any:

@@ -69,7 +69,7 @@ def mixed_derivative(
     if len(axes) != 2 or axes[0] % len(x) == axes[1] % len(x):
         raise ValueError(f"axes must be the numbers of two coordinates, got {axes}; see second_derivatives.")
     one, other = as_directions(axes, x)
-    weights = jnp.asarray([0.25, -0.25], x.dtype)
+    weights = jnp.asarray([0.25, -0.25], one.dtype)
     directions = jnp.stack([one + other, one - other])
     value, first, mixed = along(u, x, 2, directions, collapsed=True, weights=weights)
     sum_, difference = first
@@ -137,5 +137,5 @@ def biharmonic(u: Function, x: jax.Array) -> jax.Array:
     axes = np.eye(dim)
     directions = np.concatenate([axes, axes[rows] + axes[columns], axes[rows] - axes[columns]])
     weights = np.concatenate([np.full(dim, 1 - (dim - 1) / 3), np.full(2 * len(rows), 1 / 6)])
-    weights = jnp.asarray(weights, x.dtype)
-    return along(u, x, 4, as_directions(directions, x), collapsed=True, weights=weights)[-1][0]
+    chosen = as_directions(directions, x)
+    return along(u, x, 4, chosen, collapsed=True, weights=jnp.asarray(weights, chosen.dtype))[-1][0]

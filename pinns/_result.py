@@ -13,6 +13,8 @@ from isgd_optax import LeastSquares, diagnostics
 from pinns._evaluation import predict
 from pinns._functional import params_dtype
 from pinns._identity import MEASURED
+from pinns._inputs import check_key
+from pinns._numbers import floating
 from pinns._programs import Program
 from pinns._uncertainty import covariance, error_estimate, estimates, intervals
 from pinns._verdicts import STOP_REASONS
@@ -26,7 +28,9 @@ def curve(history: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndar
     if part:
         values = [value and value.get(part) for value in values]
     if all(value is None for value in values):
-        known = sorted({key for row in history for key in row})
+        of = [row if not part else row.get(column) for row in history]
+        known = sorted({key for entries in of if isinstance(entries, dict) for key in entries})
+        known = known or sorted({key for row in history for key in row})
         raise KeyError(f"no row has an entry {name!r}; there are {', '.join(known)}.")
     shape = next((np.shape(value) for value in values if value is not None), ())
     missing = np.full(shape, np.nan)
@@ -71,12 +75,27 @@ class FitResult:
     loss: LeastSquares
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """The solution at one point, shape (d,): what :meth:`pinns.Problem.predict` makes of the network."""
+        """The solution at one point, shape (d,): what :meth:`pinns.Problem.predict` makes of the network.
+
+        Raises:
+          ValueError: A point of another number of coordinates.
+        """
+        x, dim = floating(x), self.problem.domain.dim
+        if not x.ndim or x.shape[-1] != dim:
+            raise ValueError(f"one point has shape ({dim},), got {x.shape}.")
         return self.problem.predict(self.solution, x)
 
     def at(self, points: jax.Array) -> jax.Array:
-        """The solution at many points of shape (N, d), shape (N, m)."""
-        return Program(lambda points: predict(self, points))(jnp.asarray(points))
+        """The solution at many points of shape (N, d), shape (N, m).
+
+        Raises:
+          ValueError: Points of another shape.
+        """
+        points, dim = floating(points), self.problem.domain.dim
+        if points.ndim < 2 or points.shape[-1] != dim:
+            hint = " (points[:, None])" if points.ndim == dim == 1 else ""
+            raise ValueError(f"points have shape (N, {dim}){hint}, got {points.shape}.")
+        return Program(lambda points: predict(self, points))(points)
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps and a column of the history, as arrays; missing entries are NaN.
@@ -150,6 +169,8 @@ class FitResult:
         Args:
           key: A JAX random key for the new points; None takes one that no training uses.
         """
+        if key is not None:
+            check_key(key)
         return error_estimate(self.problem, self.model, self.params, key)
 
     @functools.cached_property

@@ -9,51 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from pinns._functional import Functional, params_dtype
+from pinns._embeddings import units_of
+from pinns._functional import params_dtype
 from pinns._points import data_key
+from pinns._scaled_network import ScaledFunctional
+from pinns._warnings import warn_at_caller
 from pinns.problems import Condition, Problem
 
 _ROUNDS = 3
 _POINTS = 256
-
-
-class ScaledNetwork:
-    """x ↦ s ⊙ u((x − m)/h), for arrays and jets."""
-
-    def __init__(self, network: Any, middle: jax.Array, half: jax.Array, outputs: jax.Array):
-        self._network, self._middle, self._half, self._outputs = network, middle, half, outputs
-
-    def __call__(self, x: Any) -> Any:
-        """The network at ``x``."""
-        return self._network((x - self._middle) * (1 / self._half)) * self._outputs
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_network" not in self.__dict__:
-            raise AttributeError(name)
-        return getattr(self._network, name)
-
-
-class _Scaled(Functional):
-    """A network between a scaling of its inputs and one of its outputs."""
-
-    _leaves = ("inner", "middle", "half", "outputs")
-
-    def __init__(self, inner: Functional, middle: jax.Array, half: jax.Array, outputs: jax.Array):
-        self.inner, self.middle, self.half, self.outputs = inner, middle, half, outputs
-
-    def __call__(self, params: optax.Params) -> Any:
-        return self._scaled(self.inner(params))
-
-    def _scaled(self, network: Any) -> ScaledNetwork:
-        return ScaledNetwork(network, self.middle, self.half, self.outputs)
-
-    def changing_state(
-        self, params: optax.Params, call: Callable[[Any], None], trace: Callable[..., Any] = jax.eval_shape
-    ) -> list[str]:
-        return self.inner.changing_state(params, lambda network: call(self._scaled(network)), trace)
-
-    def model(self, params: optax.Params) -> Any:
-        return self.inner.model(params)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,17 +28,19 @@ class Scaled(Problem):
       u(x) = s \odot v\Big(\frac{x - m}{h}\Big), \qquad \omega_c \leftarrow \omega_c / \rho_c^2
 
     with m and h the middle and half the widths of the domain, s the sizes of the outputs, and ρ those of the
-    residuals.
+    residuals. Along an axis that an embedding takes in the problem's unit, m = 0 and h = 1.
 
     Args:
       problem: The problem.
       outputs: Sizes s of the outputs.
       residuals: Sizes ρ of the residuals by condition.
+      inputs: Whether coordinates are scaled.
     """
 
     problem: Problem
     outputs: tuple[float, ...]
     residuals: tuple[tuple[str, float], ...]
+    inputs: bool = True
 
     scales_inputs: ClassVar[bool] = True
 
@@ -107,21 +73,34 @@ class Scaled(Problem):
         """What is compared with :meth:`exact`."""
         return self.problem.predict(u, x)
 
-    def functional(self, model: Any) -> tuple[_Scaled, optax.Params]:
+    def functional(self, model: Any) -> tuple[ScaledFunctional, optax.Params]:
         """``model`` between the scalings, as a function of its parameters, and these."""
         function, params = self.problem.functional(model)
-        lower, upper = (np.asarray(corner) for corner in (self.domain.lower, self.domain.upper))
-        arrays = ((lower + upper) / 2, (upper - lower) / 2, self.outputs)
+        middle, half = self._box()
+        kept = np.array(units_of(getattr(model, "embedding", None)) or (False,) * len(half))
+        kept |= not self.inputs
+        arrays = (np.where(kept, 0, middle), np.where(kept, 1, half), self.outputs)
         dtype = params_dtype(params)
-        return _Scaled(function, *(jnp.asarray(array, dtype) for array in arrays)), params
+        return ScaledFunctional(function, *(jnp.asarray(array, dtype) for array in arrays)), params
+
+    def _box(self) -> tuple[np.ndarray, np.ndarray]:
+        """Middle and half widths of the domain."""
+        lower, upper = np.asarray(self.domain.lower), np.asarray(self.domain.upper)
+        return (lower + upper) / 2, (upper - lower) / 2
+
+    def moves_coordinates(self) -> bool:
+        """Whether a network sees other coordinates than those of the problem."""
+        middle, half = self._box()
+        return self.inputs and bool((middle != 0).any() or (half != 1).any())
 
 
-def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
+def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True) -> Scaled:
     r"""Scales inputs, outputs and residuals of a problem, without a change of its equation.
 
-    Inputs are mapped from the box around the domain to [−1, 1]ᵈ. The size of an output is that at which
-    the terms that hold it are as large as those that do not (sources, data), measured with the untrained
-    network v at drawn points:
+    Inputs are mapped from the box around the domain to [−1, 1]ᵈ, but for axes along which the network has a
+    :class:`PeriodicEmbedding` or a :class:`Normalize`, whose numbers are in the problem's units. The size of
+    an output is that at which the terms that hold it are as large as those that do not (sources, data),
+    measured with the untrained network v at drawn points:
 
     .. math::
       s_j = \max_c \frac{\|r_c(0)\|}{\|r_c(v e_j) - r_c(0)\|}
@@ -136,6 +115,8 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
       problem: The problem.
       model: An untrained network, see :func:`pinns.functional`; several networks cannot be scaled.
       key: A JAX random key for the points, see :func:`pinns.data_key`.
+      inputs: Whether inputs are mapped. False for a network with conditions built in, such as a factor that
+        vanishes on the boundary: they are written in the problem's coordinates.
 
     Returns:
       A :class:`Scaled` problem, for :func:`pinns.fit` with ``model``. ``result.solution`` is then the
@@ -155,7 +136,14 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
     if isinstance(model, Mapping):
         raise TypeError("several networks cannot be scaled together: scale each inside of the residuals.")
     conditions = problem.conditions()
-    plain = Scaled(problem, (1.0,), tuple((name, 1.0) for name in conditions))
+    plain = Scaled(problem, (1.0,), tuple((name, 1.0) for name in conditions), inputs)
+    if not getattr(model, "supports_jets", True) and plain.moves_coordinates():
+        warn_at_caller(
+            f"{type(model).__name__} maps its coordinates by code of its own, which sees them in [-1, 1] "
+            "here: conditions that are built into it, a factor that vanishes on the boundary or a period, "
+            "must be written there. Else give scaled(..., inputs=False).",
+            stacklevel=3,
+        )
     function, params = plain.functional(model)
     dtype = params_dtype(params)
     on_conditions, in_domain = jax.random.split(data_key(key))  # never the network's own random numbers
@@ -167,7 +155,7 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
 
     @jax.jit
     def residuals(outputs: jax.Array) -> list[jax.Array]:
-        between = _Scaled(function.inner, function.middle, function.half, outputs / probe)
+        between = ScaledFunctional(function.inner, function.middle, function.half, outputs / probe)
         return [block.residuals(params) for block in problem.loss(between, points).blocks]
 
     rms = lambda x: float(jnp.sqrt(jnp.mean(jnp.square(x))))
@@ -195,7 +183,7 @@ def scaled(problem: Problem, model: Any, key: jax.Array) -> Scaled:
     }
     usable = tuple((name, size if np.isfinite(size) and size > 0 else 1.0) for name, size in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)
-    return Scaled(problem, tuple(float(size) for size in outputs), usable)
+    return Scaled(problem, tuple(float(size) for size in outputs), usable, inputs)
 
 
 def _sizes_of(values: jax.Array) -> jax.Array:

@@ -16,23 +16,48 @@ from pinns._fit import fit
 from pinns._functional import Functional
 from pinns._options import Options
 from pinns._past import Past, looking_back
-from pinns._regions import Box, FixedPoints
+from pinns._regions import FixedPoints
 from pinns._result import FitResult
 from pinns._slabs_result import SlabsResult
 from pinns._slabs_times import check_times, initial_conditions, slab_edges
+from pinns._unknowns import Values
 from pinns.problems import Condition, Problem
+
+
+class _OfBefore:
+    """The network of the slab before, beside the coefficients of this one."""
+
+    def __init__(self, network: Any, unknowns: Values):
+        self._network, self.unknowns = network, unknowns
+
+    def __call__(self, x: Any) -> Any:
+        return self._network(x)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._network[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_network" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self._network, name)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Continued:
-    """An initial condition whose data are those of another solution: B(u) − b becomes B(u) − B(previous)."""
+    """An initial condition whose data are those of another solution: B(u) − b becomes B(u) − B(previous).
+
+    Both have the coefficients of now: one in b, an unknown initial value, would else move the slab's start.
+    """
 
     residual: Any
     function: Functional
     params: optax.Params
 
     def __call__(self, u: Any, x: jax.Array) -> jax.Array:
-        return self.residual(u, x) - self.residual(self.function(self.params), x)
+        before = self.function(self.params)
+        if unknowns := getattr(u, "unknowns", None):
+            before = _OfBefore(before, unknowns)
+        return self.residual(u, x) - self.residual(before, x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +72,7 @@ class _Slab(Problem):
     past: Past | None = None
 
     @property
-    def domain(self) -> Box:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def domain(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.problem.domain
 
     @property
@@ -117,10 +142,11 @@ def fit_in_slabs(
     regions from ``self.domain``. The networks see the times as they are; with ``scaled(problem, ...)`` each
     slab is brought to [−1, 1], which a long time with fast changes needs. Of data at given points a slab
     takes those of its own time; unknown coefficients are found anew in each, from the values of the one
-    before.
+    before. One that initial conditions alone hold, an unknown initial value, is found in the first slab and
+    stays.
 
     Args:
-      problem: What to solve, on a :class:`Box`.
+      problem: What to solve, on a :class:`Box` or a :class:`SpaceTime`.
       model: A network, see :func:`pinns.functional`, or a :class:`FitResult`.
       optimizer: Any optax optimiser.
       num_steps: Steps in each slab, at most.
@@ -140,7 +166,7 @@ def fit_in_slabs(
       ValueError: Times that are not increasing inside the domain, no initial condition, one at given points,
         a condition where time ends, or, without ``initial``, another one that has points where time begins:
         later slabs would lose it, or take its data for their own.
-      TypeError: A domain that is no box.
+      TypeError: A domain of another kind.
 
     Examples:
       >>> import jax, optax
@@ -153,8 +179,11 @@ def fit_in_slabs(
       >>> len(result.results), result.edges
       (2, (0.0, 0.5, 1.0))
     """
-    if not isinstance(problem.domain, Box):
-        raise TypeError(f"slabs need a domain that is a Box, got {type(problem.domain).__name__}.")
+    if not hasattr(problem.domain, "between"):
+        raise TypeError(
+            f"slabs need a domain that is a Box or a SpaceTime, got {type(problem.domain).__name__}: what "
+            "has another form in space is SpaceTime(space, times)."
+        )
     if axis is None:
         coordinates = axis_names(problem)
         axis = coordinates.index("t") if "t" in coordinates else -1
@@ -198,9 +227,7 @@ def fit_in_slabs(
 def _slab(
     problem: Problem, axis: int, begin: float, end: float, names: tuple[str, ...], previous: Any
 ) -> _Slab:
-    lower, upper = list(problem.domain.lower), list(problem.domain.upper)
-    lower[axis], upper[axis] = begin, end
-    domain = Box(tuple(lower), tuple(upper))
+    domain = problem.domain.between(axis, begin, end)
     times = (
         -np.inf if begin == problem.domain.lower[axis] else begin,
         np.inf if end == problem.domain.upper[axis] else end,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinns._evaluation import Errors, errors, evaluation_points, exact_values
+from pinns._numbers import floating
 from pinns._result import FitResult, curve
 from pinns.problems import Problem
 
@@ -31,6 +32,7 @@ class SlabsResult:
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The solution of the slab in which ``x`` lies, shape (m,)."""
+        x = floating(x)
         values = jnp.stack([result(x) for result in self.results])
         inner = jnp.asarray(self.edges[1 : len(self.results)], x.dtype)
         return values[jnp.searchsorted(inner, x[self.axis])]

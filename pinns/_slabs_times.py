@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from pinns._regions import Box, FixedPoints
+from pinns._regions import Domain, FixedPoints
 from pinns.problems import Condition, Problem
 
 _NEAR = 1e-6  # of the domain's width: rounding of float32 points
 _SOME = 0.01  # of the points: no accident
 
 
-def slab_edges(domain: Box, axis: int, slabs: int | Sequence[float]) -> tuple[float, ...]:
+def slab_edges(domain: Domain, axis: int, slabs: int | Sequence[float]) -> tuple[float, ...]:
     """The times at which slabs begin and end.
 
     Raises:

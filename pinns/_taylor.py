@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinns._jet import Jet
+from pinns._numbers import floating
 
 Function = Callable[[Any], Any]
 Directions = Sequence[int] | jax.Array | np.ndarray | None
@@ -107,9 +108,9 @@ def as_directions(directions: Directions, x: jax.Array) -> jax.Array:
             f"derivatives are taken at one point, an array of shape (d,), got {_described(x)}. Of many "
             "points take jax.vmap(lambda x: ...)(points)."
         )
-    (dim,) = x.shape
+    (dim,), dtype = x.shape, floating(x).dtype
     if directions is None:
-        return jnp.eye(dim, dtype=x.dtype)
+        return jnp.eye(dim, dtype=dtype)
     array = np.asarray(directions) if isinstance(directions, Sequence | int) else directions
     if array.ndim == 0:
         raise ValueError(f"axes are several numbers, e.g. axes=({array},), got {array}.")
@@ -117,12 +118,12 @@ def as_directions(directions: Directions, x: jax.Array) -> jax.Array:
         numbers = np.asarray(array)
         if not np.all((-dim <= numbers) & (numbers < dim)):
             raise ValueError(f"axes must be numbers below {dim}, got {directions}.")
-        return jnp.eye(dim, dtype=x.dtype)[numbers]
+        return jnp.eye(dim, dtype=dtype)[numbers]
     if array.ndim != 2 or array.shape[1] != dim or not array.size:
         raise ValueError(
             f"directions must be numbers of axes or an array of shape (D, {dim}), got shape {array.shape}."
         )
-    return jnp.asarray(array, x.dtype)
+    return jnp.asarray(array, dtype)
 
 
 def _described(x: Any) -> str:
@@ -139,6 +140,7 @@ def along(
     weights: jax.Array | None = None,
 ) -> tuple[jax.Array, ...]:
     """Value and derivatives; those of the highest order summed over the directions if ``collapsed``."""
+    x = floating(x)
     if getattr(u, "supports_jets", False):
         return u(Jet.along(x, directions, order, collapsed=collapsed, weights=weights)).coefficients
     value, *found = _nested(u, x, order, directions)

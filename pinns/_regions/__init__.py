@@ -6,6 +6,7 @@ from pinns._regions._difference import Difference
 from pinns._regions._fixed_points import FixedPoints
 from pinns._regions._polygon import Edges, Polygon
 from pinns._regions._region import Boundary, Domain, Region
+from pinns._regions._space_time import SpaceTime
 
 __all__ = [
     "Ball",
@@ -18,5 +19,6 @@ __all__ = [
     "FixedPoints",
     "Polygon",
     "Region",
+    "SpaceTime",
     "Sphere",
 ]

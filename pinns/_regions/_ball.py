@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from pinns._numbers import floating
 from pinns._regions._region import Domain
 from pinns._samplers import Sampler, unit_points
 
@@ -99,6 +100,7 @@ class Sphere:
 
     def normal(self, x: jax.Array) -> jax.Array:
         """The unit normal at one point of the sphere, away from the centre, shape (d,)."""
+        x = floating(x)
         offset = x - jnp.asarray(self.center, x.dtype)
         return offset / jnp.linalg.norm(offset)
 

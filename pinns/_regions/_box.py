@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from pinns._numbers import floating
 from pinns._regions._region import Domain, choose
 from pinns._samplers import Sampler, unit_points
 
@@ -55,9 +56,14 @@ class Box(Domain):
     def contains(self, x: jax.Array) -> jax.Array:
         """Whether one point of shape (d,) lies in the box or on its faces."""
         # In the type of the point: else a face drawn in float32 would lie beside a corner in float64.
-        x = jnp.asarray(x)
-        dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32
-        return ((x >= jnp.asarray(self.lower, dtype)) & (x <= jnp.asarray(self.upper, dtype))).all()
+        x = floating(x)
+        return ((x >= jnp.asarray(self.lower, x.dtype)) & (x <= jnp.asarray(self.upper, x.dtype))).all()
+
+    def between(self, axis: int, begin: float, end: float) -> "Box":
+        """The part between two values of a coordinate."""
+        lower, upper = list(self.lower), list(self.upper)
+        lower[axis], upper[axis] = begin, end
+        return Box(tuple(lower), tuple(upper))
 
     def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points inside, shape (num_points, d)."""
@@ -123,6 +129,7 @@ class Faces:
 
     def normal(self, x: jax.Array) -> jax.Array:
         """The outward unit normal of the face of one point, shape (d,); at an edge, of the first."""
+        x = floating(x)
         axes, signs, corners = (np.array(column) for column in zip(*self._planes, strict=True))
         lengths = np.subtract(self.box.upper, self.box.lower)[axes]
         distances = jnp.abs(x[axes] - jnp.asarray(corners, x.dtype)) / jnp.asarray(lengths, x.dtype)

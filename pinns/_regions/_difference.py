@@ -1,6 +1,7 @@
 """A domain with a hole, and its boundary."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -28,7 +29,8 @@ class Difference(Domain):
     Args:
       domain: The domain, e.g. a :class:`Box`.
       hole: The hole, e.g. a :class:`Ball`; it may reach over the domain's boundary. For several holes a
-        difference is taken of a difference.
+        difference is taken of a difference: ``outer`` is then the boundary of the first domain, ``inner``
+        that of all holes, one by one in ``inner.parts``.
 
     Raises:
       ValueError: Domains of different dimensions, or less than a thousandth of the domain is left.
@@ -80,27 +82,35 @@ class Difference(Domain):
 
     @property
     def outer(self) -> "BoundaryPart":
-        """The domain's boundary, without what lies in the hole.
+        """The domain's boundary, without what lies in a hole.
 
         Raises:
           ValueError: There is none.
         """
-        return _some(BoundaryPart(self, self.domain.boundary(), -1))
+        return _some([self._sides[0]])[0]
 
     @property
-    def inner(self) -> "BoundaryPart":
-        """The hole's boundary, as far as it lies inside of the domain; its normal points into the hole.
+    def inner(self) -> "BoundaryPart | Parts":
+        """The holes' boundaries, as far as they lie inside of the domain; normals point into the holes.
 
         Raises:
           ValueError: There is none.
         """
-        return _some(BoundaryPart(self, self.hole.boundary(), 1))
+        parts = _some(self._sides[1:])
+        return parts[0] if len(parts) == 1 else Parts(parts)
 
     def boundary(self) -> "Parts":
-        """Both boundaries together."""
-        sides = ((self.domain.boundary(), -1), (self.hole.boundary(), 1))
-        parts = (BoundaryPart(self, boundary, side) for boundary, side in sides)
-        return Parts(tuple(part for part in parts if part.share >= _LEAST))
+        """All boundaries together."""
+        return Parts(_some(self._sides))
+
+    @property
+    def _sides(self) -> "list[BoundaryPart]":
+        """The boundary of the first domain and those of all holes, whatever is left of them."""
+        domain, holes = self.domain, [self.hole]
+        while isinstance(domain, Difference):
+            domain, holes = domain.domain, [domain.hole, *holes]
+        inner = [BoundaryPart(self, hole.boundary(), 1) for hole in holes]
+        return [BoundaryPart(self, domain.boundary(), -1), *inner]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +211,9 @@ class Parts:
         return jnp.concatenate(drawn)
 
 
-def _some(part: BoundaryPart) -> BoundaryPart:
-    if part.share < _LEAST:
-        raise ValueError(f"{part.whole} does not bound what is left of {part.difference.domain}.")
-    return part
+def _some(parts: Sequence[BoundaryPart]) -> tuple[BoundaryPart, ...]:
+    left = tuple(part for part in parts if part.share >= _LEAST)
+    if not left:
+        names = " and ".join(str(part.whole) for part in parts)
+        raise ValueError(f"{names} does not bound what is left of {parts[0].difference.domain}.")
+    return left

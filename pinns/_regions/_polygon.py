@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from pinns._numbers import floating
 from pinns._regions._region import Domain, choose
 from pinns._regions._triangles import is_simple, signed_area, triangulate
 from pinns._samplers import Sampler, unit_points
@@ -69,6 +70,7 @@ class Polygon(Domain):
 
     def contains(self, x: jax.Array) -> jax.Array:
         """Whether one point of shape (2,) lies in the polygon or on its edges."""
+        x = floating(x)
         starts = jnp.asarray(self.vertices, x.dtype)
         ends = jnp.roll(starts, -1, axis=0)
         # A ray to the right crosses the boundary an odd number of times.
@@ -134,6 +136,7 @@ class Edges:
 
     def normal(self, x: jax.Array) -> jax.Array:
         """The outward unit normal of the edge nearest to one point, shape (2,); at a vertex, of the first."""
+        x = floating(x)
         starts, ends = self._ends
         along = (ends - starts) / self._lengths[:, None]
         sense = np.sign(signed_area(np.array(self.polygon.vertices)))

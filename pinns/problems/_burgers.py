@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinns._numbers import floating
 from pinns._regions import Box, Faces, FixedPoints
 from pinns._taylor import derivatives
 from pinns._unknowns import Unknown
@@ -33,6 +34,7 @@ def cole_hopf(x: jax.Array, t: jax.Array, nu: float) -> jax.Array:
     References:
       Basdevant et al., Spectral and finite difference solutions of the Burgers equation, 1986.
     """
+    x, t = floating(x), floating(t)
     nodes = jnp.asarray(_NODES, x.dtype)
     y = x - 2 * jnp.sqrt(nu * jnp.maximum(t, 0)) * nodes
     # With the weights in the exponent: by themselves most are too small for float32.

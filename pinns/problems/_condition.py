@@ -61,8 +61,10 @@ class Condition:
                 f"{np.shape(self.weight)}. To weight the components of a residual, multiply the residual by "
                 "the root of the weight of each, e.g. jnp.sqrt(jnp.array([1.0, 10.0])) * r."
             )
-        if not self.weight >= 0:
-            raise ValueError(f"a condition needs weight ≥ 0, got {self.weight}.")
+        if not isinstance(self.weight, jax.Array | np.generic | float | int):
+            raise TypeError(f"a condition's weight must be a number or a function, got {self.weight!r}.")
+        if not (self.weight >= 0 and np.isfinite(self.weight)):
+            raise ValueError(f"a condition needs a finite weight ≥ 0, got {self.weight}.")
 
     def weights(self, points: Any) -> ArrayLike:
         """The weight, or those of all points, shape (N,)."""

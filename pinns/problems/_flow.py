@@ -103,7 +103,7 @@ def corner_flow(x: jax.Array, reynolds: float) -> jax.Array:
     at each corner, θ being the angle from the wall to the lid. What the table holds is the rest of the flow.
     The pressure is held at its value for r = 1/1000 nearer to the corners, where it is infinite.
     """
-    total = jnp.zeros(3, x.dtype)
+    total = jnp.zeros(3, jnp.result_type(x, float))
     for sign, a in ((1.0, x[0]), (-1.0, 1 - x[0])):
         b = 1 - x[1]
         angle = jnp.arctan2(a, b)

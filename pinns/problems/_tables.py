@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinns._numbers import floating
+
 
 @dataclasses.dataclass(frozen=True)
 class Series:
@@ -68,6 +70,7 @@ class Table:
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The value at one point of shape (2,), shape (m,)."""
+        x = floating(x)
         along_second = self.second(x[1]) @ jnp.asarray(self.left, x.dtype)
         rank, size, outputs = self.right.shape
         right = jnp.asarray(np.moveaxis(self.right, 1, 0).reshape(size, rank * outputs), x.dtype)
@@ -90,6 +93,7 @@ class PiecewiseTable:
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The value at one point of shape (1,), shape (m,)."""
+        x = floating(x)
         knots = jnp.asarray(self.knots, x.dtype)
         interval = jnp.searchsorted(knots[1:-1], x[0], side="right")
         lower, upper = knots[interval], knots[interval + 1]

@@ -176,6 +176,10 @@ def test_several_holes_and_one_dimension():
     assert np.linalg.norm(points, axis=1).min() > 1
     assert np.linalg.norm(points - 2, axis=1).min() > 0.5
     assert two.boundary().measure == pytest.approx(24 + 3 * np.pi, rel=1e-3)
+    assert two.outer.measure == pytest.approx(24, rel=1e-3)
+    assert two.inner.measure == pytest.approx(3 * np.pi, rel=1e-3)
+    far = np.asarray(two.outer.sample(KEY, 100, "sobol", jnp.float32))
+    assert np.abs(far).max(axis=1).min() == pytest.approx(3)
     line = Difference(Box((0.0,), (3.0,)), Box((1.0,), (2.0,)))
     points = np.asarray(line.sample(KEY, 100, "uniform", jnp.float32))
     assert not np.any((points > 1) & (points < 2))

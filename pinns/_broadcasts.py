@@ -1,0 +1,37 @@
+"""One output of a network set against several numbers: demands that contradict, without an error."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from jax.extend.core import Jaxpr, Literal
+
+
+def broadcasts(jaxpr: Jaxpr) -> Iterator[tuple[str, int]]:
+    """Sums of one number that depends on the program's inputs with several that do not.
+
+    Yields:
+      The names under which it was traced, and how many numbers there are.
+    """
+    dependent: set[Any] = set(jaxpr.invars)
+    spread: dict[Any, int] = {}  # one dependent number, repeated as often
+    alike: set[Any] = set()  # several equal numbers
+    for equation in jaxpr.eqns:
+        given = [atom for atom in equation.invars if not isinstance(atom, Literal)]
+        name, out = equation.primitive.name, equation.outvars[0] if equation.outvars else None
+        if name == "broadcast_in_dim" and (not given or _size(given[0]) == 1):
+            if given and given[0] in dependent:
+                spread[out] = _size(out)
+            else:
+                alike.add(out)
+        if name in ("add", "sub") and len(given) == 2:
+            for one, other in (given, given[::-1]):
+                is_one = one in dependent and (_size(one) == 1 or one in spread)
+                if is_one and other not in dependent and other not in alike and _size(other) > 1:
+                    yield str(equation.source_info.name_stack), _size(other)
+        if any(atom in dependent for atom in given):
+            dependent.update(equation.outvars)
+
+
+def _size(atom: Any) -> int:
+    return math.prod(atom.aval.shape)
