@@ -19,6 +19,7 @@ from isgd_optax._momentum import Momentum
 from isgd_optax._norms import norm, scalar_dtype
 from isgd_optax._outcome import informed, outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
+from isgd_optax._rates import usable_bounds
 from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
 from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
@@ -94,10 +95,10 @@ def implicit_step(
       reset_inner: Whether to start ``inner`` afresh at every step. False carries its state over; curvature
         pairs of L-BFGS then mix two objectives.
       store_grad: Whether to keep L and ∇L at the new parameters for ``optax.value_and_grad_from_state``. That
-        saves a gradient a step for one evaluation of L, by which the next step sees whether they still
-        belong to its parameters and data; if not, both are evaluated anew. L is kept in float32, or float64
-        if a parameter is; optax needs it in the dtype that ``value_fn`` returns: where that is another, give
-        it, as in ``store_grad=jnp.bfloat16``.
+        saves a gradient a step for one evaluation of L, by which the next step sees whether they belong to
+        its parameters and data; if not, both are evaluated anew. Batches of equal loss there are not told
+        apart. L is kept in float32, or float64 if a parameter is; optax needs the dtype that ``value_fn``
+        returns: where it is another, give it, as in ``store_grad=jnp.bfloat16``.
       momentum: The momentum μ in [0, 1), which takes :math:`c = \theta_n + \mu (\theta_n - \theta_{n-1})`
         as the centre of the proximal term instead of :math:`\theta_n` (with :func:`gauss_newton` SPRING). It
         carries over what earlier mini-batches have taught; of use where the points are resampled. A step that
@@ -205,12 +206,11 @@ def implicit_step(
         named = select_kwargs(value_fn, extra_args)
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
         program, loss_dtype = _checks.check_loss(loss_fn, params)
-
         dtype = scalar_dtype(params)
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
         start, renewed = starting_evaluation(loss_fn, loss_dtype, params, state.stored, value, loss_grad)
         alpha = controller.propose(state.controller_state, state.count, start.loss, norm(start.grad))
-        alpha = jnp.asarray(alpha).astype(dtype)
+        alpha = jnp.minimum(alpha, usable_bounds(controller.bounds, dtype)[1]).astype(dtype)
         center = None
         if momentum is not None and isinstance(state.velocity, Momentum):
             center = state.velocity.center(params, momentum, start.loss)
@@ -244,7 +244,7 @@ def implicit_step(
             solve, program, params, params if center is None else center, alpha, diagonal
         )
         if center is not None:
-            new_state = new_state._replace(velocity=Momentum(delta, start.loss.astype(dtype)))
+            new_state = new_state._replace(velocity=Momentum(own(params), start.loss.astype(dtype)))
         return delta, new_state
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)

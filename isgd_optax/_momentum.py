@@ -14,11 +14,12 @@ class Momentum(NamedTuple):
     """What momentum carries from step to step.
 
     Attributes:
-      displacement: The last step θₙ − θₙ₋₁.
-      loss_before: The loss at its start, on the data of that step; infinite before the first one.
+      previous: The parameters θₙ₋₁ at which the last step began: what follows in a chain may change the
+        step.
+      loss_before: The loss there, on the data of that step; infinite before the first one.
     """
 
-    displacement: optax.Updates
+    previous: optax.Params
     loss_before: jax.Array
 
     @classmethod
@@ -29,6 +30,7 @@ class Momentum(NamedTuple):
     def center(self, params: optax.Params, factor: ArrayLike, loss: jax.Array) -> optax.Params:
         """θₙ + μ(θₙ − θₙ₋₁), or θₙ where the last step has raised the loss, on new data for instance."""
         before = self.loss_before
-        falls = loss.astype(before.dtype) <= before
+        falls = (loss.astype(before.dtype) <= before) & jnp.isfinite(before)
         factor = jnp.where(falls, jnp.asarray(factor, before.dtype), 0)
-        return optax.tree.cast_like(optax.tree.add_scale(params, factor, self.displacement), params)
+        step = optax.tree.sub(params, self.previous)
+        return optax.tree.cast_like(optax.tree.add_scale(params, factor, step), params)

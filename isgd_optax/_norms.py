@@ -52,9 +52,19 @@ def rounding(value: jax.Array) -> jax.Array:
 def is_lost_in_rounding(
     displacement: optax.Updates, params: optax.Params, metric: optax.Params | None = None
 ) -> jax.Array:
-    """Whether ``displacement`` is lost in the rounding errors of ``params``, as vectors, in ``metric``."""
-    eps = max((float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(params)), default=0.0)
-    return norm(displacement, metric) <= eps * norm(params, metric)
+    """Whether ``displacement`` is lost in the rounding errors of ``params``, as vectors, in ``metric``.
+
+    Arrays of one dtype are one vector: coarse rounding of some does not hide what others do.
+    """
+    leaves, steps = jax.tree.leaves(params), jax.tree.leaves(displacement)
+    weights = [] if metric is None else jax.tree.leaves(metric)
+    lost = jnp.ones((), bool)
+    for dtype in dict.fromkeys(leaf.dtype for leaf in leaves):
+        own = [k for k, leaf in enumerate(leaves) if leaf.dtype == dtype]
+        within = [weights[k] for k in own] if weights else None
+        size = norm([leaves[k] for k in own], within)
+        lost &= norm([steps[k] for k in own], within) <= jnp.finfo(dtype).eps * size
+    return lost
 
 
 def scalar_dtype(params: optax.Params) -> jnp.dtype:
@@ -63,4 +73,4 @@ def scalar_dtype(params: optax.Params) -> jnp.dtype:
         jnp.asarray(leaf) if isinstance(leaf, (int, float)) else leaf for leaf in jax.tree.leaves(params)
     ]
     dtypes = [jax.dtypes.canonicalize_dtype(leaf.dtype) for leaf in leaves if hasattr(leaf, "dtype")]
-    return jnp.result_type(jnp.float32, *dtypes)
+    return jnp.dtype(jnp.float64 if jnp.dtype(jnp.float64) in dtypes else jnp.float32)

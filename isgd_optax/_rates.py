@@ -5,9 +5,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
+from jax.typing import DTypeLike
 
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import StepOutcome
+
+_ROOM = 1e3  # for the factors by which a search multiplies α
 
 
 def clip_between(initial: float | jax.Array, lower: float, upper: float) -> Callable[[jax.Array], jax.Array]:
@@ -19,7 +22,13 @@ def clip_between(initial: float | jax.Array, lower: float, upper: float) -> Call
             "initial_learning_rate must lie between min_learning_rate and max_learning_rate, got "
             f"{initial}, {lower} and {upper}."
         )
-    return lambda rate: jnp.clip(rate, lower, upper)
+    return lambda rate: jnp.clip(rate, *usable_bounds((lower, upper), rate.dtype))
+
+
+def usable_bounds(bounds: tuple[float, float], dtype: DTypeLike) -> tuple[float, float]:
+    """``bounds`` of α within which it and its reciprocal are numbers of ``dtype``; they may be infinite."""
+    limits = jnp.finfo(dtype)
+    return max(bounds[0], _ROOM * float(limits.tiny)), min(bounds[1], float(limits.max) / _ROOM)
 
 
 def first_rate(initial: float | jax.Array) -> jax.Array:

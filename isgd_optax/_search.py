@@ -9,6 +9,7 @@ import optax
 
 from isgd_optax._inner_solver import Evaluation, Proposal, Search, Trial
 from isgd_optax._norms import rounding
+from isgd_optax._rates import usable_bounds
 from isgd_optax._sharding import varying_as
 
 
@@ -35,7 +36,9 @@ def backtracking(factor: float, max_trials: int) -> Search:
         def retry(carry: tuple[jax.Array, Proposal]) -> tuple[jax.Array, Proposal]:
             count, proposal = carry
             # Not the last proposal's own α, which a solver may have lowered further.
-            alpha = learning_rate * jnp.asarray(factor, learning_rate.dtype) ** count
+            alpha = learning_rate * jnp.asarray(factor, learning_rate.dtype) ** count.astype(
+                learning_rate.dtype
+            )
             new = trial(alpha)
             new = new._replace(num_gradients=proposal.num_gradients + new.num_gradients)
             return varying_as((count + 1, new), start, learning_rate)
@@ -83,7 +86,8 @@ def trust_region_search(
     first = min(range(len(factors)), key=lambda i: abs(math.log(factors[i])))
 
     def search(learning_rate: jax.Array, trial: Trial, start: Evaluation) -> Proposal:
-        rates = jnp.clip(learning_rate * jnp.asarray(factors, learning_rate.dtype), *bounds)
+        usable = usable_bounds(bounds, learning_rate.dtype)
+        rates = jnp.clip(learning_rate * jnp.asarray(factors, learning_rate.dtype), *usable)
 
         def advance(walk: _Walk) -> _Walk:
             new = trial(rates[walk.index])

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from isgd_optax._learning_rate import StepOutcome
 from isgd_optax._momentum import Momentum
+from isgd_optax._rates import usable_bounds
 
 
 class ImplicitStepInfo(NamedTuple):
@@ -53,12 +54,13 @@ class ImplicitStepInfo(NamedTuple):
     ) -> "ImplicitStepInfo":
         """After a step at the α ``asked_for``, which the controller keeps within ``bounds``."""
         rate = jnp.where(outcome.at_floor, asked_for, outcome.learning_rate)
+        lower, upper = usable_bounds(bounds, rate.dtype)
         return cls(
             num_inner_steps=outcome.num_inner_steps,
             residual=outcome.residual,
             accepted=outcome.accepted,
             learning_rate=rate,
-            at_bound=(rate <= bounds[0]) | (rate >= bounds[1]),
+            at_bound=(rate <= lower) | (rate >= upper),
             at_floor=jnp.asarray(outcome.at_floor),
         )
 
@@ -76,7 +78,7 @@ class ImplicitStepState(NamedTuple):
         tuples are plain ones here, so that ``optax.value_and_grad_from_state`` cannot mistake a
         proximal value for the loss.
       stored: With ``store_grad=True`` the loss at the new parameters and its gradient, else ().
-      velocity: With ``momentum`` the last displacement and the loss at its start, else ().
+      velocity: With ``momentum`` the parameters before the last step and the loss there, else ().
       metric_state: State of a metric that is measured, else ().
       floor: The loss at which nothing was left to gain, 0 where ``info.at_floor`` is false.
     """

@@ -12,8 +12,9 @@ from isgd_optax._proximal import ProximalObjective
 def falls_along_gradient(objective: ProximalObjective, start: Evaluation) -> jax.Array:
     """Whether L falls, by more than rounding, a little way from the start along −D⁻¹∇L.
 
-    Two ways are tried, of √ε and ε^¾ of the parameters' norm: longer than their rounding errors by far, and
-    no longer than the explicit step α‖∇L‖. Under ``vmap`` they are evaluated at every step.
+    Two ways are tried for each dtype, of √ε and ε^¾ of the parameters' norm: longer than their rounding
+    errors by far, and no longer than the explicit step α‖∇L‖. Under ``vmap`` they are evaluated at every
+    step.
 
     Args:
       objective: The proximal objective, whose loss, α and metric are taken.
@@ -22,8 +23,8 @@ def falls_along_gradient(objective: ProximalObjective, start: Evaluation) -> jax
     metric = objective.metric
     slope = objective.dual_norm(start.grad)
     longest = objective.learning_rate * slope
-    eps = max((float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(start.params)), default=0.0)
-    shares = jnp.asarray([eps**0.5, eps**0.75], slope.dtype)
+    eps = sorted({float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(start.params)})
+    shares = jnp.asarray([e**power for e in eps or [0.0] for power in (0.5, 0.75)], slope.dtype)
     size = norm(start.params, metric)
     lengths = jnp.minimum(shares * jnp.where(size > 0, size, longest), longest)
     steps = lengths / jnp.where(slope > 0, slope, 1)

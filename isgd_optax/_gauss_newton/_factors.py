@@ -11,6 +11,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._program import Program
+from isgd_optax._gauss_newton._residual_checks import check_forward_mode
 from isgd_optax._tree import ArrayTree
 
 ResidualFn = Callable[[Any, Any], ArrayLike]  # of any two pytrees, parameters and a point
@@ -170,7 +171,9 @@ def _program(fn: ResidualFn, leaves: list[jax.Array], unflatten: Unflatten, poin
                 )
         return r if jnp.issubdtype(r.dtype, jnp.floating) else r.astype(float)
 
-    return Program(jax.make_jaxpr(residuals)(leaves, point), len(leaves))
+    closed = jax.make_jaxpr(residuals)(leaves, point)
+    check_forward_mode(closed.jaxpr, len(leaves))
+    return Program(closed, len(leaves))
 
 
 def _at_point(

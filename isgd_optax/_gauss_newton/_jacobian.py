@@ -222,7 +222,7 @@ class ResidualJacobian:
         parts = [jnp.sum(part, axis=0) for part in self._each_block(_rows.squared_columns)]
         total = functools.reduce(jnp.add, parts)
         # In the dtype of the sums: squares of small numbers underflow in the parameters' own.
-        return ravel_pytree(jax.tree.map(lambda p: p.astype(self.dtype), self.params))[1](total)
+        return ravel_pytree(jax.tree.map(lambda p: jnp.asarray(p, self.dtype), self.params))[1](total)
 
     def ravel(self, tree: optax.Updates) -> jax.Array:
         """A cotangent of the parameters in the unit of the metric, D^(−1/2) times it, shape (P,)."""

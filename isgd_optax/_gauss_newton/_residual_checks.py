@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 
 def check_functions(fn: Any, loss: Any) -> None:
@@ -16,6 +17,32 @@ def check_functions(fn: Any, loss: Any) -> None:
         )
     if loss is not None and not callable(loss):
         raise TypeError(f"loss must be a function of the residual at one point, or None, got {loss!r}.")
+
+
+def check_forward_mode(jaxpr: Jaxpr, num_leaves: int) -> None:
+    """Raises TypeError where parameters, the first arguments, go through what has no forward derivative."""
+    dependent: set[Any] = set(jaxpr.invars[:num_leaves])
+    for equation in jaxpr.eqns:
+        if any(not isinstance(atom, Literal) and atom in dependent for atom in equation.invars):
+            dependent.update(equation.outvars)
+            _check_equation(equation)
+
+
+def _check_equation(equation: JaxprEqn) -> None:
+    name = equation.primitive.name
+    if name.startswith("custom_vjp_call"):
+        raise TypeError(
+            "a residual calls a function with a jax.custom_vjp, which has no derivative in forward mode, and "
+            "gauss_newton takes such: define it by jax.custom_jvp, or take another inner solver, e.g. "
+            "optax.lbfgs()."
+        )
+    if name.startswith("custom_jvp_call"):
+        return  # its own rule is taken, whatever it calls
+    for value in equation.params.values():
+        for inner in value if isinstance(value, (tuple, list)) else [value]:
+            if isinstance(inner, ClosedJaxpr | Jaxpr):
+                for nested in (inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner).eqns:
+                    _check_equation(nested)
 
 
 def check_points(points: Any) -> int:

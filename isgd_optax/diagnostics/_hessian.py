@@ -8,6 +8,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from isgd_optax._norms import sum_dtype
 from isgd_optax._proximal import Loss
 
 _ROUNDING = 10  # rounding errors, of the largest number so far
@@ -90,7 +91,9 @@ def hessian_spectrum(
         from matfree import decomp
     except ImportError as error:
         raise ImportError("hessian_spectrum needs matfree: pip install 'isgd-optax[diagnostics]'.") from error
-    flat, unravel = ravel_pytree(params)
+    given, unravel_given = ravel_pytree(params)
+    flat = given.astype(sum_dtype(given.dtype))  # of half precision no eigenvalues are offered
+    unravel = lambda v: unravel_given(v.astype(given.dtype))
     num_steps = min(80, flat.size) if num_steps is None else num_steps
     if not 1 <= num_steps <= flat.size:
         raise ValueError(f"num_steps must be between 1 and the {flat.size} parameters, got {num_steps}.")

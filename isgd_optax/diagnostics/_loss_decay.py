@@ -81,7 +81,7 @@ def loss_decay(
     nodes, weights = (nodes + 1) / 2, weights / 2
 
     def along(s: jax.Array) -> jax.Array:
-        point = optax.tree.add_scale(base, s, away)
+        point = optax.tree.cast_like(optax.tree.add_scale(base, s, away), base)
         return jnp.asarray(optax.tree.vdot(away, jax.jvp(grad_fn, (point,), (away,))[1]))
 
     length = jnp.asarray(optax.tree.norm(step, squared=True))

@@ -177,7 +177,7 @@ def test_momentum_is_left_out_where_the_last_step_has_raised_the_loss(make_probl
     """As points drawn anew may show: what it learned from too few of them is not gone on with."""
     loss, params = make_problem(2)
     _, state = one_step(loss, params, 0.3, momentum=0.8)
-    assert optax.tree.norm(state.velocity.displacement) > 0
+    assert optax.tree.norm(state.velocity.previous) > 0
     for factor, restarts in ((0.1, False), (100.0, True)):
         other = jax.tree.map(lambda leaf, factor=factor: leaf * factor, loss)
         assert (other(params) > loss(params)) == restarts
