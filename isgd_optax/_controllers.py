@@ -151,9 +151,10 @@ def switched_evolution_relaxation(
     def update(state: SwitchedEvolutionState, outcome: StepOutcome) -> SwitchedEvolutionState:
         fall = outcome.value_before / outcome.value_after
         # Of a loss below zero the ratio says nothing, and of a smaller one the opposite.
-        positive = (outcome.value_before > 0) & (outcome.value_after > 0)
-        usable = jnp.isfinite(fall) & positive
-        growth = jnp.where(usable, increment * jnp.where(usable, fall, 1) ** exponent, increment)
+        negative = (outcome.value_before < 0) | (outcome.value_after < 0)
+        usable = jnp.isfinite(fall) & (fall > 0) & ~negative
+        growth = jnp.where(usable, increment * jnp.where(usable, fall, 1) ** exponent, 1)
+        growth = jnp.where(negative, increment, growth)
         factor = jnp.where(outcome.accepted, growth, shrink)
         factor = jnp.where(outcome.too_small, 10, factor)
         return SwitchedEvolutionState(*next_rates(outcome, factor, clip, state.last_useful))

@@ -105,7 +105,8 @@ class Cooling(Problem):
         return jnp.sum(x[:2] ** 2, keepdims=True) * jnp.exp(-x[2])
 
 
-@pytest.mark.parametrize("slabs", [None, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("slabs", [None, 2])
 def test_heat_on_a_disk(x64, slabs):
     model = MLP(3, [10, 10], 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
     optimizer = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
