@@ -118,7 +118,7 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             f"condition {name!r} compares {outputs} output{'s' * (outputs > 1)} of the network with "
             f"{columns} value{'s' * (columns > 1)}, each with each: choose by u(x['x'])[i] and x['value'][j]."
         )
-    for name, number in dict(sums).items():
+    for name, number in sorted(set(sums)):
         if name not in broadcast and sizes.get(name) == number:
             warn_at_caller(
                 f"the residual of condition {name!r} adds one output of the network to {number} numbers, "
