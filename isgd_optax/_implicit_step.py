@@ -19,7 +19,7 @@ from isgd_optax._momentum import Momentum
 from isgd_optax._norms import norm, scalar_dtype
 from isgd_optax._outcome import informed, outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
-from isgd_optax._rates import usable_bounds
+from isgd_optax._rates import as_rate
 from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
 from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
@@ -210,7 +210,7 @@ def implicit_step(
         loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
         start, renewed = starting_evaluation(loss_fn, loss_dtype, params, state.stored, value, loss_grad)
         alpha = controller.propose(state.controller_state, state.count, start.loss, norm(start.grad))
-        alpha = jnp.minimum(alpha, usable_bounds(controller.bounds, dtype)[1]).astype(dtype)
+        alpha = as_rate(alpha, controller.bounds, dtype)
         center = None
         if momentum is not None and isinstance(state.velocity, Momentum):
             center = state.velocity.center(params, momentum, start.loss)

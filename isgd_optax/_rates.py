@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
 
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import StepOutcome
@@ -29,6 +29,13 @@ def usable_bounds(bounds: tuple[float, float], dtype: DTypeLike) -> tuple[float,
     """``bounds`` of α within which it and its reciprocal are numbers of ``dtype``; they may be infinite."""
     limits = jnp.finfo(dtype)
     return max(bounds[0], _ROOM * float(limits.tiny)), min(bounds[1], float(limits.max) / _ROOM)
+
+
+def as_rate(alpha: ArrayLike, bounds: tuple[float, float], dtype: DTypeLike) -> jax.Array:
+    """α in ``dtype``; one that is finite stays finite."""
+    alpha = jnp.asarray(alpha)
+    largest = jnp.minimum(alpha, usable_bounds(bounds, dtype)[1])
+    return jnp.where(jnp.isfinite(alpha), largest, alpha).astype(dtype)
 
 
 def first_rate(initial: float | jax.Array) -> jax.Array:

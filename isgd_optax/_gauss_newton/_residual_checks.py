@@ -19,9 +19,13 @@ def check_functions(fn: Any, loss: Any) -> None:
         raise TypeError(f"loss must be a function of the residual at one point, or None, got {loss!r}.")
 
 
-def check_forward_mode(jaxpr: Jaxpr, num_leaves: int) -> None:
-    """Raises TypeError where parameters, the first arguments, go through what has no forward derivative."""
-    dependent: set[Any] = set(jaxpr.invars[:num_leaves])
+def check_forward_mode(fn: Any, params: Any, points: Any) -> None:
+    """Raises TypeError where parameters enter what has no forward derivative; JAX does so when it lowers."""
+    leaves, structure = jax.tree.flatten(params)
+    point = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x)[1:], x.dtype), points)
+    at_one = lambda leaves, point: fn(jax.tree.unflatten(structure, leaves), point)
+    jaxpr = jax.make_jaxpr(at_one)(leaves, point).jaxpr
+    dependent: set[Any] = set(jaxpr.invars[: len(leaves)])
     for equation in jaxpr.eqns:
         if any(not isinstance(atom, Literal) and atom in dependent for atom in equation.invars):
             dependent.update(equation.outvars)

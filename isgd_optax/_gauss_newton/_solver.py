@@ -16,6 +16,7 @@ from isgd_optax._gauss_newton._exact import dual, primal, qr
 from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax._gauss_newton._memory import available_bytes
+from isgd_optax._gauss_newton._residual_checks import check_forward_mode
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
 from isgd_optax._landing import rounded
 from isgd_optax._search import backtracking
@@ -160,6 +161,8 @@ def gauss_newton(
                 "gauss_newton needs the loss as a sum of squares that remembers its residuals: pass a "
                 f"LeastSquares of Residual blocks as value_fn, not {loss!r}. Other losses: optax.lbfgs()."
             )
+        for block in loss.blocks:
+            check_forward_mode(block.fn, params, block.points)
         jacobian = ResidualJacobian(loss, params, metric=problem.metric, kernel=kernel, row_block=row_block)
         if chosen.name != "auto":  # which heeds its own limit
             limit = available_bytes() if memory_limit is None else memory_limit
