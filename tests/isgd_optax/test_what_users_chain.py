@@ -49,7 +49,7 @@ def test_coarse_parameters_do_not_hide_what_others_gain(controller):
     np.testing.assert_allclose(rates[jnp.bfloat16], rates[jnp.float32], rtol=1e-5)
 
 
-@pytest.mark.parametrize("upper", [float("inf"), 1e40])
+@pytest.mark.parametrize("upper", [float("inf"), pytest.param(1e40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "controller",
     [

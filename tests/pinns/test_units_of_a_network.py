@@ -65,7 +65,10 @@ def train(problem, model, num_steps=30):
     "embedding",
     [
         lambda length: PeriodicEmbedding((length,)),
-        lambda length: Chain(Normalize((0.0,), (length,)), PeriodicEmbedding((2.0,))),
+        pytest.param(
+            lambda length: Chain(Normalize((0.0,), (length,)), PeriodicEmbedding((2.0,))),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["periodic", "normalized"],
 )
