@@ -125,7 +125,7 @@ class PeriodicEmbedding(nnx.Module):
 
     @property
     def takes_units(self) -> tuple[bool, ...]:
-        """By axis, whether the coordinate must come in the unit of the problem: where there is a period."""
+        """Whether each coordinate must come in the unit of the problem, as those with a period must."""
         return tuple(i not in self.plain for i in range(self.in_features))
 
     def __call__(self, x: Any) -> Any:
@@ -175,7 +175,7 @@ class Normalize(nnx.Module):
 
     @property
     def takes_units(self) -> tuple[bool, ...]:
-        """By axis, whether the coordinate must come in the unit of the problem: all, the box is in it."""
+        """Whether each coordinate must come in the unit of the problem, as all must, which is that of the box."""
         return (True,) * self.in_features
 
     def __call__(self, x: Any) -> Any:
@@ -216,7 +216,7 @@ class Chain(nnx.Module):
 
     @property
     def takes_units(self) -> tuple[bool, ...]:
-        """By axis, whether the first of them takes the coordinate in the unit of the problem."""
+        """Whether each coordinate must come in the unit of the problem, as the first of them says."""
         return units_of(self.embeddings[0])
 
     def __call__(self, x: Any) -> Any:
