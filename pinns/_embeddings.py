@@ -175,7 +175,7 @@ class Normalize(nnx.Module):
 
     @property
     def takes_units(self) -> tuple[bool, ...]:
-        """Whether each coordinate must come in the unit of the problem, as all must, which is that of the box."""
+        """Whether each coordinate must come in the unit of the problem, as all of a box must."""
         return (True,) * self.in_features
 
     def __call__(self, x: Any) -> Any:
