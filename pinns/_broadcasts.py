@@ -14,16 +14,13 @@ def broadcasts(jaxpr: Jaxpr) -> Iterator[tuple[str, int]]:
       The names under which it was traced, and how many numbers there are.
     """
     dependent: set[Any] = set(jaxpr.invars)
-    spread: dict[Any, int] = {}  # one dependent number, repeated as often
+    spread: set[Any] = set()  # one dependent number, repeated
     alike: set[Any] = set()  # several equal numbers
     for equation in jaxpr.eqns:
         given = [atom for atom in equation.invars if not isinstance(atom, Literal)]
         name, out = equation.primitive.name, equation.outvars[0] if equation.outvars else None
         if name == "broadcast_in_dim" and (not given or _size(given[0]) == 1):
-            if given and given[0] in dependent:
-                spread[out] = _size(out)
-            else:
-                alike.add(out)
+            (spread if given and given[0] in dependent else alike).add(out)
         if name in ("add", "sub") and len(given) == 2:
             for one, other in (given, given[::-1]):
                 is_one = one in dependent and (_size(one) == 1 or one in spread)

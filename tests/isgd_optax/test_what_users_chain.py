@@ -18,25 +18,22 @@ from isgd_optax import (
 )
 
 
-def steps(solver, loss, params, num_steps):
-    """The parameters after several steps, and what each of them reports."""
-    state = solver.init(params)
+@pytest.fixture
+def steps(make_step):
+    """``steps(solver, loss, params, n)``: the parameters after n steps, and what each of them reports."""
 
-    @jax.jit
-    def step(params, state):
-        value, grad = jax.value_and_grad(loss)(params)
-        updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
-        return optax.apply_updates(params, updates), state
+    def run(solver, loss, params, num_steps):
+        state, told, step = solver.init(params), [], make_step(solver, loss)
+        for _ in range(num_steps):
+            params, state = step(params, state)
+            told.append(optax.tree.get(state, "info"))
+        return params, told
 
-    told = []
-    for _ in range(num_steps):
-        params, state = step(params, state)
-        told.append(optax.tree.get(state, "info"))
-    return params, told
+    return run
 
 
 @pytest.mark.parametrize("controller", [largest_trusted(0.1), gain_ratio(0.1)], ids=["search", "ratio"])
-def test_coarse_parameters_do_not_hide_what_others_gain(controller):
+def test_coarse_parameters_do_not_hide_what_others_gain(controller, steps):
     x = jnp.linspace(-1, 1, 9)
     fit = lambda p, x: p["w"][0] * jnp.exp(p["w"][1] * x) - jnp.exp(x) + 0 * p["idle"].sum().astype(x.dtype)
     loss = LeastSquares(Residual(fit, x))
@@ -77,7 +74,7 @@ def test_no_upper_bound_is_the_largest_that_can_be_used(controller, upper):
     assert told.accepted.all()
 
 
-def test_momentum_is_that_of_the_steps_that_were_taken():
+def test_momentum_is_that_of_the_steps_that_were_taken(steps):
     """What follows in the chain shortens them; the centre is θₙ + μ(θₙ − θₙ₋₁) of what came of it."""
     inner = implicit_step(optax.sgd(0.5), 1.0, max_inner_steps=60, rtol=1e-6, momentum=0.5)
     solver = optax.chain(inner, optax.scale(0.25))
@@ -89,7 +86,7 @@ def test_momentum_is_that_of_the_steps_that_were_taken():
     np.testing.assert_allclose(got, want[-1], rtol=1e-5)
 
 
-def test_a_loss_below_zero_lets_alpha_grow():
+def test_a_loss_below_zero_lets_alpha_grow(steps):
     solver = implicit_step(optax.sgd(0.01), switched_evolution_relaxation(0.1), max_inner_steps=5)
     _, told = steps(solver, lambda p: 0.5 * p**2 - 0.6, jnp.asarray(1.0), 4)
     assert np.all(np.diff([float(info.learning_rate) for info in told]) > 0)
@@ -108,7 +105,7 @@ def test_diagnostics_take_what_steps_take():
     assert float(diagonal["a"]) == pytest.approx(1.0)
 
 
-def test_strict_promotion_of_dtypes():
+def test_strict_promotion_of_dtypes(steps):
     loss = LeastSquares(Residual(lambda p, x: p * x - 1.0, jnp.ones(2)))
     with jax.numpy_dtype_promotion("strict"):
         params, _ = steps(implicit_step(gauss_newton(), 1.0, max_inner_steps=1), loss, jnp.asarray(0.5), 2)
@@ -126,7 +123,7 @@ reverse_only.defvjp(lambda x: (jnp.sin(x), x), lambda x, g: (g * jnp.cos(x),))
 
 @pytest.mark.parametrize("linear_solver", ["auto", "cg"])
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["plain", "jit"])
-def test_what_has_no_forward_derivative_is_refused_by_gauss_newton(linear_solver, wrap):
+def test_what_has_no_forward_derivative_is_refused_by_gauss_newton(linear_solver, wrap, steps):
     solver = implicit_step(gauss_newton(linear_solver=linear_solver), 1.0, max_inner_steps=1)
     loss = LeastSquares(Residual(lambda p, x: wrap(reverse_only)(p * x) - 0.3, jnp.ones(2)))
     with pytest.raises(TypeError, match="no derivative in forward mode"):
@@ -134,3 +131,5 @@ def test_what_has_no_forward_derivative_is_refused_by_gauss_newton(linear_solver
     of_points = LeastSquares(Residual(lambda p, x: p * wrap(reverse_only)(x) - 0.3, jnp.ones(2)))
     params, _ = steps(solver, of_points, jnp.asarray(0.1), 1)
     assert np.isfinite(params)
+    whole = LeastSquares(Residual(wrap(lambda p, x: p * reverse_only(x) - 0.3), jnp.ones(2)))
+    assert steps(solver, whole, jnp.asarray(0.1), 1)[0] == params

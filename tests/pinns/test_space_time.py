@@ -79,7 +79,7 @@ def test_what_is_no_space_time_is_refused():
 class Cooling(Problem):
     """u_t = Δu + f on a disk, with a flux through its rim: u = |x|² e^{−t}."""
 
-    domain: SpaceTime = SpaceTime(Ball((0.0, 0.0), 1.0), (0.0, 1.0))  # noqa: RUF009 - a frozen value
+    domain = SpaceTime(Ball((0.0, 0.0), 1.0), (0.0, 1.0))
     axis_names = ("x", "y", "t")
 
     def conditions(self):
