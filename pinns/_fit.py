@@ -89,7 +89,7 @@ def fit(
       identity: What else tells this run from another; JSON values. A ``checkpoint_dir`` of a run that differs
         in it, in the problem (its arrays, regions, weights and what its residuals compute included), the
         network's shapes, the optimiser and its settings, the key, the sampling or the weights is refused. To
-        go on with another optimiser, start from ``result.model`` with a new folder.
+        go on with another optimiser, give the result in place of the network, and a new folder.
       on_evaluation: Called with the history after every chunk, or with history and model if it takes two
         arguments: to log, to measure more. Where it returns True, the training ends.
       mesh: Devices over which the points are spread, of one process or of several; the parameters are on all.

@@ -138,7 +138,7 @@ class FourierMLP(MLP):
 
 
 class PeriodicMLP(MLP):
-    """An :class:`MLP` that is periodic along every axis: one behind a :class:`PeriodicEmbedding`.
+    """An :class:`MLP` that is periodic along chosen axes: one behind a :class:`PeriodicEmbedding`.
 
     Args:
       periods: The periods, one per axis; None for an axis along which nothing is periodic.
