@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from isgd_optax._checks import check_count
 from isgd_optax._implicit_step import implicit_step
 from isgd_optax._learning_rate import LearningRateController
 from isgd_optax._proximal import Loss, select_kwargs
@@ -31,7 +32,8 @@ def isgd_adam(
       learning_rate: The step size α of the implicit steps: a number, a schedule or a controller.
       num_implicit_steps: The number K0 of updates that are implicit steps.
       num_inner_steps: The number K1 of Adam steps within each of them.
-      inner_learning_rate: The learning rate γ of the inner Adam.
+      inner_learning_rate: The learning rate γ of the inner Adam; a schedule begins anew with each implicit
+        step, unless ``reset_inner`` is False.
       outer_learning_rate: The learning rate η of Adam after the implicit phase.
       safeguard: Whether a step is refused that raises the loss, see :func:`implicit_step`.
       reset_inner: Whether the inner Adam starts afresh at every step, see :func:`implicit_step`.
@@ -50,6 +52,8 @@ def isgd_adam(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Algorithm 1.
     """
+    check_count("num_implicit_steps", num_implicit_steps, 0)
+    check_count("num_inner_steps", num_inner_steps, 1)
     implicit = implicit_step(
         optax.adam(inner_learning_rate),
         learning_rate,
@@ -95,6 +99,8 @@ def isgd_lbfgs(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Section 2.4.
     """
+    check_count("num_implicit_steps", num_implicit_steps, 0)
+    check_count("num_inner_steps", num_inner_steps, 1)
     implicit = implicit_step(
         optax.lbfgs(memory_size=memory_size),
         learning_rate,

@@ -68,8 +68,8 @@ def implicit_step(
     * ``value``: L(params), to save its evaluation;
     * ``grad``: the gradient, if an earlier transformation has changed ``updates``.
 
-    Derivatives of the updates, in forward and reverse mode, by what ``value_fn``, ``learning_rate`` and
-    ``params`` depend on are those of the implicit equation, as exact as it is solved; the state has none.
+    Derivatives of updates and ``velocity``, in forward and reverse mode, by what ``value_fn``, α and
+    ``params`` depend on are those of the implicit equation, as exact as it is solved; the rest has none.
 
     On a mesh of devices call it within ``jax.set_mesh(mesh)``: without, a :class:`LeastSquares` loss is not
     split up over axes of type ``Auto``, and refused on axes of type ``Explicit``. On the latter, arrays that

@@ -128,8 +128,9 @@ def minimize(
     first = None
     if search is not None:
         first = propose(problem, start, inner_state, learning_rate, search)
-        learning_rate = first.learning_rate
-    alpha = learning_rate
+        # A search that finds no step has no state of the solver's either.
+        first = first._replace(state=optax.tree.where(first.accepted, first.state, inner_state))
+    alpha = learning_rate if first is None else first.learning_rate
     at_center = problem.center is None
     problem = problem.decided(start.params, alpha)
     objective = problem.objective(start.params, alpha)
@@ -153,7 +154,7 @@ def minimize(
         )
     origin = measured(origin)
     if at_center:
-        origin = origin._replace(distance=jnp.zeros((), alpha.dtype))
+        origin = origin._replace(distance=jnp.zeros_like(alpha))
 
     def descends(value: jax.Array) -> jax.Array:
         return is_descent(origin.at.value - value, origin.at.value)
@@ -215,7 +216,7 @@ def minimize(
 
     iterate = carry.best or carry.iterate
     displacement = rounded(optax.tree.sub(iterate.at.params, start.params))
-    # An iterate at the start is a step only if the start solves the equation.
+    # One at the start is a step only if it solves the equation.
     moved = iterate.is_finite() & (carry.num_steps > 0) & ((norm(displacement) > 0) | (iterate.error == 0))
     if first is not None:
         moved &= first.accepted
@@ -227,11 +228,10 @@ def minimize(
     if first is not None:
         at_floor = jnp.where(first.accepted, at_floor, first.at_floor)
     if not has_model:  # which would know that no step gains: a line search may only have failed
-        tried = lambda: falls_along_gradient(objective, start)
-        at_floor &= ~jax.lax.cond(at_floor, tried, lambda: jnp.zeros_like(at_floor))
-    at_floor |= solved_at_start
-    if rule.keep_grad and knows_only_value:
-        # φ − ‖p − c‖²/(2α) loses the digits of a small L.
+        fell = lambda: falls_along_gradient(objective, start)
+        at_floor &= ~jax.lax.cond(at_floor, fell, lambda: jnp.zeros_like(at_floor))
+    at_floor |= solved_at_start & (origin.error == 0)
+    if rule.keep_grad and knows_only_value:  # φ − ‖p − c‖²/(2α) loses the digits of a small L
         exact = jnp.asarray(problem.value_fn(iterate.at.params)).astype(iterate.at.loss.dtype)
         iterate = iterate._replace(at=iterate.at._replace(loss=exact))
     return Solution(
@@ -245,6 +245,6 @@ def minimize(
         num_gradients=carry.num_gradients,
         inner_state=carry.inner_state,
         at_floor=at_floor,
-        too_small=carry.too_small & ~solved_at_start,
+        too_small=jnp.where(solved_at_start, at_center & (origin.error > 0), carry.too_small),  # for atol
         finite=carry.iterate.is_finite() | jnp.isfinite(carry.lowest),
     )

@@ -133,4 +133,7 @@ def _rejected(trial: Trial, start: Evaluation, learning_rate: jax.Array) -> Prop
     """No step at all, with the shape of a trial's outcome."""
     shapes = jax.eval_shape(trial, learning_rate)
     nothing = optax.tree.zeros_like(shapes)
+    if nothing.grad is not None:
+        value = start.value.astype(nothing.value.dtype)
+        nothing = nothing._replace(value=value, grad=optax.tree.cast_like(start.grad, nothing.grad))
     return nothing._replace(params=start.params, learning_rate=learning_rate, loss=start.loss)

@@ -79,19 +79,19 @@ def switch_after(
 
         def run_first():
             new_updates, first_state = first.update(updates, state.first, params, **extra_args)
-            return cast(new_updates), optax.tree.cast_like(first_state, state.first), state.second
+            return cast(new_updates), _cast(first_state, state.first), state.second
 
         def run_second():
             first_state, second_state = state.first, state.second
             if params is not None:
                 both = (first_state, second_state)
-                fresh = optax.tree.cast_like((first.init(params), second.init(params)), both)
+                fresh = _cast((first.init(params), second.init(params)), both)
                 first_state, second_state = optax.tree.where(state.count == num_steps, fresh, both)
             new_updates, second_state = second.update(updates, second_state, params, **extra_args)
-            return cast(new_updates), first_state, optax.tree.cast_like(second_state, state.second)
+            return cast(new_updates), first_state, _cast(second_state, state.second)
 
         def cast(tree: optax.Updates) -> optax.Updates:
-            return optax.tree.cast_like(tree, updates if params is None else params)
+            return _cast(tree, updates if params is None else params)
 
         new_updates, first_state, second_state = jax.lax.cond(state.count < num_steps, run_first, run_second)
         return new_updates, SwitchState(
@@ -99,3 +99,14 @@ def switch_after(
         )
 
     return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+
+
+def _cast(tree: optax.OptState, like: optax.OptState) -> optax.OptState:
+    """``tree`` in the dtypes of ``like``; random keys stay, and Python numbers become arrays."""
+
+    def cast(leaf: Any, other: Any) -> Any:
+        dtype = getattr(other, "dtype", None)
+        of_numbers = dtype is not None and not jnp.issubdtype(dtype, jax.dtypes.extended)
+        return jnp.asarray(leaf, dtype) if of_numbers else leaf
+
+    return jax.tree.map(cast, tree, like)

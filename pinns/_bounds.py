@@ -1,16 +1,26 @@
 """Indices beyond an axis: JAX takes the last entry instead, and a residual is then another equation."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
+
+def _spread(x: np.ndarray, *, shape: Sequence[int], broadcast_dimensions: Sequence[int], **_: Any) -> Any:
+    kept = np.ones(len(shape), int)
+    kept[list(broadcast_dimensions)] = np.shape(x)
+    return np.broadcast_to(np.reshape(x, kept), shape)
+
+
+# What JAX does to an index before it takes from an array.
 _OF_INTEGERS = {
-    "lt": np.less,
-    "add": np.add,
-    "select_n": lambda which, no, yes: np.where(which, yes, no),
-    "convert_element_type": lambda x: x,
-    "broadcast_in_dim": lambda x: x,
+    "lt": lambda x, y, **_: np.less(x, y),
+    "add": lambda x, y, **_: np.add(x, y),
+    "select_n": lambda which, no, yes, **_: np.where(which, yes, no),
+    "convert_element_type": lambda x, **_: x,
+    "broadcast_in_dim": _spread,
 }
 
 
@@ -30,26 +40,54 @@ class OutOfBounds(NamedTuple):
     scope: str
 
 
-def out_of_bounds(jaxpr: Jaxpr) -> OutOfBounds | None:
-    """The first constant index of a program that lies beyond its axis, or None."""
-    known: dict[Any, Any] = {}
+def out_of_bounds(jaxpr: Jaxpr, consts: Sequence[Any] = ()) -> OutOfBounds | None:
+    """The first constant index of a program that lies beyond its axis, or None.
+
+    Args:
+      jaxpr: The program.
+      consts: The values of its constants.
+    """
+    whole = lambda value: np.asarray(value).dtype.kind in "iub"
+    known: dict[Any, Any] = {
+        var: np.asarray(value)
+        for var, value in zip(jaxpr.constvars, consts, strict=False)
+        if not isinstance(value, jax.core.Tracer) and hasattr(value, "dtype") and whole(value)
+    }
     for equation in jaxpr.eqns:
         values: list[Any] = [
             atom.val if isinstance(atom, Literal) else known.get(atom) for atom in equation.invars
         ]
         name = equation.primitive.name
-        if name in _OF_INTEGERS and all(value is not None and np.size(value) == 1 for value in values):
-            known[equation.outvars[0]] = _OF_INTEGERS[name](*(np.ravel(v) for v in values))
-        elif name == "dynamic_slice":
+        if name in _OF_INTEGERS and all(value is not None and whole(value) for value in values):
+            known[equation.outvars[0]] = _OF_INTEGERS[name](*values, **equation.params)
+        elif (beyond := _beyond(name, equation, values)) is not None:
             shape = tuple(getattr(equation.invars[0].aval, "shape", ()))
-            for size, taken, start in zip(shape, equation.params["slice_sizes"], values[1:], strict=True):
-                if start is not None and not 0 <= int(np.ravel(start)[0]) <= size - taken:
-                    scope = str(equation.source_info.name_stack)
-                    return OutOfBounds(int(np.ravel(start)[0]), size, shape, scope)
+            return OutOfBounds(*beyond, shape, str(equation.source_info.name_stack))
         for inner in inner_programs(equation.params):
-            found = out_of_bounds(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
+            closed = isinstance(inner, ClosedJaxpr)
+            found = out_of_bounds(inner.jaxpr, inner.consts) if closed else out_of_bounds(inner)
             if found:
-                return found
+                return found._replace(scope=f"{equation.source_info.name_stack}/{found.scope}")
+    return None
+
+
+def _beyond(name: str, equation: Any, values: Sequence[Any]) -> tuple[int, int] | None:
+    """The first known index of a slice or a gather that is too large or too small, and the axis' length."""
+    if name == "dynamic_slice":
+        axes, starts = range(len(values) - 1), values[1:]
+    elif name == "gather" and values[1] is not None:
+        if equation.params["mode"] != jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS:
+            return None  # others are asked for, or give NaN, which is seen
+        axes = equation.params["dimension_numbers"].start_index_map
+        starts = np.moveaxis(np.asarray(values[1]), -1, 0)
+    else:
+        return None
+    for axis, start in zip(axes, starts, strict=True):
+        size = equation.invars[0].aval.shape[axis]
+        last = size - equation.params["slice_sizes"][axis]
+        for index in [] if start is None else np.ravel(start):
+            if not 0 <= int(index) <= last:
+                return int(index), size
     return None
 
 

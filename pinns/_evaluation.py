@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
+from pinns._numbers import floating
 from pinns.problems import Problem
 
 _PER_AXIS = {1: 1001, 2: 101}
@@ -132,10 +133,10 @@ def _declared(problem: Problem, attribute: str) -> Any:
 
 
 def evaluation_points(problem: Problem, dtype: DTypeLike) -> jax.Array:
-    """The points at which errors are measured, all of them in the domain, its boundary included.
+    """The points at which errors are measured, all of them in the domain.
 
-    They are always the same: those of a regular grid that lie inside, of 1,001 points in 1-D and 101² in
-    2-D; beyond, 10,000 Sobol points.
+    They are always the same: those of a regular grid that lie inside or on the boundary, of 1,001 points in
+    1-D and 101² in 2-D; beyond, 10,000 Sobol points, of which none need lie on the boundary.
 
     Args:
       problem: The problem.
@@ -154,6 +155,24 @@ def evaluation_points(problem: Problem, dtype: DTypeLike) -> jax.Array:
     if domain.dim in _PER_AXIS:
         return domain.grid(_PER_AXIS[domain.dim], dtype)
     return domain.sample(jax.random.key(0), _BEYOND, "sobol", dtype)
+
+
+def as_points(points: Any, dim: int) -> jax.Array:
+    """``points`` as an array of floating numbers of shape (N, d); ValueError for another shape."""
+    points = floating(points)
+    if points.ndim != 2 or points.shape[1] != dim:
+        hint = " (points[:, None])" if points.ndim == dim == 1 else ""
+        raise ValueError(f"points have shape (N, {dim}){hint}, got {points.shape}.")
+    return points
+
+
+def as_point(x: Any, dim: int) -> jax.Array:
+    """``x`` as an array of floating numbers of shape (d,); ValueError for another shape."""
+    x = floating(x)
+    if x.shape != (dim,):
+        hint = ": of many points take at(points)" if x.ndim == 2 and x.shape[1] == dim else ""
+        raise ValueError(f"one point has shape ({dim},), got {x.shape}{hint}.")
+    return x
 
 
 def predict(u: Callable[..., Any], points: jax.Array) -> jax.Array:

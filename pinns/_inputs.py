@@ -96,7 +96,7 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             sizes[name] = jnp.size(residual)
             # Several networks may take other coordinates.
             alone = len(getattr(u, "network_names", "u")) == 1
-            if alone and isinstance(x, Mapping) and x["x"].shape == (problem.domain.dim,):
+            if alone and _is_measured(x) and x["x"].shape == (problem.domain.dim,):
                 pair = (jnp.size(u(x["x"])), jnp.size(x["value"]))
                 if min(pair) == 1 < max(pair) == jnp.size(residual):
                     broadcast[name] = pair
@@ -141,8 +141,8 @@ def _traced(fn: Callable[..., Any], *args: Any) -> list[tuple[str, int]]:
     Raises:
       ValueError: A constant index lies beyond its axis.
     """
-    jaxpr = jax.make_jaxpr(fn)(*args).jaxpr
-    found = out_of_bounds(jaxpr)
+    closed = jax.make_jaxpr(fn)(*args)
+    found = out_of_bounds(closed.jaxpr, closed.consts)
     if found:
         name = _condition_in(found.scope)
         where = f" in the residual of condition {name!r}" if name else ""
@@ -151,7 +151,7 @@ def _traced(fn: Callable[..., Any], *args: Any) -> list[tuple[str, int]]:
             f"{found.shape}); JAX would take the last entry. Of a network the length is the number of its "
             "outputs, of derivatives that of the axes that were asked for."
         )
-    return [(_condition_in(scope), number) for scope, number in broadcasts(jaxpr)]
+    return [(_condition_in(scope), number) for scope, number in broadcasts(closed.jaxpr)]
 
 
 def _condition_in(scope: str) -> str:
@@ -179,10 +179,17 @@ def _check_problem(problem: Any) -> None:
             raise TypeError(f"conditions()[{key!r}] of {name} must be a Condition, got {_kind(condition)}.")
 
 
+def _is_measured(x: Any) -> bool:
+    """Whether a point comes with a value; a region of one's own may name other arrays."""
+    return isinstance(x, Mapping) and {"x", "value"} <= set(x)
+
+
 def _where(name: str, x: Any, problem: Problem) -> str:
     """What a residual was given when it failed."""
-    if isinstance(x, Mapping):
+    if _is_measured(x):
         given = "a dictionary, because its region has values: x['x'] is the point and x['value'] its value"
+    elif not hasattr(x, "shape"):
+        given = f"what its region has for one point, of shapes {jax.tree.map(lambda leaf: leaf.shape, x)}"
     else:
         given = f"one point of shape {x.shape}; the domain has {problem.domain.dim} coordinates"
     return f"In the residual of condition {name!r}. It is given {given}."

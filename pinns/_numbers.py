@@ -33,6 +33,11 @@ def floating(x: Any) -> jax.Array:
     return jnp.asarray(x, jnp.result_type(x, float))
 
 
+def coordinates(given: Any) -> Any:
+    """``given`` as a tuple if it is a list or an array, which have no hash; what it holds is not checked."""
+    return tuple(np.asarray(given).tolist()) if isinstance(given, list | np.ndarray | jax.Array) else given
+
+
 def unmasked(name: str, array: Any) -> Any:
     """``array``, which must have no masked entries, as readers of measured data mark missing ones.
 

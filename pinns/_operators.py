@@ -23,7 +23,8 @@ def laplacian(
       axes: Numbers of the coordinates over which the sum goes, e.g. those of space; None for all.
 
     Returns:
-      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), and Δu of shape (m,).
+      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), or of as many rows as ``axes`` in their order, and Δu of
+      shape (m,). A time derivative beside a sum over space is one of :func:`pinns.gradient`.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -76,7 +77,9 @@ def mixed_derivative(
     return value, jnp.stack([sum_ + difference, sum_ - difference]) / 2, mixed[0]
 
 
-def hessian(u: Function, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def hessian(
+    u: Function, x: jax.Array, *, axes: Sequence[int] | None = None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     r"""Value, gradient and all second derivatives of ``u`` at one point.
 
     .. math:: \partial_i \partial_j u = \tfrac12 \big( D^2[e_i + e_j] - D^2[e_i] - D^2[e_j] \big)
@@ -84,9 +87,10 @@ def hessian(u: Function, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]
     Args:
       u: A network, or any function of one point.
       x: The point, shape (d,).
+      axes: Numbers of the a coordinates along which derivatives are wanted; None for all d.
 
     Returns:
-      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), and ∂²u/∂xᵢ∂xⱼ of shape (d, d, m).
+      u(x) of shape (m,), ∂u/∂xᵢ of shape (a, m), and ∂²u/∂xᵢ∂xⱼ of shape (a, a, m), in the order of ``axes``.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -95,10 +99,10 @@ def hessian(u: Function, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]
       >>> print(second[0, 1], second[0, 0])
       4.0 6.0
     """
-    dim = x.shape[0]
+    one = _unit_vectors(axes, x)
+    dim = len(one)
     rows, columns = np.triu_indices(dim, 1)
-    axes = np.eye(dim)
-    directions = np.concatenate([axes, axes[rows] + axes[columns]])
+    directions = np.concatenate([one, one[rows] + one[columns]])
     value, first, second = along(u, x, 2, as_directions(directions, x))
     pure = second[:dim]
     mixed = (second[dim:] - pure[rows] - pure[columns]) / 2
@@ -107,7 +111,7 @@ def hessian(u: Function, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]
     return value, first[:dim], second.at[rows, columns].set(mixed).at[columns, rows].set(mixed)
 
 
-def biharmonic(u: Function, x: jax.Array) -> jax.Array:
+def biharmonic(u: Function, x: jax.Array, *, axes: Sequence[int] | None = None) -> jax.Array:
     r"""Δ²u at one point, by fourth derivatives along axes and diagonals.
 
     .. math::
@@ -118,6 +122,7 @@ def biharmonic(u: Function, x: jax.Array) -> jax.Array:
       u: A network, or any function of one point. Through a network that declares ``supports_jets`` the sum
         of the fourth derivatives is propagated, not each of them.
       x: The point, shape (d,). In float32 fourth derivatives keep few digits.
+      axes: Numbers of the coordinates over which the sums go, e.g. those of space; None for all.
 
     Returns:
       Δ²u of shape (m,).
@@ -132,10 +137,15 @@ def biharmonic(u: Function, x: jax.Array) -> jax.Array:
       Griewank, Utke and Walther, Evaluating higher derivative tensors by forward propagation of univariate
       Taylor series, 2000.
     """
-    dim = x.shape[0]
+    one = _unit_vectors(axes, x)
+    dim = len(one)
     rows, columns = np.triu_indices(dim, 1)
-    axes = np.eye(dim)
-    directions = np.concatenate([axes, axes[rows] + axes[columns], axes[rows] - axes[columns]])
+    directions = np.concatenate([one, one[rows] + one[columns], one[rows] - one[columns]])
     weights = np.concatenate([np.full(dim, 1 - (dim - 1) / 3), np.full(2 * len(rows), 1 / 6)])
     chosen = as_directions(directions, x)
     return along(u, x, 4, chosen, collapsed=True, weights=jnp.asarray(weights, chosen.dtype))[-1][0]
+
+
+def _unit_vectors(axes: Sequence[int] | None, x: jax.Array) -> np.ndarray:
+    dim = as_directions(axes, x).shape[1]  # which checks the numbers
+    return np.eye(dim) if axes is None else np.eye(dim)[np.asarray(axes)]

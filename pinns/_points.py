@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from isgd_optax import LeastSquares
 from pinns._placement import ONE_DEVICE, Placement
-from pinns._samplers import is_fixed
+from pinns._samplers import at_least, is_fixed
 from pinns._sampling import AdaptiveSampling, Sampling
 from pinns.problems import Points, Problem
 
@@ -75,7 +75,7 @@ class PointSource:
         self.num_residuals = self._count(params)
         if sampling.num_points == "auto":
             factor = self._factor(params)
-            self.numbers = {name: factor * number for name, number in self.numbers.items()}
+            self.numbers = self._times(factor, sampling.method)
             self.num_residuals = self._count(params)
         self.fixed = is_fixed(sampling.method, max(self.numbers.values()), problem.domain.dim)
         if self.fixed and sampling.resample_every:
@@ -108,10 +108,17 @@ class PointSource:
 
     def draw(self, key: jax.Array, *, method: Any = None, multiple: int = 1) -> Points:
         """Points of every condition, or ``multiple`` times as many."""
-        numbers = {name: multiple * number for name, number in self.numbers.items()}
         method = method or self.sampling.method
+        numbers = self._times(multiple, method)
         points = self._problem.sample(key, method=method, dtype=self.dtype, num_points=numbers)
         return self.placement.points(points)
+
+    def _times(self, factor: int, method: Any) -> dict[str, int]:
+        """The numbers of points times ``factor``, of a grid a few more."""
+        if factor == 1:
+            return self.numbers
+        regions = {name: condition.region for name, condition in self._problem.conditions().items()}
+        return {name: at_least(factor * n, regions[name], method) for name, n in self.numbers.items()}
 
     def _factor(self, params: Any) -> int:
         """By what numbers of points are multiplied for twice as many residuals as parameters."""

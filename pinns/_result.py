@@ -10,11 +10,10 @@ import numpy as np
 import optax
 
 from isgd_optax import LeastSquares, diagnostics
-from pinns._evaluation import predict
+from pinns._evaluation import as_point, as_points, predict
 from pinns._functional import params_dtype
 from pinns._identity import MEASURED
 from pinns._inputs import check_key
-from pinns._numbers import floating
 from pinns._programs import Program
 from pinns._uncertainty import covariance, error_estimate, estimates, intervals
 from pinns._verdicts import STOP_REASONS
@@ -78,12 +77,9 @@ class FitResult:
         """The solution at one point, shape (d,): what :meth:`pinns.Problem.predict` makes of the network.
 
         Raises:
-          ValueError: A point of another number of coordinates.
+          ValueError: Another shape than that of one point.
         """
-        x, dim = floating(x), self.problem.domain.dim
-        if not x.ndim or x.shape[-1] != dim:
-            raise ValueError(f"one point has shape ({dim},), got {x.shape}.")
-        return self.problem.predict(self.solution, x)
+        return self.problem.predict(self.solution, as_point(x, self.problem.domain.dim))
 
     def at(self, points: jax.Array) -> jax.Array:
         """The solution at many points of shape (N, d), shape (N, m).
@@ -91,10 +87,7 @@ class FitResult:
         Raises:
           ValueError: Points of another shape.
         """
-        points, dim = floating(points), self.problem.domain.dim
-        if points.ndim < 2 or points.shape[-1] != dim:
-            hint = " (points[:, None])" if points.ndim == dim == 1 else ""
-            raise ValueError(f"points have shape (N, {dim}){hint}, got {points.shape}.")
+        points = as_points(points, self.problem.domain.dim)
         return Program(lambda points: predict(self, points))(points)
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -125,10 +118,12 @@ class FitResult:
 
         The errors are those that the noise of conditions declared ``noisy`` causes, or, where none is, of
         all residuals, see :func:`isgd_optax.diagnostics.covariance`; infinite for a coefficient that the
-        residuals do not determine, NaN in float32, which is not enough.
+        residuals do not determine, NaN in float32, which is not enough, and where a condition has another
+        ``loss`` than squares.
         """
-        in_float64 = params_dtype(self.params) == jnp.float64
-        found = self._covariance if in_float64 and self.problem.unknowns() else None
+        of_squares = all(block.loss is None for block in self.loss.blocks)
+        known = self.problem.unknowns() and of_squares and params_dtype(self.params) == jnp.float64
+        found = self._covariance if known else None
         return estimates(self.problem, self.params, found)
 
     def intervals(

@@ -32,7 +32,7 @@ def run_identity(
     """Everything that makes the run what it is, in JSON values that mean the same everywhere."""
     numbers = sampling.numbers(problem)
     conditions = {
-        name: {"region": c.region, "num_points": numbers[name], "weight": c.weight}
+        name: {"region": c.region, "num_points": numbers[name], "weight": c.scaled_weight}
         | ({"loss": c.loss} if c.loss else {})
         for name, c in problem.conditions().items()
     }

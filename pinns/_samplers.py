@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -110,6 +110,21 @@ def is_fixed(method: str | Sampler, num_points: int, dim: int) -> bool:
         return bool(fixed)
     first, second = (sampler(jax.random.key(seed), num_points, dim, jnp.float32) for seed in (0, 1))
     return bool(jnp.array_equal(first, second))
+
+
+def at_least(num_points: int, region: Any, method: str | Sampler) -> int:
+    """The least number ≥ ``num_points`` that a region can draw: for a grid in d coordinates a d-th power."""
+    if not isinstance(as_sampler(method), Grid):
+        return num_points
+    taken = []
+
+    def record(key: jax.Array, num_points: int, dim: int, dtype: DTypeLike) -> jax.Array:
+        taken.append(dim)
+        return jax.random.uniform(key, (num_points, dim), dtype)
+
+    jax.eval_shape(lambda: region.sample(jax.random.key(0), num_points, record, jnp.float32))
+    dim = math.lcm(*taken)  # 1 of a region that draws its points otherwise
+    return math.ceil(round(num_points ** (1 / dim), 9)) ** dim
 
 
 def unit_points(

@@ -1,7 +1,7 @@
 """Inputs, outputs and residuals brought to size one, from the domain and the equation."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import jax
@@ -54,10 +54,10 @@ class Scaled(Problem):
         return dataclasses.replace(self, problem=self.problem.restricted(domain))
 
     def conditions(self) -> Mapping[str, Condition]:
-        """Those of the problem, with other weights."""
+        """Those of the problem, with the sizes of their residuals."""
         sizes = dict(self.residuals)
         return {
-            name: dataclasses.replace(condition, weight=_divided(condition.weight, sizes[name] ** 2))
+            name: dataclasses.replace(condition, size=sizes[name])
             for name, condition in self.problem.conditions().items()
         }
 
@@ -204,18 +204,3 @@ def _output_sizes(
         if ratios.size and np.all(np.isfinite(ratios)):
             sizes[j], known[j] = ratios.max(), True
     return sizes, known
-
-
-@dataclasses.dataclass(frozen=True)
-class _Divided:
-    """A weight that depends on the point, divided by a number."""
-
-    weight: Callable[[Any], Any]
-    by: float
-
-    def __call__(self, x: Any) -> Any:
-        return self.weight(x) / self.by
-
-
-def _divided(weight: Any, by: float) -> Any:
-    return _Divided(weight, by) if callable(weight) else weight / by

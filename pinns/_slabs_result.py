@@ -7,16 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
-from pinns._evaluation import Errors, errors, evaluation_points, exact_values
-from pinns._numbers import floating
+from pinns._evaluation import Errors, as_point, as_points, errors, evaluation_points, exact_values
 from pinns._result import FitResult, curve
 from pinns.problems import Problem
 
 
 @dataclasses.dataclass(frozen=True)
 class SlabsResult:
-    """What :func:`fit_in_slabs` returns. Called, it is the solution at one point of any time.
+    """What :func:`fit_in_slabs` returns. Called, it is the solution at one point of any time reached.
 
     Attributes:
       problem: The whole problem.
@@ -31,19 +31,34 @@ class SlabsResult:
     axis: int
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """The solution of the slab in which ``x`` lies, shape (m,)."""
-        x = floating(x)
+        """The solution of the slab in which ``x`` lies, shape (m,); NaN at times that were not reached.
+
+        Raises:
+          ValueError: Another shape than that of one point.
+        """
+        x = as_point(x, self.problem.domain.dim)
+        inner, reached = self._edges(x.dtype)
         values = jnp.stack([result(x) for result in self.results])
-        inner = jnp.asarray(self.edges[1 : len(self.results)], x.dtype)
-        return values[jnp.searchsorted(inner, x[self.axis])]
+        return jnp.where(x[self.axis] > reached, jnp.nan, values[jnp.searchsorted(inner, x[self.axis])])
 
     def at(self, points: jax.Array) -> jax.Array:
-        """The solution at many points of shape (N, d), shape (N, m); slabs share one compiled program."""
-        inner = np.asarray(self.edges[1 : len(self.results)])
-        points = jnp.asarray(points)
-        slab = np.searchsorted(inner, np.asarray(points)[:, self.axis])
-        values = [result.at(points) for result in self.results]
-        return jnp.stack(values)[slab, jnp.arange(len(points))]
+        """The solution at many points of shape (N, d), shape (N, m); slabs share one compiled program.
+
+        Raises:
+          ValueError: Points of another shape.
+        """
+        points = as_points(points, self.problem.domain.dim)
+        inner, reached = self._edges(points.dtype)
+        times = points[:, self.axis]
+        values = jnp.stack([result.at(points) for result in self.results])
+        found = values[jnp.searchsorted(inner, times), jnp.arange(len(points))]
+        return jnp.where((times > reached)[:, None], jnp.nan, found)
+
+    def _edges(self, dtype: DTypeLike) -> tuple[jax.Array, float]:
+        """Times between the slabs that were reached, and the end of the last, or infinity of all."""
+        number = len(self.results)
+        reached = self.edges[number] if number < len(self.edges) - 1 else jnp.inf
+        return jnp.asarray(self.edges[1:number], dtype), reached
 
     @functools.cached_property
     def history(self) -> list[dict[str, Any]]:

@@ -64,7 +64,8 @@ def gradient(u: Function, x: jax.Array, *, axes: Sequence[int] | None = None) ->
       axes: Numbers of the coordinates along which derivatives are wanted; None for all.
 
     Returns:
-      u(x), shape (m,) (or what ``u`` returns), and ∂u/∂xᵢ, shape (d, m).
+      u(x), shape (m,) (or what ``u`` returns), and ∂u/∂xᵢ, shape (d, m), or as many rows as ``axes``,
+      in their order.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -88,7 +89,8 @@ def second_derivatives(
       axes: Numbers of the coordinates along which derivatives are wanted; None for all.
 
     Returns:
-      u(x) of shape (m,), ∂u/∂xᵢ of shape (d, m), and ∂²u/∂xᵢ² of shape (d, m).
+      u(x) of shape (m,), ∂u/∂xᵢ and ∂²u/∂xᵢ², each of shape (d, m), or of as many rows as ``axes``, in their
+      order.
 
     Examples:
       >>> import jax.numpy as jnp

@@ -28,7 +28,9 @@ def covariance(
     """The covariance of what is trained for the unknowns; warns where the training has not arrived."""
     noisy = [name for name, condition in problem.conditions().items() if condition.noisy]
     select = lambda tree: tree["unknowns"]
-    found = diagnostics.covariance(loss, params, select=select, noisy=noisy or None, noise_std=noise_std)
+    found = diagnostics.covariance(
+        loss, params, select=select, noisy=noisy or None, noise_std=noise_std, pooled=False
+    )
     far = [
         name
         for name, step in found.step_left.items()

@@ -22,11 +22,13 @@ class AdaptiveWeights:
       \omega_c \leftarrow (1 - \eta)\,\omega_c + \eta\, \omega_c^0 \frac{\max_k g_k}{g_c}
       \quad\text{(rescaled so that the largest weight of the conditions stays)}
 
-    with g_c the norm of the gradient of condition c's unweighted loss, or the square root of that loss. A
-    condition of which that is zero, or not finite, keeps its weight and does not count for the others.
+    with g_c the norm of the gradient of condition c's unweighted loss, or the square root of that loss, with
+    residuals in units of their sizes where :func:`pinns.scaled` has measured these. A condition of which that
+    is zero, or not finite, keeps its weight and does not count for the others.
 
     Args:
-      balance: What becomes equal: ``"gradients"`` or ``"losses"``.
+      balance: ``"gradients"`` makes weighted gradients equally long, where all declared weights are equal;
+        ``"losses"`` lets a weight fall with the root of its condition's loss.
       every: Steps between two changes.
       rate: The rate η of the change, between 0 and 1.
       largest: Largest ratio of a weight to that which the condition declares.
@@ -72,13 +74,16 @@ class WeightRule:
     def __init__(self, problem: Problem, adaptive: AdaptiveWeights | None, loss: Loss):
         self._adaptive, self._loss = adaptive, loss
         self._declared: dict[str, float] = {}
+        self._sizes: dict[str, float] = {}
         if adaptive is not None:
-            declared = {name: condition.weight for name, condition in problem.conditions().items()}
+            conditions = problem.conditions()
+            declared = {name: condition.scaled_weight for name, condition in conditions.items()}
             if any(callable(weight) for weight in declared.values()):
                 raise ValueError(
                     "weights that adapt are one number by condition: a condition has a function for weight."
                 )
             self._declared = {name: float(weight) for name, weight in declared.items()}  # pyright: ignore
+            self._sizes = {name: condition.size for name, condition in conditions.items()}
 
     @property
     def constant(self) -> bool:
@@ -102,10 +107,11 @@ class WeightRule:
         blocks = self._loss(points, weights).blocks
         sizes = {}
         for block in blocks:
+            unit = self._sizes[block.name]
             if adaptive.balance == "gradients":
-                sizes[block.name] = optax.tree.norm(jax.grad(block)(params))
+                sizes[block.name] = optax.tree.norm(jax.grad(block)(params)) / unit**2
             else:
-                sizes[block.name] = jnp.sqrt(block(params))
+                sizes[block.name] = jnp.sqrt(block(params)) / unit
         counts = {name: jnp.isfinite(size) & (size > 0) for name, size in sizes.items()}
         of_all = lambda values: jnp.max(jnp.stack([jnp.where(counts[n], v, 0) for n, v in values.items()]))
         largest = of_all(sizes)

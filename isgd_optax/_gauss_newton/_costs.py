@@ -29,13 +29,19 @@ class Costs(NamedTuple):
     flops: float
 
 
-def costs(blocks: Sequence[Sequence[LeafFactors]]) -> Costs:
-    """What the Gram matrix of blocks of residuals takes; of the factors only the shapes matter."""
+def costs(blocks: Sequence[Sequence[LeafFactors]], weighted: Sequence[bool] | None = None) -> Costs:
+    """What the Gram matrix of blocks of residuals takes; of the factors only the shapes matter.
+
+    Args:
+      blocks: Each block's factors by leaf of the parameters.
+      weighted: See :func:`forms_rows`, by leaf.
+    """
     num_rows = sum(n * m for n, m in (next(f.shape for f in block if f.used) for block in blocks))
     num_factors = sum(leaf.size for leaf in jax.tree.leaves(list(blocks)))
     columns, flops = 0, 0.0
-    for leaves in zip(*blocks, strict=True):
-        if forms_rows(leaves):
+    weighted = [False] * len(blocks[0]) if weighted is None else weighted
+    for leaves, by_number in zip(zip(*blocks, strict=True), weighted, strict=True):
+        if forms_rows(leaves, by_number):
             columns += leaves[0].size
             flops += num_rows**2 * leaves[0].size
         else:
@@ -43,9 +49,14 @@ def costs(blocks: Sequence[Sequence[LeafFactors]]) -> Costs:
     return Costs(num_factors, columns, flops)
 
 
-def forms_rows(leaves: Sequence[LeafFactors]) -> bool:
-    """Whether a leaf's rows of J are cheaper to multiply than products of its factors are to sum."""
-    if any(leaf.rows is not None for leaf in leaves) or not any(leaf.products for leaf in leaves):
+def forms_rows(leaves: Sequence[LeafFactors], weighted: bool = False) -> bool:
+    """Whether a leaf's rows of J are cheaper to multiply than products of its factors are to sum.
+
+    Args:
+      leaves: The leaf's factors in each block.
+      weighted: Whether the metric has a number for each of its numbers, which products cannot take.
+    """
+    if weighted or any(leaf.rows is not None for leaf in leaves) or not any(leaf.products for leaf in leaves):
         return True
     num_rows = sum(leaf.shape[0] * leaf.shape[1] for leaf in leaves if leaf.used)
     return _factor_cost(leaves) >= float(num_rows) ** 2 * leaves[0].size

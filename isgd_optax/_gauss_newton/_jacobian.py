@@ -145,13 +145,13 @@ class ResidualJacobian:
 
     @functools.cached_property
     def _sizes(self) -> Sizes:
-        most = max(block.num_residuals(self.params) for block in self.loss.blocks)
-        block_rows = self.row_block * most
+        block_rows = self.row_block * max(block.num_residuals(self.params) for block in self.loss.blocks)
         sizes = Sizes(self.num_residuals, self.num_params, self.dtype.itemsize, block_rows=block_rows)
         if self.kernel == "rows":
             return sizes
         # Shapes alone: a solver that forms no K must not hold the factors of all points.
-        counts = costs(jax.eval_shape(self._make_factors))
+        several = [jnp.size(d) > 1 for d in jax.tree.leaves(self._metric)]
+        counts = costs(jax.eval_shape(self._make_factors), several or None)
         return sizes._replace(
             num_factors=counts.num_factors, largest_layer=counts.largest_layer, gram_flops=counts.flops
         )

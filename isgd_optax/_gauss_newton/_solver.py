@@ -164,7 +164,7 @@ def gauss_newton(
         for block in loss.blocks:
             check_forward_mode(block.fn, params, block.points)
         jacobian = ResidualJacobian(loss, params, metric=problem.metric, kernel=kernel, row_block=row_block)
-        if chosen.name != "auto":  # which heeds its own limit
+        if memory_limit is not None or chosen.name != "auto":  # which heeds its own limit
             limit = available_bytes() if memory_limit is None else memory_limit
             check_memory(chosen, jacobian.sizes, limit, (dual(), primal(), qr(), iterative))
         num_gradients = 2 + chosen.num_init_products(jacobian.sizes)  # the matrix and ∇L

@@ -12,7 +12,7 @@ import optax
 
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax.diagnostics._gram import compiled_rows
-from isgd_optax.diagnostics._noise import NoiseStd, estimated_noise, given_noise, noisy_blocks
+from isgd_optax.diagnostics._noise import NoiseStd, estimated_noise, given_noise, noisy_blocks, propagated
 from isgd_optax.diagnostics._profile import profile
 from isgd_optax.diagnostics._uncertainty import Covariance
 
@@ -26,6 +26,7 @@ def covariance(
     select: Callable[[Any], Tree] | None = None,
     noisy: Sequence[str] | None = None,
     noise_std: NoiseStd | None = None,
+    pooled: bool = True,
     rcond: float | None = None,
 ) -> Covariance[Tree]:
     r"""The covariance of chosen parameters at a minimum of a least-squares loss, to first order in the noise.
@@ -43,7 +44,9 @@ def covariance(
     all scaled noisy residuals have one variance, so that a residual of weight w has the variance τ²N/w. With
     :math:`M = I - \text{hat}` among the noisy residuals :math:`\hat\tau^2 = \lVert r \rVert^2 /
     \operatorname{tr} MM^T`, with :math:`(\operatorname{tr} MM^T)^2 / \operatorname{tr} (MM^T)^2` degrees of
-    freedom, both N − P in the classical case. So noise that a network has fitted is counted.
+    freedom, both N − P in the classical case. So noise that a network has fitted is counted. Blocks whose
+    weights do not say how noisy they are beside each other want ``pooled=False``: each has a variance of its
+    own then, from :math:`\sum_h \lVert M_{gh} \rVert^2 \tau_h^2 = \lVert r_g \rVert^2`.
 
     An equation is a constraint only as far as its weight makes it one. With a small weight the network trades
     residuals of the equation for fitted noise, and standard errors grow: raise the weight until they no
@@ -59,6 +62,7 @@ def covariance(
       noisy: Names of the blocks that have noise; by default all blocks.
       noise_std: The standard deviation of the noise in the residuals of ``noisy``, before any weight: a
         number, or a number or one for each point by the name of the block; None to estimate it.
+      pooled: Whether estimated noise has one variance in all scaled noisy residuals, or in each block's own.
       rcond: Singular values of G below this share of the largest are taken for zero; by default 10 max(N, P)
         roundings of the parameters' dtype.
 
@@ -95,7 +99,8 @@ def covariance(
       Seber and Wild, Nonlinear Regression, 1989, sections 2.1 and 5.1. White, A heteroskedasticity-consistent
       covariance matrix estimator and a direct test for heteroskedasticity, Econometrica 48, 1980. Frisch and
       Waugh, Partial time regressions as compared with individual trends, Econometrica 1, 1933.
-      Satterthwaite, An approximate distribution of estimates of variance components, 1946.
+      Satterthwaite, An approximate distribution of estimates of variance components, 1946. Rao, Estimation of
+      heteroscedastic variances in linear models, 1970.
     """
     rows, residual = compiled_rows(loss, params)
     for name, block in zip(loss.names, loss.blocks, strict=True):
@@ -119,16 +124,14 @@ def covariance(
         rcond = 10 * max(rows.shape) * eps
     found = profile(rows, tuple(columns.tolist()), rcond)
     if noise_std is None:
-        noise = estimated_noise(blocks, residual, found.hat_basis)
+        noise = estimated_noise(blocks, residual, found.hat_basis, pooled)
     else:
         noise = given_noise(blocks, noise_std, rows.dtype)
-    response = found.response[:, np.concatenate([block.index for block in blocks])] * noise.scaled[None]
-    finite = jnp.matmul(response, response.T, precision="highest")
-    signs = jnp.where(noise.degrees_of_freedom > 0, found.unbounded, jnp.sign(finite))
-    matrix = jnp.where(signs > 0, jnp.inf, jnp.where(signs < 0, -jnp.inf, finite))
+    matrix, freedom = propagated(found, np.concatenate([block.index for block in blocks]), noise)
     error = _like(chosen, jnp.sqrt(jnp.diagonal(matrix)))
     left = _like(chosen, -jnp.matmul(found.response, residual, precision="highest"))
-    return Covariance(chosen, error, matrix, noise.std, noise.degrees_of_freedom, left)
+    freedom = freedom[0] if noise.degrees_of_freedom.size == 1 else _like(chosen, freedom)
+    return Covariance(chosen, error, matrix, noise.std, freedom, left)
 
 
 def _select(params: optax.Params, select: Callable[[Any], Tree] | None) -> tuple[Tree, np.ndarray]:

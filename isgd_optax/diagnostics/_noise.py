@@ -10,6 +10,10 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._losses import LeastSquares, Residual
+from isgd_optax.diagnostics._profile import Profile
+
+_ROUNDS = 200  # of the iteration for several variances
+_NEGLIGIBLE = 1e-12  # of what noise moves a parameter, squared: rounding
 
 NoiseStd = ArrayLike | Mapping[str, ArrayLike]
 
@@ -34,12 +38,14 @@ class Noise(NamedTuple):
     Attributes:
       std: Its standard deviation before any weight, by the name of the block.
       scaled: That of the scaled residuals, shape (n,); 1 where no residual is left to tell it.
-      degrees_of_freedom: The degrees of freedom of the estimate; infinite where it was given, 0 where no
-        residual is left.
+      group: The number of the variance that is theirs, shape (n,).
+      degrees_of_freedom: The degrees of freedom of the estimate of each variance; infinite where it was
+        given, 0 where no residual is left.
     """
 
     std: dict[str, jax.Array]
     scaled: jax.Array
+    group: np.ndarray
     degrees_of_freedom: jax.Array
 
 
@@ -84,16 +90,20 @@ def given_noise(blocks: Sequence[NoisyBlock], noise_std: NoiseStd, dtype: jnp.dt
             )
         std[found.name] = value
         scaled.append(_each_residual(found.block.scale(dtype) * value, found))
-    return Noise(std, jnp.concatenate(scaled), jnp.asarray(jnp.inf, dtype))
+    group = np.zeros(sum(found.index.size for found in blocks), int)
+    return Noise(std, jnp.concatenate(scaled), group, jnp.full(1, jnp.inf, dtype))
 
 
-def estimated_noise(blocks: Sequence[NoisyBlock], residual: jax.Array, hat_basis: jax.Array) -> Noise:
-    """The noise from the residuals at a minimum, of one variance in all scaled noisy residuals.
+def estimated_noise(
+    blocks: Sequence[NoisyBlock], residual: jax.Array, hat_basis: jax.Array, pooled: bool
+) -> Noise:
+    """The noise from the residuals at a minimum.
 
     Args:
       blocks: The noisy blocks.
       residual: All scaled residuals, shape (N,).
       hat_basis: Columns U with UUᵀ the hat matrix, shape (N, k).
+      pooled: Whether the scaled residuals of all noisy blocks have one variance, or those of each its own.
 
     Returns:
       A :class:`Noise`.
@@ -106,19 +116,72 @@ def estimated_noise(blocks: Sequence[NoisyBlock], residual: jax.Array, hat_basis
     counted = each > 0  # a residual of weight 0 tells nothing of the noise
     maker = jnp.diag(counted.astype(dtype)) - jnp.matmul(basis, basis.T, precision="highest")
     squared = jnp.matmul(maker, maker, precision="highest")
-    trace, trace_of_square = jnp.trace(squared), jnp.sum(jnp.square(squared))
-    left = trace > 1e-6
-    variance = jnp.sum(jnp.square(residual[index])) / jnp.where(left, trace, 1)
-    root = jnp.sqrt(variance)
-    freedom = jnp.where(left, jnp.square(trace) / jnp.where(left, trace_of_square, 1), 0)
+    numbers = [0 if pooled else number for number in range(len(blocks))]
+    group = np.repeat(numbers, [found.index.size for found in blocks])
+    members = jnp.asarray(group[:, None] == np.arange(numbers[-1] + 1), dtype)
+    # ‖r_g‖² has the mean Σ_h S_gh τ_h².
+    shares = jnp.matmul(members.T, jnp.matmul(jnp.square(maker), members))
+    sums = jnp.matmul(members.T, jnp.square(residual[index]))
+    left = jnp.diagonal(shares) > 1e-6
+    variances = _variances(jnp.where(left[:, None] & left[None], shares, jnp.eye(left.size)), sums)
+    roots = jnp.sqrt(variances)
+    traces = jnp.matmul(members.T, jnp.diagonal(squared))
+    of_squares = jnp.diagonal(jnp.matmul(members.T, jnp.matmul(jnp.square(squared), members)))
+    freedom = jnp.where(left, jnp.square(traces) / jnp.where(left, of_squares, 1), 0)
     std = {
-        found.name: jnp.where(left & (s > 0), root / jnp.where(s > 0, s, 1), jnp.inf)
-        for s, found in zip(scales, blocks, strict=True)
+        found.name: jnp.where(left[g] & (s > 0), roots[g] / jnp.where(s > 0, s, 1), jnp.inf)
+        for s, found, g in zip(scales, blocks, numbers, strict=True)
     }
-    return Noise(std, jnp.where(counted, jnp.where(left, root, 1), 0), freedom)
+    return Noise(std, jnp.where(counted, jnp.where(left, roots, 1)[group], 0), group, freedom)
+
+
+def _variances(shares: jax.Array, sums: jax.Array) -> jax.Array:
+    """The τ² ≥ 0 with S τ² = q, as far as there are such, for S and q without negative entries.
+
+    The fixed point of τ² ← τ² q / (S τ²): of one variance the first step is the solution.
+    """
+
+    def step(_: int, tau: jax.Array) -> jax.Array:
+        expected = jnp.matmul(shares, tau)
+        return jnp.where(expected > 0, tau * sums / jnp.where(expected > 0, expected, 1), 0)
+
+    return jax.lax.fori_loop(0, _ROUNDS, step, sums / jnp.diagonal(shares))
 
 
 def _each_residual(values: jax.Array, found: NoisyBlock) -> jax.Array:
     """Values of a block or of its points, shape () or (N,), for each of its residuals."""
     num_points = found.block.num_points
     return jnp.repeat(jnp.broadcast_to(values, (num_points,)), found.index.size // num_points)
+
+
+def propagated(found: Profile, index: np.ndarray, noise: Noise) -> tuple[jax.Array, jax.Array]:
+    """The covariance that noise causes in the chosen parameters, and the degrees of freedom of each.
+
+    Args:
+      found: How the q parameters follow the residuals.
+      index: Positions of the noisy residuals in the stacked vector.
+      noise: The noise in them.
+
+    Returns:
+      Shapes (q, q) and (q,). The covariance is infinite where nothing tells it.
+    """
+    raw = found.response[:, index]
+    scaled = raw * noise.scaled[None]
+    by_group = []
+    for g in range(noise.degrees_of_freedom.size):
+        part = scaled[:, noise.group == g]
+        by_group.append(jnp.matmul(part, part.T, precision="highest"))
+    parts = jnp.stack(by_group)
+    lacking = jnp.sum(jnp.where((noise.degrees_of_freedom > 0)[:, None, None], 0, parts), axis=0)
+    follows = jnp.diagonal(lacking) > _NEGLIGIBLE * jnp.sum(jnp.square(raw), axis=1)
+    unknown = jnp.where(follows[:, None] & follows[None], jnp.sign(lacking), 0)
+    signs = jnp.where(found.unbounded != 0, found.unbounded, unknown)
+    known = jnp.sum(parts, axis=0)
+    matrix = jnp.where(signs > 0, jnp.inf, jnp.where(signs < 0, -jnp.inf, known))
+    if noise.degrees_of_freedom.size == 1:
+        return matrix, jnp.broadcast_to(noise.degrees_of_freedom, matrix.shape[:1])
+    variances = jnp.diagonal(parts, axis1=1, axis2=2)
+    freedom = jnp.where(noise.degrees_of_freedom > 0, noise.degrees_of_freedom, 1)
+    spread = jnp.sum(jnp.square(variances) / freedom[:, None], axis=0)
+    welch = jnp.square(jnp.sum(variances, axis=0)) / jnp.where(spread > 0, spread, 1)
+    return matrix, jnp.where(follows | (spread <= 0), 0, welch)

@@ -25,7 +25,8 @@ class Covariance(NamedTuple, Generic[Tree]):
       noise_std: The standard deviation of the noise before any weight by the name of its block, a number or
         one for each point; infinite where no residual is left to estimate it.
       degrees_of_freedom: The degrees of freedom of the estimate of the noise; infinite where the noise was
-        given.
+        given. Where several blocks have variances of their own, those of each parameter, a pytree like
+        ``estimate``.
       step_left: The step that the linear model asks for, a pytree like ``estimate``: at a minimum it is zero.
         Where it is no small part of the standard error, that tells nothing yet.
     """
@@ -34,7 +35,7 @@ class Covariance(NamedTuple, Generic[Tree]):
     standard_error: Tree
     covariance: jax.Array
     noise_std: dict[str, jax.Array]
-    degrees_of_freedom: jax.Array
+    degrees_of_freedom: Any
     step_left: Any = ()
 
     def intervals(self, level: float = 0.95) -> tuple[Tree, Tree]:
@@ -53,10 +54,12 @@ class Covariance(NamedTuple, Generic[Tree]):
         """
         if not 0 < level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {level}.")
-        quantile = student_quantile(level, self.degrees_of_freedom)
+        quantiles = jax.tree.map(lambda freedom: student_quantile(level, freedom), self.degrees_of_freedom)
+        if jax.tree.structure(quantiles) != jax.tree.structure(self.standard_error):
+            quantiles = jax.tree.map(lambda _: quantiles, self.standard_error)
         # An infinite error times any quantile is infinite, also where the quantile is.
         half = jax.tree.map(
-            lambda e: jnp.where(e > 0, quantile * jnp.where(e > 0, e, 1), 0), self.standard_error
+            lambda e, t: jnp.where(e > 0, t * jnp.where(e > 0, e, 1), 0), self.standard_error, quantiles
         )
         return (
             jax.tree.map(lambda x, h: x - h, self.estimate, half),

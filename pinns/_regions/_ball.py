@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from pinns._numbers import floating
+from pinns._numbers import coordinates, floating
 from pinns._regions._region import Domain
 from pinns._samplers import Sampler, unit_points
 
@@ -40,6 +40,7 @@ class Ball(Domain):
     upper: tuple[float, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "center", coordinates(self.center))
         _check(self.center, self.radius)
         object.__setattr__(self, "lower", tuple(c - self.radius for c in self.center))
         object.__setattr__(self, "upper", tuple(c + self.radius for c in self.center))
@@ -90,6 +91,7 @@ class Sphere:
     radius: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "center", coordinates(self.center))
         _check(self.center, self.radius)
 
     @property

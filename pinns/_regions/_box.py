@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from pinns._numbers import floating
+from pinns._numbers import coordinates, floating
 from pinns._regions._region import Domain, choose
 from pinns._samplers import Sampler, unit_points
 
@@ -38,6 +38,8 @@ class Box(Domain):
     upper: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lower", coordinates(self.lower))
+        object.__setattr__(self, "upper", coordinates(self.upper))
         if np.ndim(self.lower) != 1 or np.ndim(self.upper) != 1:
             raise TypeError(
                 "a box needs the coordinates of its corners, Box((0.0,), (1.0,)) in 1-D, got "

@@ -1,6 +1,7 @@
 """A domain with a hole, and its boundary."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,14 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from pinns._numbers import floating
 from pinns._regions._region import Boundary, Domain
 from pinns._regions._rejection import accepted, measured_share, sample_part
 from pinns._samplers import Sampler
 
 _LEAST = 1e-3
 """Below this fraction nothing is left: finding points of it would take too many candidates."""
-_SHIFT = 1e-4
-"""How far beside a boundary it is looked what lies there, in widths of the domain."""
+_NEAR, _FAR = 1e-9, 1e-4
+"""How far beside a boundary it is looked what lies there, in widths of the domain: near for small holes and
+narrow gaps, far for boundaries of a user whose points lie on them only roughly."""
+_ROUNDINGS = 64
+"""And at least as many rounding errors of the coordinates."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +114,7 @@ class Difference(Domain):
         domain, holes = self.domain, [self.hole]
         while isinstance(domain, Difference):
             domain, holes = domain.domain, [domain.hole, *holes]
-        inner = [BoundaryPart(self, hole.boundary(), 1) for hole in holes]
-        return [BoundaryPart(self, domain.boundary(), -1), *inner]
+        return [BoundaryPart(self, domain, -1), *(BoundaryPart(self, hole, 1) for hole in holes)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,13 +123,18 @@ class BoundaryPart:
 
     Args:
       difference: The difference.
-      whole: The boundary of its domain or of its hole.
+      owner: Its domain or hole whose boundary it is.
       side: On which side of that boundary the difference lies: 1 where its normal points to, or −1.
     """
 
     difference: Difference
-    whole: Any
+    owner: Domain
     side: int
+
+    @property
+    def whole(self) -> Any:
+        """The whole boundary of the owner."""
+        return self.owner.boundary()
 
     @property
     def share(self) -> float:
@@ -139,18 +148,35 @@ class BoundaryPart:
 
     def accepts(self, x: jax.Array) -> jax.Array:
         """Whether the difference lies beside one point of the whole boundary, shape (d,)."""
-        # Looked at beside the boundary: on it rounding decides, and two boundaries may share a piece.
-        return self.difference.contains(self._beside(x, 1))
+        if not isinstance(self.whole, Boundary):
+            return self.difference.contains(x)
+        found = [self.difference.contains(there) for there, _ in self._beside(x)]
+        return functools.reduce(jnp.logical_or, found)
 
     def separates(self, x: jax.Array) -> jax.Array:
-        """Whether the difference lies on its side alone of one point: then the point belongs to the part."""
-        return self.accepts(x) & ~self.difference.contains(self._beside(x, -1))
-
-    def _beside(self, x: jax.Array, sign: int) -> jax.Array:
+        """Whether one point lies on it: the owner ends there, and the difference lies on its side alone."""
         if not isinstance(self.whole, Boundary):
-            return x
-        widths = np.subtract(self.difference.upper, self.difference.lower)
-        return x + sign * self.side * _SHIFT * float(np.max(widths)) * self.whole.normal(x)
+            return jnp.zeros((), bool)
+        found = []
+        for there, back in self._beside(x):
+            ends = self.owner.contains(there) ^ self.owner.contains(back)
+            found.append(ends & self.difference.contains(there) & ~self.difference.contains(back))
+        return functools.reduce(jnp.logical_or, found)
+
+    def _beside(self, x: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+        """Points beside ``x`` towards the difference, and as far away from it.
+
+        On the boundary itself rounding decides, and two boundaries may share a piece.
+        """
+        x = floating(x)
+        corners = np.array([self.difference.lower, self.difference.upper])
+        width = float(np.ptp(corners, axis=0).max())
+        rounding = _ROUNDINGS * float(jnp.finfo(x.dtype).eps) * float(np.abs(corners).max())
+        far = _FAR * width
+        towards = self.side * self.whole.normal(x)
+        return [
+            (x + far * towards, x - far * towards) for far in (min(max(_NEAR * width, rounding), far), far)
+        ]
 
     def normal(self, x: jax.Array) -> jax.Array:
         """The unit normal at one point of it, out of the difference, shape (d,)."""

@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from pinns._regions._region import Region
-from pinns._samplers import Grid, Sampler, as_sampler
+from pinns._samplers import SAMPLERS, Grid, Sampler, as_sampler
 
 _PROBES = 2**13
 _ROUNDS = 1000
@@ -52,8 +52,8 @@ def sample_part(
 ) -> jax.Array:
     """Points of a region that belong to a part of it.
 
-    As many candidates are drawn as are expected to suffice, and the first that belong are taken; where
-    they do not suffice, more are drawn, independent ones.
+    As many candidates are drawn as are expected to suffice, and the first that belong are taken, of a sampler
+    of one's own in random order; where they do not suffice, more are drawn, independent ones.
 
     Args:
       region: The region.
@@ -99,6 +99,10 @@ def _first_accepted(
         return *put(points, number, drawn), round_ + 1
 
     first = region.sample(key, enough, method, dtype)
+    if (
+        as_sampler(method) not in SAMPLERS.values()
+    ):  # one of a user may order its points; the last are no surplus
+        first = jax.random.permutation(jax.random.fold_in(key, 0), first)
     # A place that is never filled would be seen: NaN is no point.
     empty = jnp.full((num_points, first.shape[1]), jnp.nan, dtype)
     carry = (*put(empty, jnp.asarray(0), first), jnp.asarray(1))

@@ -27,9 +27,10 @@ class Condition:
       loss: None for squares, or a convex function of the residual at one point, or of the residual and the
         point, see :class:`isgd_optax.Residual`: ``optax.huber_loss`` for data with outliers. The loss is the
         mean of its weighted values. Give the same function every time: another one is compiled anew.
+      size: The size of its residual: the weight is divided by its square. :func:`pinns.scaled` measures it.
 
     Raises:
-      ValueError: ``num_points`` < 1 or a negative weight.
+      ValueError: ``num_points`` < 1, a negative weight, or a size that is not positive.
       TypeError: A weight that is not one number, points that are no whole number, a loss that is no function,
         or no region.
     """
@@ -40,6 +41,7 @@ class Condition:
     weight: float | Callable[[Any], ArrayLike] = 1.0
     noisy: bool = False
     loss: Callable[..., ArrayLike] | None = None
+    size: float = 1.0
 
     def __post_init__(self) -> None:
         if self.loss is not None and not callable(self.loss):
@@ -53,6 +55,8 @@ class Condition:
             raise TypeError(f"num_points must be an integer, got {self.num_points!r}.")
         if self.num_points < 1:
             raise ValueError(f"a condition needs num_points ≥ 1, got {self.num_points}.")
+        if not (self.size > 0 and np.isfinite(self.size)):
+            raise ValueError(f"a condition's size must be positive and finite, got {self.size}.")
         if callable(self.weight):
             return
         if np.ndim(self.weight) != 0:
@@ -67,5 +71,25 @@ class Condition:
             raise ValueError(f"a condition needs a finite weight ≥ 0, got {self.weight}.")
 
     def weights(self, points: Any) -> ArrayLike:
-        """The weight, or those of all points, shape (N,)."""
-        return jax.vmap(self.weight)(points) if callable(self.weight) else self.weight
+        """The weight of the loss, or those of all points, shape (N,)."""
+        weight = self.scaled_weight
+        return jax.vmap(weight)(points) if callable(weight) else weight
+
+    @property
+    def scaled_weight(self) -> float | Callable[[Any], ArrayLike]:
+        """The weight over the square of the size, a number or a function of one point."""
+        if self.size == 1:
+            return self.weight
+        by = self.size**2
+        return _Divided(self.weight, by) if callable(self.weight) else self.weight / by
+
+
+@dataclasses.dataclass(frozen=True)
+class _Divided:
+    """A weight that depends on the point, divided by a number."""
+
+    weight: Callable[[Any], Any]
+    by: float
+
+    def __call__(self, x: Any) -> Any:
+        return self.weight(x) / self.by

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinns import Ball, Box, Difference, Poisson1D, Sphere
+from pinns import Ball, Box, Difference, Poisson1D, SpaceTime, Sphere
 
 KEY = jax.random.key(0)
 BOX = Box((-1.0, 2.0), (1.0, 3.0))
@@ -72,3 +72,31 @@ def test_boundary_points_are_spread_by_area(method):
         np.testing.assert_allclose(
             np.histogram(points[on[side], axis], 4, (low, high))[0] / on[side].sum(), 0.25, atol=0.05
         )
+
+
+@pytest.mark.parametrize(("width", "radius"), [(4.0, 0.3), (4000.0, 0.1)])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", id="single")])
+def test_each_of_several_holes_has_its_own_normals(width, radius, dtype, x64):
+    centers = width * np.array([[0.25, 0.25], [0.75, 0.4], [0.5, 0.8]])
+    domain = Box((0.0, 0.0), (width, width))
+    for center in centers:
+        domain = Difference(domain, Ball(tuple(center), radius))
+    angle = jnp.linspace(0.1, 6.2, 40)
+    away = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
+    for boundary in (domain.inner, domain.boundary(), SpaceTime(domain, (0.0, 1.0)).boundary()):
+        for center in centers:
+            points = center[None] + radius * away
+            if boundary not in (domain.inner, domain.boundary()):
+                points = jnp.append(points, jnp.full((40, 1), 0.5), axis=1)
+            normals = jax.vmap(boundary.normal)(points.astype(dtype))[:, :2]
+            error = 1e-6 if dtype == "float64" else 1e-7 * width / radius + 1e-5
+            np.testing.assert_allclose(normals, -away, atol=error)
+
+
+def test_a_narrow_gap_has_walls_all_round(x64):
+    """A journal bearing: a clearance of 1e-3, nine tenths of it lost on one side."""
+    gap = Difference(Ball((0.0, 0.0), 1.001), Ball((-0.0009, 0.0), 1.0))
+    for wall, radius in ((gap.outer, 1.001), (gap.inner, 1.0)):
+        points = np.asarray(wall.sample(KEY, 500, "sobol", jnp.float64))
+        assert np.abs(np.arctan2(points[:, 1], points[:, 0])).max() > 3.13
+        assert wall.measure == pytest.approx(2 * np.pi * radius)

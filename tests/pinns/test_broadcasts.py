@@ -113,3 +113,25 @@ def test_an_estimate_needs_points_that_were_not_given(train):
     result = train(SGD, 1, problem=Given(), fresh_loss=False)
     with pytest.raises(ValueError, match="all conditions are at given points"):
         result.error_estimate()
+
+
+@pytest.mark.parametrize(
+    ("residual", "index"),
+    [
+        (lambda u, x: u(x)[1], 1),
+        (lambda u, x: u(x)[0] - u(x)[-2], -1),
+        (lambda u, x: laplacian(u, x)[1][2], 2),
+        (lambda u, x: jax.jit(lambda v: v[3])(u(x)), 3),
+        (lambda u, x: u(x)[jnp.array([0, 3])], 3),
+        (lambda u, x: u(x)[np.array([[0], [-2]])], -1),
+        (lambda u, x: jax.jit(lambda v: v[:, jnp.array([0, 5])])(u(x)[None]), 5),
+    ],
+)
+def test_an_index_beyond_the_outputs(residual, index, told):
+    """JAX takes the last entry: a system would be trained with two equal unknowns."""
+    with pytest.raises(ValueError, match=rf"index {index} in .* condition 'pde' lies beyond"):
+        told(residual)
+
+
+def test_indices_within_the_outputs_are_taken(told):
+    told(lambda u, x: u(x)[0] - u(x)[jnp.array([0, -1, 0])] * x[0])

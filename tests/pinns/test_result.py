@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from pinns import Poisson1D, SingularlyPerturbedODE, fit_in_slabs, scaled
 
@@ -30,17 +31,36 @@ def test_a_result_is_what_the_problem_predicts(train, make_model):
     np.testing.assert_allclose(jax.jit(jax.vmap(result))(points), expected, rtol=1e-6)
 
 
-def test_results_and_slabs_answer_alike(train, make_model):
-    problem = Enriched(num_points=8)
-    slabs = fit_in_slabs(
-        problem, make_model(), optax.sgd(0.0), num_steps=1, key=jax.random.key(0), slabs=2,
+def test_results_and_slabs_answer_alike(train, slabs):
+    points = jnp.array([[0.2], [0.9]])
+    whole = train(optax.sgd(0.0), 1, problem=Enriched(num_points=8))
+    np.testing.assert_allclose(slabs.at(points), whole.at(points), rtol=1e-6)
+    np.testing.assert_allclose(slabs(points[1]), slabs.at(points)[1], rtol=1e-6)
+
+
+@pytest.fixture
+def slabs(make_model):
+    return fit_in_slabs(
+        Enriched(num_points=8), make_model(), optax.sgd(0.0), num_steps=1, key=jax.random.key(0), slabs=2,
         initial=["boundary"], progress=False,
     )  # fmt: skip
-    points = jnp.array([[0.2], [0.9]])
-    np.testing.assert_allclose(
-        slabs.at(points), train(optax.sgd(0.0), 1, problem=problem).at(points), rtol=1e-6
-    )
-    np.testing.assert_allclose(slabs(points[1]), slabs.at(points)[1], rtol=1e-6)
+
+
+def test_one_point_is_one_and_many_are_many(train, slabs):
+    for result in (train(optax.sgd(0.0), 1, problem=Enriched(num_points=8)), slabs):
+        with pytest.raises(ValueError, match=r"shape \(1,\), got \(5, 1\): of many points take at\(points\)"):
+            result(jnp.ones((5, 1)))
+        for shape in [(5,), (5, 2), (5, 1, 1)]:
+            with pytest.raises(ValueError, match=r"points have shape \(N, 1\)"):
+                result.at(jnp.ones(shape))
+
+
+def test_times_that_no_slab_reached_have_no_solution(slabs):
+    half = dataclasses.replace(slabs, results=slabs.results[:1])
+    points = jnp.array([[0.2], [0.5], [0.7]])
+    np.testing.assert_array_equal(np.isnan(half.at(points)[:, 0]), [False, False, True])
+    np.testing.assert_array_equal(jax.vmap(half)(points), half.at(points))
+    assert np.isfinite(slabs.at(points)).all()
 
 
 def test_a_result_is_in_the_units_of_its_problem(train, make_model):

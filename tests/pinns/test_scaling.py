@@ -5,11 +5,23 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
 from isgd_optax import diagnostics, gauss_newton, implicit_step, largest_trusted
-from pinns import MLP, Box, Condition, FunctionApproximation, Problem, fit, gradient, laplacian, scaled
+from pinns import (
+    MLP,
+    AdaptiveWeights,
+    Box,
+    Condition,
+    FunctionApproximation,
+    Problem,
+    fit,
+    gradient,
+    laplacian,
+    scaled,
+)
 
 KEY = jax.random.key(0)
 
@@ -52,6 +64,16 @@ def test_a_beam_is_solved_in_any_unit(length):
     assert result.final["rel_l2"] < 1e-3
     x = jnp.array([length / 3])
     np.testing.assert_allclose(result.solution(x), Beam(length).exact(x), rtol=1e-2)
+
+
+def test_weights_that_adapt_balance_scaled_residuals():
+    weights = AdaptiveWeights(every=1, rate=1.0)
+    problem = scaled(Beam(), network(), KEY)
+    result = fit(problem, network(), optax.sgd(0.0), num_steps=2, key=KEY, weights=weights, progress=False)
+    pde, ends = (
+        block.weight * optax.tree.norm(jax.grad(block)(result.params)) for block in result.loss.blocks
+    )
+    np.testing.assert_allclose(ends / pde, 1, rtol=1e-4)
 
 
 def test_sizes_follow_the_units():

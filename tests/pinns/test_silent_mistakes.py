@@ -46,26 +46,6 @@ def steps():
     return implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, store_grad=True)
 
 
-@pytest.mark.parametrize(
-    ("residual", "index"),
-    [
-        (lambda u, x: u(x)[1], 1),
-        (lambda u, x: u(x)[0] - u(x)[-2], -1),
-        (lambda u, x: second_derivatives(u, x)[2][2], 2),
-        (lambda u, x: jax.jit(lambda v: v[3])(u(x)), 3),
-    ],
-)
-def test_an_index_beyond_the_outputs(residual, index):
-    """JAX takes the last entry: a system would be trained with two equal unknowns."""
-    with pytest.raises(ValueError, match=rf"index {index} .*beyond an axis of length 1"):
-        train(problem_of(fine=lambda u, x: u(x)[0] - u(x)[-1] * x[0], a=residual))
-
-
-def test_the_condition_of_an_index_is_named():
-    with pytest.raises(ValueError, match="in the residual of condition 'a' lies beyond"):
-        train(problem_of(fine=lambda u, x: u(x), a=lambda u, x: u(x)[1]))
-
-
 def test_statistics_of_a_linen_module_are_not_trained():
     class Network(linen.Module):
         @linen.compact

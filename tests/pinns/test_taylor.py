@@ -116,6 +116,22 @@ def test_only_the_coordinates_asked_for_are_propagated(own, dtype, close):
     close(derivatives(u, x, order=2, directions=(1, 0))[2], second[::-1])
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["jets", "any function"])
+def test_of_a_hessian_and_a_biharmonic_too(own, dtype, close):
+    model = MLP(3, [5], 2, rngs=nnx.Rngs(0), dtype=dtype)
+    u = model if own else (lambda x: model(x))
+    x, t = jnp.array([0.3, -0.8], dtype), jnp.array([0.4], dtype)
+    at_time = lambda x: model(jnp.concatenate([t, x]))  # of (t, x, y) the plane of x and y
+    point = jnp.concatenate([t, x])
+    value, first, second = hessian(u, point, axes=(2, 1))
+    close(value, at_time(x))
+    close(first, jax.jacfwd(at_time)(x).T[::-1])
+    close(second, jnp.moveaxis(jax.hessian(at_time)(x), 0, -1)[::-1, ::-1])
+    close(biharmonic(u, point, axes=(1, 2)), biharmonic(at_time, x))
+    with pytest.raises(ValueError, match="numbers below 3"):
+        biharmonic(u, point, axes=(1, 3))
+
+
 def test_one_stream_less_for_each_coordinate_left_out():
     model = MLP(3, [16], 1, rngs=nnx.Rngs(0))
     flops = lambda axes: (

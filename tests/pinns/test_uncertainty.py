@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
@@ -54,6 +55,21 @@ def solve(problem, dtype=jnp.float64, num_steps=60):
     optimizer = implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)
     model = MLP(1, [10, 10], 1, dtype=dtype, rngs=nnx.Rngs(0))
     return fit(problem, model, optimizer, num_steps=num_steps, key=KEY, sampling="sobol", progress=False)
+
+
+def test_values_are_told_where_a_loss_has_no_variance(x64):
+    @dataclasses.dataclass(frozen=True)
+    class Robust(Decay):
+        def conditions(self):
+            found = super().conditions()
+            return found | {"data": dataclasses.replace(found["data"], loss=optax.huber_loss)}
+
+    result = solve(Robust(), num_steps=2)
+    value, error = result.unknowns["k"]
+    assert value == result.final["unknowns"]["k"]
+    assert np.isnan(error)
+    with pytest.raises(TypeError, match="no sum of squares"):
+        result.intervals()
 
 
 def cramer_rao():
