@@ -39,8 +39,7 @@ def outcome_of(
     too_small = solution.too_small | (at_floor & solution.moved & (iterate.distance > 0.9 * explicit))
     # There only a gain is news: steps that fail, or gain by chance, do so again and again.
     tolerance = jnp.sqrt(jnp.finfo(start.loss.dtype).eps) * jnp.abs(start.loss)
-    same = jnp.maximum(tolerance, rounding(before.floor))  # which may be stored in a narrower type
-    known = before.info.at_floor & (jnp.abs(start.loss - before.floor) <= same)
+    known = before.info.at_floor & (jnp.abs(start.loss - before.floor) <= tolerance)
     at_floor = (at_floor | known) & ~(solution.moved & (start.loss - iterate.at.loss > tolerance))
     too_small &= ~known & (solution.learning_rate >= jnp.maximum(learning_rate, before.info.learning_rate))
     at_floor = (at_floor | solution.too_small) & ~too_small

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 
@@ -51,7 +52,7 @@ def out_of_bounds(jaxpr: Jaxpr, consts: Sequence[Any] = ()) -> OutOfBounds | Non
     known: dict[Any, Any] = {
         var: np.asarray(value)
         for var, value in zip(jaxpr.constvars, consts, strict=False)
-        if not isinstance(value, jax.core.Tracer) and hasattr(value, "dtype") and whole(value)
+        if not isinstance(value, Tracer) and hasattr(value, "dtype") and whole(value)
     }
     for equation in jaxpr.eqns:
         values: list[Any] = [

@@ -81,7 +81,8 @@ def fit(
       stop: When to end before the last step.
       evaluate_every: Steps per chunk; by default a hundredth of ``num_steps``. Or the step numbers at
         which chunks end, for steps of uneven cost; every chunk length is compiled once.
-      fresh_loss: Whether every evaluation measures the loss on points that are never trained on, too.
+      fresh_loss: Whether every evaluation measures the loss on points that are never trained on, too (given
+        points have no others).
       progress: Whether to show a progress bar.
       description: The name of the progress bar.
       checkpoint_dir: Folder of checkpoints; a run that left some there is continued bit for bit.

@@ -47,8 +47,9 @@ class FitResult:
       model: The trained network, in the form in which it was given.
       params: The trained parameters, see :meth:`pinns.Problem.functional`; after a divergence the last good
         ones.
-      history: A row per evaluation: ``step``; ``loss`` and ``losses`` (unweighted, by condition) on the
-        points that are trained on; ``fresh_loss`` and ``fresh_losses``, the same on points that never are;
+      history: A row per evaluation: ``step``; ``loss`` and ``losses`` (by condition, without the number that
+        is its weight, with a function of the point) on the points that are trained on; ``fresh_loss`` and
+        ``fresh_losses``, the same on points that never are, or at given points, of which there are no others;
         with an exact solution ``rel_l2``, ``max_error`` and ``rel_l2_by_output``; ``unknowns`` and
         ``weights`` by name, where there are any; ``num_gradients``; ``seconds`` (of training alone). For the
         steps since the last row, of the implicit step: the last ``learning_rate`` and ``residual``, the mean
@@ -117,7 +118,8 @@ class FitResult:
         """Value and standard error of every unknown coefficient.
 
         The errors are those that the noise of conditions declared ``noisy`` causes, or, where none is, of
-        all residuals, see :func:`isgd_optax.diagnostics.covariance`; infinite for a coefficient that the
+        all residuals, of each condition with a variance of its own, see
+        :func:`isgd_optax.diagnostics.covariance`; infinite for a coefficient that the
         residuals do not determine, NaN in float32, which is not enough, and where a condition has another
         ``loss`` than squares.
         """

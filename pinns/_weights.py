@@ -106,8 +106,7 @@ class WeightRule:
         assert adaptive is not None
         blocks = self._loss(points, weights).blocks
         sizes = {}
-        for block in blocks:
-            unit = self._sizes[block.name]
+        for block, unit in zip(blocks, self._sizes.values(), strict=True):
             if adaptive.balance == "gradients":
                 sizes[block.name] = optax.tree.norm(jax.grad(block)(params)) / unit**2
             else:

@@ -44,7 +44,8 @@ def gram(
     unit = [None if d is None else jnp.sqrt(jnp.asarray(d, dtype)).reshape(1, 1, -1) for d in given]
     by_rows, by_factors = [], []
     for k, leaves in enumerate(zip(*blocks, strict=True)):
-        weighted = unit[k] is not None and unit[k].size > 1
+        d = unit[k]
+        weighted = d is not None and d.size > 1
         (by_rows if forms_rows(leaves, weighted) else by_factors).append(k)
     by_rows = [k for k in by_rows if any(block[k].used for block in blocks)]
 

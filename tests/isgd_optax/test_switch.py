@@ -210,3 +210,17 @@ def test_counts_are_whole_and_finite():
         implicit_step(optax.sgd(1.0), 1.0, max_inner_steps=float("inf"))
     with pytest.raises(ValueError, match=r"row_block must be a whole number, got 4\.5"):
         gauss_newton(row_block=4.5)
+
+
+def test_states_of_random_keys_and_python_numbers():
+    noisy = optax.chain(optax.add_noise(0.01, 0.55, key=jax.random.key(0)), optax.sgd(0.1))
+    counting = optax.GradientTransformation(lambda params: 0, lambda u, s, params=None: (u, s + 1))
+    params = grad = jnp.ones(2)
+    solver = switch_after(2, noisy, optax.chain(counting, noisy))
+    state, alone = solver.init(params), noisy.init(params)
+    for i in range(4):
+        alone = noisy.init(params) if i == 2 else alone
+        expected, alone = noisy.update(grad, alone, params)
+        updates, state = jax.jit(solver.update)(grad, state, params)
+        np.testing.assert_allclose(updates, expected, rtol=1e-6)
+    assert state.second[0] == 2
