@@ -40,7 +40,7 @@ def outcome_of(
     # There only a gain is news: steps that fail, or gain by chance, do so again and again.
     tolerance = jnp.sqrt(jnp.finfo(start.loss.dtype).eps) * jnp.abs(start.loss)
     known = before.info.at_floor & (jnp.abs(start.loss - before.floor) <= tolerance)
-    at_floor = (at_floor | known) & ~(solution.moved & (start.loss - iterate.at.loss > tolerance))
+    at_floor |= known & ~(solution.moved & (start.loss - iterate.at.loss > tolerance))
     too_small &= ~known & (solution.learning_rate >= jnp.maximum(learning_rate, before.info.learning_rate))
     at_floor = (at_floor | solution.too_small) & ~too_small
     residual = iterate.error / jnp.where(iterate.error == 0, 1, iterate.distance)

@@ -56,10 +56,16 @@ def forms_rows(leaves: Sequence[LeafFactors], weighted: bool = False) -> bool:
       leaves: The leaf's factors in each block.
       weighted: Whether the metric has a number for each of its numbers, which products cannot take.
     """
-    if weighted or any(leaf.rows is not None for leaf in leaves) or not any(leaf.products for leaf in leaves):
+    # An array may be a matrix of one shape in a block and of another in the next.
+    if weighted or any(leaf.rows is not None for leaf in leaves) or len(_matrix_shapes(leaves)) != 1:
         return True
     num_rows = sum(leaf.shape[0] * leaf.shape[1] for leaf in leaves if leaf.used)
     return _factor_cost(leaves) >= float(num_rows) ** 2 * leaves[0].size
+
+
+def _matrix_shapes(leaves: Sequence[LeafFactors]) -> set[tuple[int, int]]:
+    sizes = [(p.inputs.shape[2], p.cotangents.shape[3], p.input_axis) for f in leaves for p in f.products]
+    return {(given, out) if axis == 0 else (out, given) for given, out, axis in sizes}
 
 
 def _factor_cost(leaves: Sequence[LeafFactors]) -> float:

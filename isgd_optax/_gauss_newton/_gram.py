@@ -51,10 +51,11 @@ def gram(
 
     num_rows = [n * m for n, m in shapes]
     if by_rows:
+        groups = _alike([[block[k] for k in by_rows] for block in blocks])
         few = sum(num_rows) <= _FEW_ROWS
         step = sum(num_rows) if few else max(_MIN_TILE, -(-sum(num_rows) // _TILES))
         tiles = [
-            _tile([block[k] for k in by_rows], [unit[k] for k in by_rows], weight, m, points, dtype)
+            _tile([block[k] for k in by_rows], groups, [unit[k] for k in by_rows], weight, m, points, dtype)
             for block, weight, (n, m) in zip(blocks, weights, shapes, strict=True)
             for points in _parts(n, max(1, step // m))
         ]
@@ -86,30 +87,37 @@ def _parts(size: int, most: int) -> list[slice]:
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]
 
 
+def _alike(blocks: Sequence[Sequence[LeafFactors]]) -> list[list[int]]:
+    """Numbers of the leaves, those together that are matrices of one shape in each block: it compiles faster.
+
+    The columns of J then have one order in all blocks.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for k, factors in enumerate(zip(*blocks, strict=True)):
+        plain = all(f.rows is None and len(f.products) == 1 for f in factors)
+        form = lambda f: (jax.tree.structure(f), *(x.shape for x in jax.tree.leaves(f)))
+        groups.setdefault(tuple(map(form, factors)) if plain else k, []).append(k)
+    return list(groups.values())
+
+
 def _tile(
     leaves: Sequence[LeafFactors],
+    groups: Sequence[Sequence[int]],
     units: Sequence[jax.Array | None],
     weight: jax.Array,
     num_residuals: int,
     points: slice,
     dtype: jnp.dtype,
 ) -> jax.Array:
-    """Some points' rows of J by some parameter arrays, in any order of the columns.
+    """Some points' rows of J by some parameter arrays, their columns in the order of ``groups``.
 
-    Each tile is formed from its own factors, since slices of all rows would be copies; matrices of one
-    shape are joined, which compiles faster.
+    Each tile is formed from its own factors, since slices of all rows would be copies; the arrays of a group
+    are formed together.
     """
     weight = weight if weight.shape[0] == 1 else weight[points]
     cut = lambda x: x[points].astype(dtype)
-    groups: dict[Hashable, list[int]] = {}
-    for k, factors in enumerate(leaves):
-        plain = factors.rows is None and len(factors.products) == 1
-        shapes = [x.shape for x in jax.tree.leaves(factors)]
-        key = (jax.tree.structure(factors), *shapes) if plain else k
-        groups.setdefault(key, []).append(k)
-
     parts = []
-    for group in groups.values():
+    for group in groups:
         given = [jax.tree.map(cut, leaves[k]) for k in group]
         if len(group) == 1:
             part = leaf_rows(given[0], (points.stop - points.start, num_residuals), dtype)

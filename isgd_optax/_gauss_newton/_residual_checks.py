@@ -1,5 +1,6 @@
 """Checks of what a residual block is given and gives, with messages that say what to do."""
 
+import functools
 from typing import Any
 
 import jax
@@ -21,7 +22,8 @@ def check_functions(fn: Any, loss: Any) -> None:
 
 def check_forward_mode(fn: Any, params: Any, points: Any) -> None:
     """Raises TypeError where parameters enter what has no forward derivative; JAX does so when it lowers."""
-    point = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x)[1:], x.dtype), points)
+    own = functools.partial(jax.dtypes.canonicalize_dtype, allow_extended_dtype=True)  # NumPy's may be wider
+    point = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x)[1:], own(x.dtype)), points)
     if not _has(jax.make_jaxpr(fn)(params, point).jaxpr, "custom_vjp_call"):
         return
     # Of points alone it may be: JAX knows which of them a derivative goes through.

@@ -99,6 +99,39 @@ def test_gram_matrix_of_several_blocks_is_that_of_the_dense_jacobian(form, metri
     np.testing.assert_array_equal(kernel, kernel.T)
 
 
+def deep(p, x):
+    for layer in p:
+        x = jnp.tanh(x @ layer["weights"] + layer["bias"])
+    return jnp.sum(x)
+
+
+@pytest.mark.parametrize("nums", [(7, 4), (150, 67)])
+def test_layers_of_one_shape_have_their_place_in_every_block(form, nums, x64, monkeypatch):
+    """The blocks' derivatives by them differ in form: of second derivatives by autodiff, and of none."""
+    monkeypatch.setattr(_gram, "_MIN_TILE", 16)
+    shapes = [(2, 9), (9, 9), (9, 9), (9, 9)]
+    params = [{"weights": normal(i, *s), "bias": normal(10 + i, s[1])} for i, s in enumerate(shapes)]
+    laplacian = lambda p, x: jnp.trace(jax.hessian(lambda z: deep(p, z))(x))
+    first = lambda p, x: deep(p[:2], x)
+    fns, numbers = (laplacian, deep, first), (*nums, 5)
+    parts = [(fn, normal(20 + i, n, 2), 1.0 + i) for i, (fn, n) in enumerate(zip(fns, numbers, strict=True))]
+    parts = [(fn, points, jnp.asarray(scale)) for fn, points, scale in parts]
+    jacobian = dense_jacobian(params, parts)
+    kernel = jax.jit(lambda p: gram(p, parts, jnp.float64))(params)
+    np.testing.assert_allclose(kernel, jacobian @ jacobian.T, rtol=1e-11, atol=1e-13 * float(jnp.max(kernel)))
+
+
+def test_an_array_may_be_another_matrix_in_another_block(x64, monkeypatch):
+    monkeypatch.setitem(_costs._ELEMENTWISE_COST, "cpu", -1e9)
+    params = {"cube": normal(0, 4, 4, 4)}
+    wide = lambda p, x: jnp.sum(jnp.sin(x @ p["cube"].reshape(4, 16)))
+    tall = lambda p, x: jnp.sum(jnp.sin(p["cube"].reshape(16, 4) @ x))
+    parts = [(fn, normal(i, 6, 4), jnp.ones(())) for i, fn in enumerate((wide, tall))]
+    jacobian = dense_jacobian(params, parts)
+    kernel = jax.jit(lambda p: gram(p, parts, jnp.float64))(params)
+    np.testing.assert_allclose(kernel, jacobian @ jacobian.T, rtol=1e-11, atol=1e-13 * float(jnp.max(kernel)))
+
+
 @pytest.mark.parametrize("nums", [(150, 67), (128, 1), (1, 193)])
 def test_many_points_are_cut_into_tiles(form, nums, x64, monkeypatch):
     monkeypatch.setattr(_gram, "_MIN_TILE", 16)
