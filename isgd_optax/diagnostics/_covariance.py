@@ -46,7 +46,8 @@ def covariance(
     \operatorname{tr} MM^T`, with :math:`(\operatorname{tr} MM^T)^2 / \operatorname{tr} (MM^T)^2` degrees of
     freedom, both N − P in the classical case. So noise that a network has fitted is counted. Blocks whose
     weights do not say how noisy they are beside each other want ``pooled=False``: each has a variance of its
-    own then, from :math:`\sum_h \lVert M_{gh} \rVert^2 \tau_h^2 = \lVert r_g \rVert^2`.
+    own then, from :math:`\sum_h \lVert M_{gh} \rVert^2 \tau_h^2 = \lVert r_g \rVert^2`, if the residuals tell
+    them apart.
 
     An equation is a constraint only as far as its weight makes it one. With a small weight the network trades
     residuals of the equation for fitted noise, and standard errors grow: raise the weight until they no
@@ -130,7 +131,7 @@ def covariance(
     matrix, freedom = propagated(found, np.concatenate([block.index for block in blocks]), noise)
     error = _like(chosen, jnp.sqrt(jnp.diagonal(matrix)))
     left = _like(chosen, -jnp.matmul(found.response, residual, precision="highest"))
-    freedom = freedom[0] if noise.degrees_of_freedom.size == 1 else _like(chosen, freedom)
+    freedom = freedom[0] if noise.told.size == 1 else _like(chosen, freedom)
     return Covariance(chosen, error, matrix, noise.std, freedom, left)
 
 

@@ -39,14 +39,17 @@ class Noise(NamedTuple):
       std: Its standard deviation before any weight, by the name of the block.
       scaled: That of the scaled residuals, shape (n,); 1 where no residual is left to tell it.
       group: The number of the variance that is theirs, shape (n,).
-      degrees_of_freedom: The degrees of freedom of the estimate of each variance; infinite where it was
-        given, 0 where no residual is left.
+      told: Whether each variance is known, shape (G,): the residuals may not tell it.
+      relative: Those variances, in units of the largest.
+      scatter: Their covariance as estimates, shape (G, G), in these units; 0 where they were given.
     """
 
     std: dict[str, jax.Array]
     scaled: jax.Array
     group: np.ndarray
-    degrees_of_freedom: jax.Array
+    told: jax.Array
+    relative: jax.Array
+    scatter: jax.Array
 
 
 def noisy_blocks(loss: LeastSquares, params: optax.Params, noisy: Sequence[str] | None) -> list[NoisyBlock]:
@@ -91,7 +94,8 @@ def given_noise(blocks: Sequence[NoisyBlock], noise_std: NoiseStd, dtype: jnp.dt
         std[found.name] = value
         scaled.append(_each_residual(found.block.scale(dtype) * value, found))
     group = np.zeros(sum(found.index.size for found in blocks), int)
-    return Noise(std, jnp.concatenate(scaled), group, jnp.full(1, jnp.inf, dtype))
+    one = jnp.ones(1, dtype)
+    return Noise(std, jnp.concatenate(scaled), group, one > 0, one, jnp.zeros((1, 1), dtype))
 
 
 def estimated_noise(
@@ -114,25 +118,25 @@ def estimated_noise(
     each = jnp.concatenate([_each_residual(s, found) for s, found in zip(scales, blocks, strict=True)])
     basis = hat_basis[index]
     counted = each > 0  # a residual of weight 0 tells nothing of the noise
-    maker = jnp.diag(counted.astype(dtype)) - jnp.matmul(basis, basis.T, precision="highest")
-    squared = jnp.matmul(maker, maker, precision="highest")
+    maker = jnp.diag(counted.astype(dtype)) - _matmul(basis, basis.T)
     numbers = [0 if pooled else number for number in range(len(blocks))]
     group = np.repeat(numbers, [found.index.size for found in blocks])
     members = jnp.asarray(group[:, None] == np.arange(numbers[-1] + 1), dtype)
     # ‖r_g‖² has the mean Σ_h S_gh τ_h².
-    shares = jnp.matmul(members.T, jnp.matmul(jnp.square(maker), members))
-    sums = jnp.matmul(members.T, jnp.square(residual[index]))
-    left = jnp.diagonal(shares) > 1e-6
-    variances = _variances(jnp.where(left[:, None] & left[None], shares, jnp.eye(left.size)), sums)
+    shares = _matmul(members.T, _matmul(jnp.square(maker), members))
+    variances = _variances(shares, _matmul(members.T, jnp.square(residual[index])))
+    inverse, told = _pseudoinverse(shares, jnp.sum(members, axis=0))
+    largest = jnp.max(variances)
+    relative = variances / jnp.where(largest > 0, largest, 1) + (largest == 0)
+    spread = jnp.square(_matmul(maker * relative[group][None], maker))
+    scatter = 2 * _matmul(inverse, _matmul(_matmul(members.T, _matmul(spread, members)), inverse))
     roots = jnp.sqrt(variances)
-    traces = jnp.matmul(members.T, jnp.diagonal(squared))
-    of_squares = jnp.diagonal(jnp.matmul(members.T, jnp.matmul(jnp.square(squared), members)))
-    freedom = jnp.where(left, jnp.square(traces) / jnp.where(left, of_squares, 1), 0)
     std = {
-        found.name: jnp.where(left[g] & (s > 0), roots[g] / jnp.where(s > 0, s, 1), jnp.inf)
+        found.name: jnp.where(told[g] & (s > 0), roots[g] / jnp.where(s > 0, s, 1), jnp.inf)
         for s, found, g in zip(scales, blocks, numbers, strict=True)
     }
-    return Noise(std, jnp.where(counted, jnp.where(left, roots, 1)[group], 0), group, freedom)
+    scaled = jnp.where(counted, jnp.where(told, roots, 1)[group], 0)
+    return Noise(std, scaled, group, told, relative, scatter)
 
 
 def _variances(shares: jax.Array, sums: jax.Array) -> jax.Array:
@@ -142,10 +146,24 @@ def _variances(shares: jax.Array, sums: jax.Array) -> jax.Array:
     """
 
     def step(_: int, tau: jax.Array) -> jax.Array:
-        expected = jnp.matmul(shares, tau)
+        expected = _matmul(shares, tau)
         return jnp.where(expected > 0, tau * sums / jnp.where(expected > 0, expected, 1), 0)
 
-    return jax.lax.fori_loop(0, _ROUNDS, step, sums / jnp.diagonal(shares))
+    own = jnp.diagonal(shares)
+    first = jnp.where(own > 0, sums / jnp.where(own > 0, own, 1), 0)
+    found = jax.lax.fori_loop(0, _ROUNDS, step, first)
+    return jnp.where(jnp.isfinite(sums).all(), found, jnp.nan)
+
+
+def _pseudoinverse(shares: jax.Array, sizes: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """S⁺, and which variances S τ² = q tells: neither those of no residual nor those it cannot part."""
+    root = jnp.sqrt(sizes)
+    values, vectors = jnp.linalg.eigh(shares / root[:, None] / root[None])
+    kept = values > jnp.finfo(shares.dtype).eps ** 0.8
+    vectors = jnp.where(kept[None], vectors, 0)
+    inverse = _matmul(vectors / jnp.where(kept, values, 1)[None], vectors.T)
+    told = jnp.sum(jnp.square(vectors), axis=1) > 1 - 1e-3
+    return inverse / root[:, None] / root[None], told
 
 
 def _each_residual(values: jax.Array, found: NoisyBlock) -> jax.Array:
@@ -167,21 +185,26 @@ def propagated(found: Profile, index: np.ndarray, noise: Noise) -> tuple[jax.Arr
     """
     raw = found.response[:, index]
     scaled = raw * noise.scaled[None]
-    by_group = []
-    for g in range(noise.degrees_of_freedom.size):
-        part = scaled[:, noise.group == g]
-        by_group.append(jnp.matmul(part, part.T, precision="highest"))
-    parts = jnp.stack(by_group)
-    lacking = jnp.sum(jnp.where((noise.degrees_of_freedom > 0)[:, None, None], 0, parts), axis=0)
-    follows = jnp.diagonal(lacking) > _NEGLIGIBLE * jnp.sum(jnp.square(raw), axis=1)
-    unknown = jnp.where(follows[:, None] & follows[None], jnp.sign(lacking), 0)
+    of_group = [noise.group == g for g in range(noise.told.size)]
+    parts = jnp.stack([_matmul(scaled[:, own], scaled[:, own].T) for own in of_group])
+    lacking = jnp.sum(jnp.where(noise.told[:, None, None], 0, parts), axis=0)
+    of_all = jnp.sum(jnp.square(found.response), axis=1)
+    follows = jnp.diagonal(lacking) > _NEGLIGIBLE * of_all
+    size = jnp.sqrt(jnp.diagonal(lacking))
+    together = jnp.abs(lacking) > _NEGLIGIBLE * size[:, None] * size[None]
+    unknown = jnp.where(follows[:, None] & follows[None] & together, jnp.sign(lacking), 0)
     signs = jnp.where(found.unbounded != 0, found.unbounded, unknown)
     known = jnp.sum(parts, axis=0)
     matrix = jnp.where(signs > 0, jnp.inf, jnp.where(signs < 0, -jnp.inf, known))
-    if noise.degrees_of_freedom.size == 1:
-        return matrix, jnp.broadcast_to(noise.degrees_of_freedom, matrix.shape[:1])
-    variances = jnp.diagonal(parts, axis1=1, axis2=2)
-    freedom = jnp.where(noise.degrees_of_freedom > 0, noise.degrees_of_freedom, 1)
-    spread = jnp.sum(jnp.square(variances) / freedom[:, None], axis=0)
-    welch = jnp.square(jnp.sum(variances, axis=0)) / jnp.where(spread > 0, spread, 1)
-    return matrix, jnp.where(follows | (spread <= 0), 0, welch)
+    # Satterthwaite: of v = Σ_g a_g τ_g², by its mean and its variance; in a and τ² only the ratios count.
+    ratios = raw / jnp.where(of_all > 0, jnp.sqrt(of_all), 1)[:, None]
+    shares = jnp.stack([jnp.sum(jnp.square(ratios[:, own]), axis=1) for own in of_group], axis=1)
+    shares = jnp.where(jnp.sum(shares, axis=1, keepdims=True) > 0, shares, 1)
+    mean = _matmul(shares, noise.relative)
+    scatter = jnp.sum(_matmul(shares, noise.scatter) * shares, axis=1)
+    freedom = jnp.where(scatter > 0, 2 * jnp.square(mean) / jnp.where(scatter > 0, scatter, 1), jnp.inf)
+    return matrix, jnp.where(follows | ~noise.told.any(), 0, freedom)
+
+
+def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.matmul(a, b, precision="highest")

@@ -59,7 +59,7 @@ class Covariance(NamedTuple, Generic[Tree]):
             quantiles = jax.tree.map(lambda _: quantiles, self.standard_error)
         # An infinite error times any quantile is infinite, also where the quantile is.
         half = jax.tree.map(
-            lambda e, t: jnp.where(e > 0, t * jnp.where(e > 0, e, 1), 0), self.standard_error, quantiles
+            lambda e, t: jnp.where(e == 0, 0, t * jnp.where(e == 0, 1, e)), self.standard_error, quantiles
         )
         return (
             jax.tree.map(lambda x, h: x - h, self.estimate, half),

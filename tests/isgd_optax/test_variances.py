@@ -74,3 +74,73 @@ def test_a_block_without_a_residual_left_makes_its_own_parameters_infinite_alone
     assert found.undetermined() == ("['b']",)
     np.testing.assert_allclose(found.standard_error["a"], 0.1 / np.sqrt(3), rtol=1e-9)
     assert not jnp.isnan(found.covariance).any()
+
+
+@pytest.mark.usefixtures("x64")
+def test_instruments_whose_noise_cannot_be_parted_are_told():
+    """A free value at each place, measured twice: the difference of the two is all that is left."""
+    first, second = np.random.default_rng(0).normal(size=(2, 30))
+    free = lambda p, point: p["free"][point["i"]] + p["c"] * point["on"] - point["y"]
+    points = lambda y, on: {"i": jnp.arange(30), "y": jnp.asarray(y), "on": jnp.full(30, on)}
+    loss = LeastSquares(
+        Residual(free, points(first, 0.0), name="a"), Residual(free, points(second, 1.0), name="b")
+    )
+    offset = np.mean(second - first)
+    params = {"free": jnp.asarray((first + second - offset) / 2), "c": jnp.asarray(offset)}
+    pick = lambda p: p["c"]
+    apart = diagnostics.covariance(loss, params, select=pick, pooled=False)
+    assert np.isinf(apart.standard_error)
+    assert np.isinf(apart.noise_std["a"])
+    together = diagnostics.covariance(loss, params, select=pick)
+    np.testing.assert_allclose(
+        together.standard_error, np.std(second - first, ddof=1) / np.sqrt(30), rtol=1e-9
+    )
+    np.testing.assert_allclose(together.degrees_of_freedom, 29, rtol=1e-9)
+
+
+@pytest.mark.usefixtures("x64")
+def test_degrees_of_freedom_count_residuals_once():
+    """Three points of a line, a block each: one residual is left, however many variances there are."""
+    line = lambda p, point: p["a"] + p["b"] * point["x"] - point["y"]
+    at = lambda x, y: {"x": jnp.full(1, x), "y": jnp.full(1, y)}
+    data = [(0.0, 0.1), (1.0, 0.8), (2.0, 2.3)]
+    loss = LeastSquares(*(Residual(line, at(*point), name=f"i{i}") for i, point in enumerate(data)))
+    slope, offset = np.polyfit(*np.transpose(data), 1)
+    result = diagnostics.covariance(loss, {"a": jnp.asarray(offset), "b": jnp.asarray(slope)}, pooled=False)
+    assert np.isinf(result.standard_error["b"])
+    assert result.degrees_of_freedom["b"] == 0
+
+
+@pytest.mark.usefixtures("x64")
+def test_intervals_of_two_instruments_cover_the_truth():
+    draws = np.random.default_rng(3)
+    rows = jnp.asarray(draws.normal(size=(16, 3)))
+    stds = np.repeat([0.3, 1.0], 8)
+
+    @jax.jit
+    def ends(y):
+        points = [{"x": rows[s], "y": y[s]} for s in (slice(8), slice(8, None))]
+        fn = lambda p, point: point["x"] @ p - point["y"]
+        loss = LeastSquares(*(Residual(fn, p, name=f"i{i}", weight=8.0) for i, p in enumerate(points)))
+        return diagnostics.covariance(loss, jnp.linalg.lstsq(rows, y)[0], pooled=False).intervals(0.9)
+
+    low, high = jax.vmap(ends)(jnp.asarray(draws.normal(size=(2000, 16)) * stds))
+    covered = np.mean((low < 0) & (high > 0), axis=0)
+    np.testing.assert_allclose(covered, 0.9, atol=0.04)
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_residual_that_is_no_number_is_no_small_error(pooled):
+    loss = LeastSquares(Residual(lambda p, y: p - y, jnp.array([1.0, jnp.nan, 2.0])))
+    result = diagnostics.covariance(loss, jnp.asarray(1.5), pooled=pooled)
+    assert np.isnan(result.standard_error)
+    assert np.isnan(result.intervals()[0])
+
+
+@pytest.mark.parametrize("unit", [1e-15, 1.0, 1e12])
+def test_degrees_of_freedom_do_not_depend_on_units(unit):
+    loss, params = two_instruments(unit * np.array([2.0, 2.2, 1.7]), unit * np.array([1.0, 1.4, 0.8]))
+    loss = LeastSquares(*loss.blocks)
+    result = diagnostics.covariance(loss, params, pooled=False)
+    np.testing.assert_allclose(result.degrees_of_freedom["both"], 2, rtol=1e-3)
+    assert np.isfinite(result.intervals()[1]["both"])
