@@ -147,7 +147,7 @@ class Normalize(nnx.Module):
     Args:
       lower: The lower corner of the box, d numbers.
       upper: The upper corner.
-      dtype: The dtype of the map.
+      dtype: Without effect, kept for older calls: the map has the dtype of its coordinates.
 
     Shape:
       (..., d) to (..., d).
@@ -170,8 +170,7 @@ class Normalize(nnx.Module):
             raise ValueError(f"Normalize needs lower < upper on every axis, got {lower} and {upper}.")
         self.in_features = self.out_features = len(lower)
         low, up = np.asarray(lower, float), np.asarray(upper, float)
-        self.middle = FixedVariable(jnp.asarray((low + up) / 2, dtype))
-        self.factor = FixedVariable(jnp.asarray(2 / (up - low), dtype))
+        self.middle, self.factor = tuple(((low + up) / 2).tolist()), tuple((2 / (up - low)).tolist())
 
     @property
     def takes_units(self) -> tuple[bool, ...]:
@@ -180,10 +179,13 @@ class Normalize(nnx.Module):
 
     def __call__(self, x: Any) -> Any:
         """The scaled coordinates, of an array or a jet."""
+        # In the dtype of the coordinates: a rounded width would shift the periods of what comes after.
+        dtype = jnp.result_type(x.value if isinstance(x, Jet) else x, float)
+        middle, factor = jnp.asarray(self.middle, dtype), jnp.asarray(self.factor, dtype)
         if isinstance(x, Jet):
-            return (x - self.middle[...]) * self.factor[...]
+            return (x - middle) * factor
         broad = (None,) * (x.ndim - 1)
-        return (x - self.middle[...][broad]) * self.factor[...][broad]
+        return (x - middle[broad]) * factor[broad]
 
 
 class Chain(nnx.Module):

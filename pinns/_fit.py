@@ -170,7 +170,7 @@ def fit(
         watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive, anew=anew)
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
-            warn_coordinates(problem, source.dtype)
+            warn_coordinates(problem, model, source.dtype)
             warn_outside(problem, state.points)
             row = evaluator.row(state, None, 0.0)
             finite = row.pop("finite")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from pinns._embeddings import Embedding
@@ -12,6 +14,29 @@ from pinns._jet import linear
 
 Activation = Callable[[jax.Array], jax.Array]
 Initializer = Callable[..., jax.Array]
+
+
+def check_activation(fn: Any) -> None:
+    """Raises TypeError for no function, ValueError for one that mixes the numbers of an array.
+
+    Derivatives are propagated through it number by number: those of ``jax.nn.softmax`` would be zero.
+    """
+    if not callable(fn):
+        raise TypeError(f"activation must be a function, e.g. jnp.tanh, got {fn!r}.")
+    if fn in (jnp.tanh, jnp.sin) or isinstance(
+        fn, nnx.Module
+    ):  # whose parameters may want a shape of their own
+        return
+    call: Activation = fn
+    with jax.ensure_compile_time_eval():
+        numbers = np.array([-1.1, 0.3, 2.0], np.float32)
+        together = np.asarray(call(jnp.asarray(numbers)))
+        apart = np.concatenate([np.ravel(call(jnp.asarray(number)[None])) for number in numbers])
+    if together.shape != apart.shape or not np.allclose(together, apart, rtol=1e-3, atol=1e-6):
+        raise ValueError(
+            f"activation must take each number by itself, which {fn!r} does not. Write such a layer in a "
+            "network of your own (supports_jets = False)."
+        )
 
 
 class Linear(nnx.Linear):

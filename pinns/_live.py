@@ -5,6 +5,7 @@ import math
 import time
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from pinns._history import Row, summary
@@ -105,8 +106,9 @@ def _png(history: list[Row], x: str) -> bytes:
     if "rel_l2" in last:
         axes["rel_l2"].semilogy(abscissa, [row.get("rel_l2", math.nan) for row in history], color="black")
     for name in last.get("unknowns", ()):
-        values = [row["unknowns"][name] for row in history]
-        axes["unknowns"].plot(abscissa, values, label=name)
+        values = np.array([np.ravel(row["unknowns"][name]) for row in history])
+        several = [f"{name}[{i}]" for i in range(values.shape[1])]
+        axes["unknowns"].plot(abscissa, values, label=several if len(several) > 1 else name)
         axes["unknowns"].legend()
     for name, axis in axes.items():
         axis.set(xlabel=LABELS[x], title={"rel_l2": "relative L2 error"}.get(name, name))

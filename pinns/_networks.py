@@ -8,7 +8,7 @@ from flax import nnx
 
 from pinns._embeddings import Embedding, FourierFeatures, PeriodicEmbedding, check_dtype
 from pinns._jet import activate
-from pinns._layers import Activation, make_layers, num_features, takes_jets
+from pinns._layers import Activation, check_activation, make_layers, num_features, takes_jets
 
 
 class MLP(nnx.Module):
@@ -33,8 +33,8 @@ class MLP(nnx.Module):
       (..., d) to (..., m).
 
     Raises:
-      ValueError: A width below 1, an embedding of another number of coordinates, or float64 without
-        ``jax_enable_x64``.
+      ValueError: A width below 1, an embedding of another number of coordinates, an activation that is not
+        elementwise, or float64 without ``jax_enable_x64``.
       TypeError: ``hidden`` or ``activation`` of another kind.
 
     Examples:
@@ -69,11 +69,9 @@ class MLP(nnx.Module):
         dtype: Any = jnp.float32,
     ):
         check_dtype(dtype)
-        if not isinstance(hidden, Sequence) or not callable(activation):
-            raise TypeError(
-                "hidden must be the widths of the hidden layers, e.g. [20, 20], and activation a function, "
-                f"e.g. jnp.tanh, got {hidden!r} and {activation!r}."
-            )
+        if not isinstance(hidden, Sequence):
+            raise TypeError(f"hidden must be the widths of the hidden layers, e.g. [20, 20], got {hidden!r}.")
+        check_activation(activation)
         first = num_features(in_features, embedding)
         self.layers = make_layers([first, *hidden, out_features], dtype=dtype, rngs=rngs)
         self.activation = activation

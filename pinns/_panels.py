@@ -95,12 +95,12 @@ def draw_maps(solutions: Solutions, extent: Sequence[float], labels: Sequence[st
     )
     for row, (name, output) in zip(axes, rows, strict=True):
         prediction = solutions.predictions[name][:, output]
-        panels, colours = {name: prediction}, _colours(prediction)
+        panels, colours = [(name, prediction)], _colours(prediction)
         if exact is not None:
             true = exact[:, output]
-            panels |= {"exact": true, f"|{name} − exact|": np.abs(prediction - true)}
+            panels += [("exact", true), (f"|{name} − exact|", np.abs(prediction - true))]
             colours = _colours(true)
-        for column, (axis, (title, values)) in enumerate(zip(row, panels.items(), strict=True)):
+        for column, (axis, (title, values)) in enumerate(zip(row, panels, strict=True)):
             side = round(len(values) ** 0.5)
             look: dict[str, Any] = {"cmap": "magma"} if column == 2 else colours
             grid = values.reshape(side, side)

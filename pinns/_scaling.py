@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +42,10 @@ class Scaled(Problem):
     residuals: tuple[tuple[str, float], ...]
     inputs: bool = True
 
-    scales_inputs: ClassVar[bool] = True
+    @property
+    def scales_inputs(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether coordinates are scaled."""
+        return self.inputs
 
     @property
     def domain(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -101,10 +101,11 @@ class _Slab(Problem):
         return conditions
 
     def _of_its_time(self, data: FixedPoints) -> FixedPoints | None:
-        """The given points of this slab, None if there are none; what looks at several at once stays."""
-        if data.points.ndim > 2 or data.points.shape[1] != self.domain.dim:
+        """The given points of this slab, None if there are none; several at once are of their latest time."""
+        if data.points.shape[-1] != self.domain.dim:
             return data
-        times, (begin, end) = data.points[:, self.axis], self.times
+        times, (begin, end) = data.points[..., self.axis], self.times
+        times = times.reshape(len(times), -1).max(axis=1)
         inside = (times >= begin) & (times < end)
         if not inside.any():
             return None
@@ -141,7 +142,8 @@ def fit_in_slabs(
     (delays, integrals over the past), it gets the networks of the slabs before. The problem must build its
     regions from ``self.domain``. The networks see the times as they are; with ``scaled(problem, ...)`` each
     slab is brought to [−1, 1], which a long time with fast changes needs. Of data at given points a slab
-    takes those of its own time; unknown coefficients are found anew in each, from the values of the one
+    takes those of its own time, of nodes that a residual sees at once (integrals) those whose latest time is
+    its own; unknown coefficients are found anew in each, from the values of the one
     before. One that initial conditions alone hold, an unknown initial value, is found in the first slab and
     stays.
 

@@ -9,7 +9,15 @@ from flax import nnx
 
 from pinns._embeddings import Embedding, check_dtype
 from pinns._jet import activate
-from pinns._layers import Activation, Initializer, Linear, make_layers, num_features, takes_jets
+from pinns._layers import (
+    Activation,
+    Initializer,
+    Linear,
+    check_activation,
+    make_layers,
+    num_features,
+    takes_jets,
+)
 from pinns._networks import MLP
 
 
@@ -127,6 +135,7 @@ class ModifiedMLP(nnx.Module):
             raise ValueError(
                 f"ModifiedMLP needs hidden layers of one width, e.g. [50] * 4, got {list(hidden)}."
             )
+        check_activation(activation)
         first = num_features(in_features, embedding)
         self.encoders = nnx.List(Linear(first, hidden[0], dtype=dtype, rngs=rngs) for _ in range(2))
         self.layers = make_layers([first, *hidden, out_features], dtype=dtype, rngs=rngs)

@@ -63,7 +63,6 @@ class Watch:
     def __init__(self, stop: Stop, num_steps: int, step: int, *, adaptive: bool = False, anew: bool = True):
         self._stop, self._num_steps, self._adaptive, self._anew = stop, num_steps, adaptive, anew
         self._said: set[str] = set()
-        self._loss = 0.0  # at the evaluation before: none has been fast yet
         self._accepted_at = step  # the last step that is known to have been accepted
 
     def warn(self, history: list[Row], without_gradient: Callable[[], list[str]]) -> None:
@@ -99,14 +98,15 @@ class Watch:
                 "initial_learning_rate; or the conditions contradict each other, and no network meets them; "
                 "or the data are little but noise.",
             )
-        slow, self._loss = loss > 0.5 * self._loss, loss
+        slow = len(history) > 1 and loss > 0.5 * history[-2]["loss"]
         at_bound = row.get("at_bound", 0.0) == 1.0 and row["accepted"] > 0
         if slow and at_bound and row.get("at_floor", 0.0) == 0.0:
             self._once(
                 "bound",
                 f"at step {row['step']} the learning rate stands at the bound {row['learning_rate']:.1e} of "
-                "its controller, which may hold the training back: raise max_learning_rate, or choose a "
-                "metric (metric='jacobi') if parameters are of different size.",
+                "its controller, which may hold the training back: raise max_learning_rate, or lower "
+                "min_learning_rate if it is that one, or choose a metric (metric='jacobi') if parameters are "
+                "of different size.",
             )
 
     def diverged(self, history: list[Row], without_gradient: Callable[[], list[str]]) -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinns._embeddings import units_of
 from pinns.problems import Points, Problem
 
 _LARGE = 100.0
@@ -34,8 +35,8 @@ def warn_few_residuals(num_residuals: int, num_parameters: int) -> None:
         )
 
 
-def warn_coordinates(problem: Problem, dtype: Any) -> None:
-    """Warns if networks that take the coordinates as they are saturate, or hardly see them, or few differ."""
+def warn_coordinates(problem: Problem, model: Any, dtype: Any) -> None:
+    """Warns if a network that sees the coordinates themselves saturates, or hardly changes, or few differ."""
     lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
     width, away = upper - lower, np.maximum(np.abs(lower), np.abs(upper))
     apart = float(jnp.finfo(dtype).eps) * away
@@ -45,17 +46,19 @@ def warn_coordinates(problem: Problem, dtype: Any) -> None:
             f"{jnp.dtype(dtype).name} are {apart[i]:.1g} apart: points fall together. Measure it from where "
             "the domain begins, or train a float64 network with jax_enable_x64."
         )
-    largest = max(abs(corner) for corner in (*problem.domain.lower, *problem.domain.upper))
-    if largest > _LARGE and not problem.scales_inputs:
+    embedded = np.array(units_of(getattr(model, "embedding", None)) or (False,) * len(width))
+    raw = ~embedded & (not problem.scales_inputs)
+    largest = max(away[raw], default=1.0)
+    if largest > _LARGE:
         warn_at_caller(
             f"coordinates of the domain reach {largest:g}, at which tanh and its like saturate: train "
             "scaled(problem, model, key) instead of the problem, or give the network an embedding that maps "
             "them to [-1, 1]."
         )
-    width = min(np.subtract(problem.domain.upper, problem.domain.lower))
-    if width < 1 / _LARGE and not problem.scales_inputs:
+    narrowest = min(width[raw], default=1.0)
+    if narrowest < 1 / _LARGE:
         warn_at_caller(
-            f"the domain is only {width:g} wide along a coordinate, over which a network hardly changes: "
+            f"the domain is only {narrowest:g} wide along a coordinate, over which a network hardly changes: "
             "train scaled(problem, model, key) instead of the problem, choose another unit, or give the "
             "network an embedding that maps the coordinate to [-1, 1]."
         )
@@ -67,9 +70,10 @@ def warn_outside(problem: Problem, points: Points) -> None:
     for name, given in points.items():
         x = given.get("x") if isinstance(given, Mapping) else given
         x = x if isinstance(x, jax.Array) else jnp.zeros(0)  # a region of one's own gives what it likes
-        if x.ndim < 2 or x.shape[-1] != lower.size or not x.is_fully_addressable:
+        # Nodes that a residual sees at once may lie before a slab of time.
+        if x.ndim != 2 or x.shape[-1] != lower.size or not x.is_fully_addressable:
             continue
-        x = np.asarray(x).reshape(-1, lower.size)
+        x = np.asarray(x)
         low, high = x.min(axis=0), x.max(axis=0)
         far = np.flatnonzero((low < lower - 0.5 * (upper - lower)) | (high > upper + 0.5 * (upper - lower)))
         if far.size:

@@ -177,7 +177,8 @@ def measurements(
       grid: Whether the points are even, in one dimension.
     """
     random = np.random.default_rng(seed)
-    lower, upper = np.array(problem.domain.lower), np.array(problem.domain.upper)
+    whole = type(problem).domain  # a part of it, a slab of time, has its share of the same data
+    lower, upper = np.array(whole.lower), np.array(whole.upper)
     unit = np.linspace(0, 1, num_data)[:, None] if grid else random.uniform(size=(num_data, len(lower)))
     points = lower + (upper - lower) * unit
     with jax.ensure_compile_time_eval():

@@ -1,6 +1,7 @@
 """Stiff ordinary differential equations as boundary value problems of a network."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -93,7 +94,7 @@ class Robertson(Tabulated):
 
     def _clock(self, x: jax.Array) -> jax.Array:
         """dt/ds."""
-        return np.log(10.0) * 10.0 ** x[0]
+        return math.log(10.0) * 10.0 ** x[0]
 
 
 @dataclasses.dataclass(frozen=True)

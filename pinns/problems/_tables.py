@@ -71,11 +71,11 @@ class Table:
     def __call__(self, x: jax.Array) -> jax.Array:
         """The value at one point of shape (2,), shape (m,)."""
         x = floating(x)
-        along_second = self.second(x[1]) @ jnp.asarray(self.left, x.dtype)
+        along_second = _product(self.second(x[1]), jnp.asarray(self.left, x.dtype))
         rank, size, outputs = self.right.shape
         right = jnp.asarray(np.moveaxis(self.right, 1, 0).reshape(size, rank * outputs), x.dtype)
-        along_first = (self.first(x[0]) @ right).reshape(rank, outputs)
-        return along_second @ along_first
+        along_first = _product(self.first(x[0]), right).reshape(rank, outputs)
+        return _product(along_second, along_first)
 
 
 class PiecewiseTable:
@@ -98,7 +98,7 @@ class PiecewiseTable:
         interval = jnp.searchsorted(knots[1:-1], x[0], side="right")
         lower, upper = knots[interval], knots[interval + 1]
         basis = chebyshev(2 * (x[0] - lower) / (upper - lower) - 1, self.coefficients.shape[1])
-        return basis @ jnp.asarray(self.coefficients, x.dtype)[interval]
+        return _product(basis, jnp.asarray(self.coefficients, x.dtype)[interval])
 
     def on_host(self, x: np.ndarray) -> np.ndarray:
         """The values at points of shape (N,) by NumPy, whatever JAX's precision; shape (N, m)."""
@@ -126,3 +126,7 @@ def load_table(name: str) -> Any:
             )
         ]
         return Table(series[0], series[1], data["left"], data["right"], data["floor"])
+
+
+def _product(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)  # a GPU's TF32 has three digits

@@ -97,9 +97,10 @@ def test_parts_of_a_problem():
         Box(0.0, 1.0)
     with pytest.raises(ValueError, match="imaginary part"):
         FixedPoints(1j * np.ones((3, 1)))
-    for wrong in ({"hidden": 8}, {"activation": "tanh"}):
-        with pytest.raises(TypeError, match="hidden must be the widths"):
-            MLP(1, **{"hidden": [8]} | wrong, out_features=1, rngs=nnx.Rngs(0))
+    with pytest.raises(TypeError, match="hidden must be the widths"):
+        MLP(1, 8, 1, rngs=nnx.Rngs(0))
+    with pytest.raises(TypeError, match="activation must be a function"):
+        MLP(1, [8], 1, activation="tanh", rngs=nnx.Rngs(0))
 
 
 def test_results_are_drawn_and_read_by_name(train):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import IPython.core.getipython
 import IPython.display
 import jax
+import numpy as np
 import optax
 import pytest
 from flax import nnx
@@ -87,3 +88,13 @@ def test_outside_of_a_notebook_it_says_what_to_do_instead(monkeypatch):
 def test_another_abscissa_is_an_error():
     with pytest.raises(ValueError, match="num_gradients"):
         LivePlot("epochs")
+
+
+def test_components_of_an_unknown_are_drawn_one_by_one(notebook):
+    class Matrix(SingularlyPerturbedODE):
+        def unknowns(self):
+            return {"m": np.eye(2), "k": 1.0}
+
+    result = train(Matrix(num_points=20), LivePlot())
+    assert result.stop_reason == "num_steps"
+    assert notebook.figures
