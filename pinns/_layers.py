@@ -16,7 +16,7 @@ Activation = Callable[[jax.Array], jax.Array]
 Initializer = Callable[..., jax.Array]
 
 
-def check_activation(fn: Any) -> None:
+def check_activation(fn: Activation) -> None:
     """Raises TypeError for no function, ValueError for one that mixes the numbers of an array.
 
     Derivatives are propagated through it number by number: those of ``jax.nn.softmax`` would be zero.
@@ -27,11 +27,10 @@ def check_activation(fn: Any) -> None:
         fn, nnx.Module
     ):  # whose parameters may want a shape of their own
         return
-    call: Activation = fn
     with jax.ensure_compile_time_eval():
         numbers = np.array([-1.1, 0.3, 2.0], np.float32)
-        together = np.asarray(call(jnp.asarray(numbers)))
-        apart = np.concatenate([np.ravel(call(jnp.asarray(number)[None])) for number in numbers])
+        together = np.asarray(fn(jnp.asarray(numbers)))
+        apart = np.concatenate([np.ravel(fn(jnp.asarray(number)[None])) for number in numbers])
     if together.shape != apart.shape or not np.allclose(together, apart, rtol=1e-3, atol=1e-6):
         raise ValueError(
             f"activation must take each number by itself, which {fn!r} does not. Write such a layer in a "
