@@ -117,7 +117,7 @@ ROWS = {
         "Poisson's equation in 5-D",
         pinns.PoissonND,
         (20,) * 2,
-        seconds=300.0,
+        seconds=600.0,
         sampling=_FRESH_SOBOL,
         goal=1e-06,
         momentum=0.5,

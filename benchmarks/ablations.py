@@ -86,8 +86,8 @@ class Ablations(Artefact):
     dtype = "float64"
     kind = "field"
     setting = (
-        "Rows of the field's table as they are, and with one thing changed: the same seeds and the same "
-        "seconds of training. Left out where a change changes nothing or does not apply."
+        "Rows of the field's table as they were when this was recorded, and with one thing changed: the same "
+        "seeds and the same seconds of training. Left out where a change changes nothing or does not apply."
     )
 
     problems: tuple[str, ...] = (

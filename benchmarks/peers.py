@@ -75,6 +75,8 @@ class Peers(Artefact):
 
     def cells(self) -> list[Row]:
         """Every setting of every peer, then the best ones again; one cell for what is not installed."""
+        if unknown := sorted(set(self.only) - set(peers())):
+            raise ValueError(f"there are no peers {unknown}; there are {sorted(peers())}.")
         chosen = {name: peer for name, peer in peers().items() if not self.only or name in self.only}
         installed = [name for name, peer in chosen.items() if _peers.is_installed(peer.package)]
         settings = [

@@ -132,7 +132,10 @@ class PointSource:
                 f"num_points='auto' asks for {wanted} residuals, twice the parameters, but all points are "
                 f"given, and they make {given}: take a smaller network, or num_points=None."
             )
-        return max(1, -(-(wanted - given) // max(drawn, 1)))
+        factor = max(1, -(-(wanted - given) // max(drawn, 1)))
+        while self._count(params, multiple=factor) < wanted:  # a grid's numbers do not grow evenly
+            factor += 1
+        return factor
 
     def _count(self, params: Any, *, multiple: int = 1) -> int:
         """The number of residuals of all conditions together, at ``multiple`` times as many points."""

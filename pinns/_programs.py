@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -33,7 +34,9 @@ class Program:
         self._compiled: dict[Any, Callable[..., Any]] = {}
 
     def __call__(self, *args: Any) -> Any:
-        """The function of ``args``."""
+        """The function of ``args``; inside of a transformation of JAX a part of its program."""
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
+            return self._fn(*args)
         return self.compiled(*args)(*args)
 
     def compiled(self, *args: Any) -> Callable[..., Any]:

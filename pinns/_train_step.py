@@ -164,7 +164,9 @@ def _gradients_inside(before: Any, after: Any) -> jax.Array:
         total += jnp.where(new.count > old.count, new.num_gradients, 0)
     for search in _find(after, optax.ScaleByZoomLinesearchState):
         total += search.info.num_linesearch_steps
-    return total
+    # That of the point which it chose, if it is to be stored.
+    stored = [s for s in _find(after, optax.ScaleByBacktrackingLinesearchState) if s.grad is not None]
+    return total + len(stored)
 
 
 def _record(value: jax.Array, before: Any, after: Any) -> StepRecord:

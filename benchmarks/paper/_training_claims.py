@@ -106,17 +106,19 @@ def _pairwise(
     """A relation of the errors of two optimisers, seed by seed; decided where both runs are final."""
     theirs = {run["seed"]: run for run in others}
     pairs = [(run, theirs[run["seed"]]) for run in ours if run["seed"] in theirs]
+    outcomes: list[bool] = []  # as the runs stand, which decides where they are final
     held: list[bool | None] = []
     for a, b in pairs:
         known = is_final(a, shortened=shortened) and is_final(b, shortened=shortened)
-        held.append(relation(final(a, "rel_l2"), final(b, "rel_l2")) if known else None)
+        outcomes.append(relation(final(a, "rel_l2"), final(b, "rel_l2")))
+        held.append(outcomes[-1] if known else None)
     if not pairs:
         return claim(paper, UNRECORDED, None, asked=asked, command=command)
     result = every(held)
     shown = " against ".join(spread(final(run, "rel_l2") for run in runs) for runs in (ours, others))
     return claim(
         paper,
-        f"rel. L2 {shown}; {text} on {sum(map(bool, held))} of {len(pairs)} seeds",
+        f"rel. L2 {shown}; {text} on {sum(outcomes)} of {len(pairs)} seeds",
         bool(result),
         decided=result is not None,
         asked=asked,

@@ -20,7 +20,7 @@ _LEAST = 1e-3
 _NEAR, _FAR = 1e-9, 1e-4
 """How far beside a boundary it is looked what lies there, in widths of the domain: near for small holes and
 narrow gaps, far for boundaries of a user whose points lie on them only roughly."""
-_ROUNDINGS = 64
+_ROUNDINGS = 16
 """And at least as many rounding errors of the coordinates."""
 
 
@@ -172,11 +172,9 @@ class BoundaryPart:
         corners = np.array([self.difference.lower, self.difference.upper])
         width = float(np.ptp(corners, axis=0).max())
         rounding = _ROUNDINGS * float(jnp.finfo(x.dtype).eps) * float(np.abs(corners).max())
-        far = _FAR * width
         towards = self.side * self.whole.normal(x)
-        return [
-            (x + far * towards, x - far * towards) for far in (min(max(_NEAR * width, rounding), far), far)
-        ]
+        distances = (max(_NEAR * width, rounding), max(_FAR * width, rounding))
+        return [(x + by * towards, x - by * towards) for by in distances]
 
     def normal(self, x: jax.Array) -> jax.Array:
         """The unit normal at one point of it, out of the difference, shape (d,)."""

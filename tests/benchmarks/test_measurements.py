@@ -197,6 +197,11 @@ def test_further_seeds_run_each_peers_best_setting(tmp_path, monkeypatch):
     assert len(asked) == 4
 
 
+def test_a_misspelt_peer_is_refused():
+    with pytest.raises(ValueError, match=r"no peers \['lbgfs'\]"):
+        Peers(problem="ode", only=("lbgfs", "adam")).cells()
+
+
 def test_each_peer_is_shown_with_its_best_setting():
     run = lambda error: {"rel_l2": error, "num_steps": 5, "memory_mib": 1.0, "seconds_to": {"0.01": None}}
     runs = {"isgd-gn": {"default": run(1e-4)}, "adam": {"high": run(None), "low": run(1e-2), "other": run(1)}}

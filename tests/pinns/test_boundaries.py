@@ -93,6 +93,18 @@ def test_each_of_several_holes_has_its_own_normals(width, radius, dtype, x64):
             np.testing.assert_allclose(normals, -away, atol=error)
 
 
+@pytest.mark.parametrize("at", [0.0, 5000.0])
+def test_a_hole_far_from_the_origin_has_its_walls_in_single_precision(at):
+    corner = lambda x: (at + x, at + x)
+    for hole, measure in (
+        (Box(corner(0.25), corner(0.75)), 2.0),
+        (Ball(corner(0.5), 0.25), np.pi / 2),
+    ):
+        domain = Difference(Box(corner(0.0), corner(1.0)), hole)
+        assert domain.inner.measure == pytest.approx(measure, rel=0.02)
+        assert domain.boundary().measure == pytest.approx(4 + measure, rel=0.02)
+
+
 def test_a_narrow_gap_has_walls_all_round(x64):
     """A journal bearing: a clearance of 1e-3, nine tenths of it lost on one side."""
     gap = Difference(Ball((0.0, 0.0), 1.001), Ball((-0.0009, 0.0), 1.0))

@@ -95,10 +95,11 @@ def test_ordered_points_are_not_cut_off_at_the_end():
     assert max(ends) > 0.97  # the first hundred of those accepted end below 0.9
 
 
+@pytest.mark.parametrize("width", [12, 13, 14])
 @pytest.mark.parametrize("num_points", ["auto", None])
-def test_a_grid_has_as_many_points_as_a_network_needs(num_points):
+def test_a_grid_has_as_many_points_as_a_network_needs(num_points, width):
     problem = PeriodicHelmholtz2D(num_points=100)
-    model = PeriodicMLP((2.0, 2.0), [12], 1, rngs=nnx.Rngs(0))
+    model = PeriodicMLP((2.0, 2.0), [width] * 2, 1, rngs=nnx.Rngs(0))
     result = fit(
         problem, model, optax.sgd(0.0), num_steps=1, key=KEY, progress=False,
         sampling=Sampling(method="grid", num_points=num_points),

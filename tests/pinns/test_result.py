@@ -55,6 +55,15 @@ def test_one_point_is_one_and_many_are_many(train, slabs):
                 result.at(jnp.ones(shape))
 
 
+def test_many_points_may_be_differentiated(train, slabs):
+    points = jnp.array([[0.2], [0.9]])
+    for result in (train(optax.sgd(0.0), 1, problem=Enriched(num_points=8)), slabs):
+        np.testing.assert_allclose(jax.jit(result.at)(points), result.at(points), rtol=1e-6)
+        slope = jax.grad(lambda points, r=result: r.at(points).sum())(points)
+        expected = jax.vmap(jax.grad(lambda x, r=result: r(x)[0]))(points)
+        np.testing.assert_allclose(slope, expected, rtol=1e-5)
+
+
 def test_times_that_no_slab_reached_have_no_solution(slabs):
     half = dataclasses.replace(slabs, results=slabs.results[:1])
     points = jnp.array([[0.2], [0.5], [0.7]])

@@ -135,6 +135,12 @@ def test_gradients_are_counted_as_they_are_evaluated(make, expected, train, requ
         assert evaluations == expected
 
 
+def test_a_stored_gradient_is_counted_in_the_step_that_evaluates_it(train):
+    search = optax.scale_by_backtracking_linesearch(30, store_grad=True)
+    result = train(optax.chain(optax.sgd(1.0), search), 20)
+    assert result.final["num_gradients"] == 21  # and one at the start
+
+
 def test_chunks_of_one_length_are_compiled_once(train):
     traces = {}
     for num_steps in (10, 100):
