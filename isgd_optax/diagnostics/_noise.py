@@ -10,7 +10,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._losses import LeastSquares, Residual
-from isgd_optax.diagnostics._profile import Profile
+from isgd_optax.diagnostics._profile import Profile, matmul
 
 _ROUNDS = 200  # of the iteration for several variances
 _NEGLIGIBLE = 1e-12  # of what noise moves a parameter, squared: rounding
@@ -118,18 +118,18 @@ def estimated_noise(
     each = jnp.concatenate([_each_residual(s, found) for s, found in zip(scales, blocks, strict=True)])
     basis = hat_basis[index]
     counted = each > 0  # a residual of weight 0 tells nothing of the noise
-    maker = jnp.diag(counted.astype(dtype)) - _matmul(basis, basis.T)
+    maker = jnp.diag(counted.astype(dtype)) - matmul(basis, basis.T)
     numbers = [0 if pooled else number for number in range(len(blocks))]
     group = np.repeat(numbers, [found.index.size for found in blocks])
     members = jnp.asarray(group[:, None] == np.arange(numbers[-1] + 1), dtype)
     # ‖r_g‖² has the mean Σ_h S_gh τ_h².
-    shares = _matmul(members.T, _matmul(jnp.square(maker), members))
-    variances = _variances(shares, _matmul(members.T, jnp.square(residual[index])))
+    shares = matmul(members.T, matmul(jnp.square(maker), members))
+    variances = _variances(shares, matmul(members.T, jnp.square(residual[index])))
     inverse, told = _pseudoinverse(shares, jnp.sum(members, axis=0))
     largest = jnp.max(variances)
     relative = variances / jnp.where(largest > 0, largest, 1) + (largest == 0)
-    spread = jnp.square(_matmul(maker * relative[group][None], maker))
-    scatter = 2 * _matmul(inverse, _matmul(_matmul(members.T, _matmul(spread, members)), inverse))
+    spread = jnp.square(matmul(maker * relative[group][None], maker))
+    scatter = 2 * matmul(inverse, matmul(matmul(members.T, matmul(spread, members)), inverse))
     roots = jnp.sqrt(variances)
     std = {
         found.name: jnp.where(told[g] & (s > 0), roots[g] / jnp.where(s > 0, s, 1), jnp.inf)
@@ -146,7 +146,7 @@ def _variances(shares: jax.Array, sums: jax.Array) -> jax.Array:
     """
 
     def step(_: int, tau: jax.Array) -> jax.Array:
-        expected = _matmul(shares, tau)
+        expected = matmul(shares, tau)
         return jnp.where(expected > 0, tau * sums / jnp.where(expected > 0, expected, 1), 0)
 
     own = jnp.diagonal(shares)
@@ -161,7 +161,7 @@ def _pseudoinverse(shares: jax.Array, sizes: jax.Array) -> tuple[jax.Array, jax.
     values, vectors = jnp.linalg.eigh(shares / root[:, None] / root[None])
     kept = values > jnp.finfo(shares.dtype).eps ** 0.8
     vectors = jnp.where(kept[None], vectors, 0)
-    inverse = _matmul(vectors / jnp.where(kept, values, 1)[None], vectors.T)
+    inverse = matmul(vectors / jnp.where(kept, values, 1)[None], vectors.T)
     told = jnp.sum(jnp.square(vectors), axis=1) > 1 - 1e-3
     return inverse / root[:, None] / root[None], told
 
@@ -186,7 +186,7 @@ def propagated(found: Profile, index: np.ndarray, noise: Noise) -> tuple[jax.Arr
     raw = found.response[:, index]
     scaled = raw * noise.scaled[None]
     of_group = [noise.group == g for g in range(noise.told.size)]
-    parts = jnp.stack([_matmul(scaled[:, own], scaled[:, own].T) for own in of_group])
+    parts = jnp.stack([matmul(scaled[:, own], scaled[:, own].T) for own in of_group])
     lacking = jnp.sum(jnp.where(noise.told[:, None, None], 0, parts), axis=0)
     of_all = jnp.sum(jnp.square(found.response), axis=1)
     follows = jnp.diagonal(lacking) > _NEGLIGIBLE * of_all
@@ -200,11 +200,7 @@ def propagated(found: Profile, index: np.ndarray, noise: Noise) -> tuple[jax.Arr
     ratios = raw / jnp.where(of_all > 0, jnp.sqrt(of_all), 1)[:, None]
     shares = jnp.stack([jnp.sum(jnp.square(ratios[:, own]), axis=1) for own in of_group], axis=1)
     shares = jnp.where(jnp.sum(shares, axis=1, keepdims=True) > 0, shares, 1)
-    mean = _matmul(shares, noise.relative)
-    scatter = jnp.sum(_matmul(shares, noise.scatter) * shares, axis=1)
+    mean = matmul(shares, noise.relative)
+    scatter = jnp.sum(matmul(shares, noise.scatter) * shares, axis=1)
     freedom = jnp.where(scatter > 0, 2 * jnp.square(mean) / jnp.where(scatter > 0, scatter, 1), jnp.inf)
     return matrix, jnp.where(follows | ~noise.told.any(), 0, freedom)
-
-
-def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.matmul(a, b, precision="highest")

@@ -48,20 +48,21 @@ def profile(rows: jax.Array, columns: tuple[int, ...], rcond: float) -> Profile:
         basis, values, _ = jnp.linalg.svd(rows[:, others], full_matrices=False)
         basis = jnp.where(values[None] > rcond * values[0], basis, 0)
         for _ in range(2):  # once more: the first remainder is orthogonal only up to what it was cut from
-            rest = rest - _matmul(basis, _matmul(basis.T, rest))
+            rest = rest - matmul(basis, matmul(basis.T, rest))
         tolerance = DETERMINED * rcond
     left, values, right = jnp.linalg.svd(rest, full_matrices=False)
     kept = values > tolerance
     left = jnp.where(kept[None], left, 0)
     inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
-    response = _matmul(right.T * inverse[None], left.T) / norms[:, None]
+    response = matmul(right.T * inverse[None], left.T) / norms[:, None]
     seen = jnp.where(kept[:, None], right, 0)
-    null = jnp.eye(len(columns), dtype=rows.dtype) - _matmul(seen.T, seen)
+    null = jnp.eye(len(columns), dtype=rows.dtype) - matmul(seen.T, seen)
     threshold = rcond**0.5
     open_ends = jnp.diagonal(null) > threshold
     pairs = open_ends[:, None] & open_ends[None, :] & (jnp.abs(null) > threshold)
     return Profile(response, jnp.concatenate([basis, left], axis=1), jnp.where(pairs, jnp.sign(null), 0))
 
 
-def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+def matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+    """A B in full precision."""
     return jnp.matmul(a, b, precision="highest")
