@@ -11,6 +11,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from isgd_optax._norms import dot
 from isgd_optax._sharding import varying_as
 
 Aux = TypeVar("Aux")
@@ -179,16 +180,16 @@ def _conjugate_gradients(
     largest = jnp.max(jnp.abs(rhs), initial=0)
     largest = jnp.where(largest > 0, largest, 1)  # squares of entries may leave the range of float32
     rhs = rhs / largest
-    total = jnp.vdot(rhs, rhs)
+    total = dot(rhs, rhs)
     tolerance = float(jnp.finfo(rhs.dtype).eps) ** 0.75 if rtol is None else rtol
 
     def body(carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         count, x, residual, direction, rho, _ = carry
         image = product(direction)
-        curvature = jnp.vdot(direction, image)
+        curvature = dot(direction, image)
         step = rho / curvature
         x, residual = x + step * direction, residual - step * image
-        new = jnp.vdot(residual, residual)
+        new = dot(residual, residual)
         return count + 1, x, residual, residual + new / rho * direction, new, curvature > 0
 
     def unfinished(carry: tuple[jax.Array, ...]) -> jax.Array:

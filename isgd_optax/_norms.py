@@ -35,6 +35,11 @@ def vdot(one: optax.Params, other: optax.Params) -> jax.Array:
     return sum((jnp.sum(_wide(a) * _wide(b)) for a, b in pairs), jnp.zeros((), jnp.float32))
 
 
+def dot(one: jax.Array, other: jax.Array) -> jax.Array:
+    """⟨one, other⟩ of two vectors in their own dtype, in full precision on every device."""
+    return jnp.vdot(one, other, precision=jax.lax.Precision.HIGHEST)
+
+
 def sum_dtype(dtype: DTypeLike) -> jnp.dtype:
     """The dtype in which numbers of ``dtype`` are summed: float32 at least."""
     return jnp.promote_types(dtype, jnp.float32)

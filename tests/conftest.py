@@ -21,12 +21,49 @@ if jax.__version_info__[:2] == (0, 10):
 jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# A GPU's products of the tests' own float32 networks; ours ask for it themselves (test_precision.py).
+jax.config.update("jax_default_matmul_precision", "highest")
 
 
 @pytest.fixture(autouse=True)
 def _optimized(request):
-    """Slow tests run for longer than they compile."""
-    jax.config.update("jax_disable_most_optimizations", not request.node.get_closest_marker("slow"))
+    """Slow tests run for longer than they compile; of accelerators the optimised programs are tested."""
+    quick = jax.default_backend() == "cpu" and not request.node.get_closest_marker("slow")
+    jax.config.update("jax_disable_most_optimizations", quick)
+
+
+@pytest.fixture(autouse=True)
+def _enough_devices(request):
+    """A CPU is four devices here, a machine with one GPU is not."""
+    marker = request.node.get_closest_marker("devices")
+    if marker and jax.device_count() < marker.args[0]:
+        pytest.skip(f"needs {marker.args[0]} devices, JAX has {jax.device_count()} here")
+
+
+def _products(program):
+    """The products of matrices in a jaxpr and in those it calls."""
+    for equation in program.eqns:
+        if equation.primitive.name == "dot_general":
+            yield equation
+        for value in jax.tree.leaves(equation.params, is_leaf=lambda v: hasattr(v, "eqns")):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from _products(inner)
+
+
+@pytest.fixture
+def assert_full_precision():
+    """``assert_full_precision(function, *args)``: whatever JAX's default on a device, no product uses it."""
+
+    def check(function, *args):
+        with jax.default_matmul_precision("default"):
+            found = list(_products(jax.make_jaxpr(function)(*args).jaxpr))
+        assert found
+        for equation in found:
+            place = str(equation.source_info.traceback)
+            assert equation.params["precision"] == (jax.lax.Precision.HIGHEST,) * 2, place
+
+    return check
 
 
 @pytest.fixture

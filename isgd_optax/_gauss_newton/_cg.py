@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from isgd_optax._checks import check_at_least, check_positive
 from isgd_optax._gauss_newton._linear_solver import Jacobian, LinearSolver, Sizes, Solve
+from isgd_optax._norms import dot
 
 Product = Callable[[jax.Array], jax.Array]
 
@@ -150,10 +151,10 @@ def _conjugate_gradients(
 
     def body(carry: _Carry) -> _Carry:
         image = product(carry.direction)
-        step = carry.rho / jnp.vdot(carry.direction, image)
+        step = carry.rho / dot(carry.direction, image)
         residual = carry.residual - step * image
         z = precondition(residual)
-        rho = jnp.vdot(residual, z)
+        rho = dot(residual, z)
         x, direction = carry.x + step * carry.direction, z + rho / carry.rho * carry.direction
         return _Carry(carry.count + 1, x, residual, direction, rho)
 
@@ -162,6 +163,6 @@ def _conjugate_gradients(
         return more & jnp.isfinite(carry.rho)
 
     start = precondition(data)
-    carry = _Carry(jnp.zeros((), jnp.int32), jnp.zeros_like(data), data, start, jnp.vdot(data, start))
+    carry = _Carry(jnp.zeros((), jnp.int32), jnp.zeros_like(data), data, start, dot(data, start))
     carry = jax.lax.while_loop(unfinished, body, carry)
     return carry.x, carry.count

@@ -71,7 +71,8 @@ def gram(
     for i, j in itertools.combinations_with_replacement(range(len(blocks)), 2):
         pairs = [(streams[i][k], streams[j][k]) for k in streams[i] if k in streams[j]]
         if pairs:
-            total = add_products(total, pairs, starts[i], starts[j])
+            # One after the other: fused, those of three blocks overflow the stack of a GPU's thread.
+            total = jax.lax.optimization_barrier(add_products(total, pairs, starts[i], starts[j]))
     return total
 
 

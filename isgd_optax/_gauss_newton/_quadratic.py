@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from isgd_optax._norms import dot
+
 ConvexLoss = Callable[[jax.Array], jax.Array]
 
 
@@ -54,9 +56,7 @@ def quadratic_model(loss: ConvexLoss, residual: jax.Array) -> QuadraticModel:
     root = jnp.where(curved, jnp.sqrt(safe / 2), 0)
     # A gradient of moderate size over a tiny curvature (a saturated softmax) would be an s beside which the
     # other points' are lost; what is beyond this bound, far above √ℓ, is left to v.
-    bound = 100 * jnp.sqrt(
-        jnp.abs(value) + jnp.abs(jnp.vdot(gradient, numbers(residual), precision="highest"))
-    )
+    bound = 100 * jnp.sqrt(jnp.abs(value) + jnp.abs(dot(gradient, numbers(residual))))
     full = components / jnp.sqrt(2 * safe)
     model_residual = jnp.where(curved, jnp.clip(full, -bound, bound), 0)
     # The gradient's rounding error along straight directions, divided by a small damping, would be a step.

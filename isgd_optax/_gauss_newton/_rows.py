@@ -166,6 +166,8 @@ def gathered(tree: Tree) -> Tree:
 
 def from_tiles(above: Sequence[Sequence[jax.Array]]) -> jax.Array:
     """The symmetric matrix of which ``above`` has the tiles on and after the diagonal, by rows of tiles."""
+    # Each product once: a GPU's compiler makes that of a tile and that of its transpose by different kernels.
+    above = jax.lax.optimization_barrier([list(row) for row in above])
     mirrored = lambda tile: jnp.triu(tile) + jnp.triu(tile, 1).T
     tiles: list[list[jax.Array]] = []
     for i, (diagonal, *rest) in enumerate(above):

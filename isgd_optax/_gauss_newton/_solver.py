@@ -19,6 +19,7 @@ from isgd_optax._gauss_newton._memory import available_bytes
 from isgd_optax._gauss_newton._residual_checks import check_forward_mode
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
 from isgd_optax._landing import rounded
+from isgd_optax._norms import dot
 from isgd_optax._search import backtracking
 
 
@@ -216,16 +217,16 @@ def gauss_newton(
 
         def gain(old: Step, new: Step) -> jax.Array:
             way = new.displacement - old.displacement
-            longer = damping * jnp.vdot(way, 2 * (old.displacement + share * offset) + way)
+            longer = damping * dot(way, 2 * (old.displacement + share * offset) + way)
             return (old.loss - new.loss).astype(longer.dtype) - longer
 
         def predict(linear: Step) -> jax.Array:
             # −½⟨∇φ, d⟩ with ∇φ = 2(Jᵀs + v) + o/α in the unit of the metric.
-            predicted = -jnp.vdot(jacobian.residual, linear.image)
+            predicted = -dot(jacobian.residual, linear.image)
             if query.offset is not None:
-                predicted -= damping * share * jnp.vdot(query.offset, linear.displacement)
+                predicted -= damping * share * dot(query.offset, linear.displacement)
             if jacobian.slope is not None:
-                predicted -= jnp.vdot(jacobian.slope, linear.displacement)
+                predicted -= dot(jacobian.slope, linear.displacement)
             return predicted
 
         start = Step(none, jnp.zeros_like(data), params, jacobian.outputs, query.loss)

@@ -10,6 +10,7 @@ import pytest
 from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 
+pytestmark = pytest.mark.devices(4)
 NUM_STEPS = 20
 WIDTH = 6
 

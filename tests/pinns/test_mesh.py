@@ -13,6 +13,7 @@ import pytest
 
 from isgd_optax import gauss_newton, implicit_step, isgd_adam, largest_trusted
 
+pytestmark = pytest.mark.devices(4)
 ROOT = Path(__file__).parents[2]
 OPTIMIZERS = {
     "adam": lambda: isgd_adam(0.5, num_implicit_steps=8, num_inner_steps=3),

@@ -52,6 +52,7 @@ def test_a_scalar_written_into_a_function_parts_programs():
     assert [float(Program(lambda x, by=by: x + by)(jnp.zeros(()))) for by in (7.25, 8.25)] == [7.25, 8.25]
 
 
+@pytest.mark.devices(2)
 def test_another_device_is_another_program():
     first, second = jax.devices()[:2]
     for device in (first, second):

@@ -211,6 +211,7 @@ def mesh(axis_type):
     return jax.make_mesh((4,), ("points",), axis_types=(axis_type,))
 
 
+@pytest.mark.devices(4)
 @pytest.mark.parametrize("kind", ["Auto", "Explicit"])
 def test_points_may_be_sharded_over_devices(form, kind, x64):
     params, parts = parameters(), blocks(8, 4)
