@@ -12,12 +12,14 @@ import numpy as np
 import optax
 from flax.errors import TraceContextError
 from jax.errors import TracerArrayConversionError, TracerBoolConversionError
+from jax.extend.core import Jaxpr
 
 from pinns._bounds import out_of_bounds
 from pinns._broadcasts import broadcasts
 from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
 from pinns._options import History, OnEvaluation, Shorthand, Stop
+from pinns._precision import has_coarse_products
 from pinns._warnings import warn_at_caller
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Condition, Problem
@@ -102,9 +104,9 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
                     broadcast[name] = pair
 
     x = jnp.zeros(problem.domain.dim, dtype)
-    sums: list[tuple[str, int]] = []
+    programs: list[Jaxpr] = []
     try:
-        changed = function.changing_state(params, call, lambda fn, *args: sums.extend(_traced(fn, *args)))
+        changed = function.changing_state(params, call, lambda fn, *args: programs.append(_traced(fn, *args)))
     except TraceContextError:  # no change can leave a derivative: called plainly, the network tells its names
         changed = function.changing_state(params, lambda u: u(x)) or ["a variable"]
     if changed:
@@ -118,12 +120,19 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             f"condition {name!r} compares {outputs} output{'s' * (outputs > 1)} of the network with "
             f"{columns} value{'s' * (columns > 1)}, each with each: choose by u(x['x'])[i] and x['value'][j]."
         )
-    for name, number in sorted(set(sums)):
+    sums = {(_condition_in(scope), number) for program in programs for scope, number in broadcasts(program)}
+    for name, number in sorted(sums):
         if name not in broadcast and sizes.get(name) == number:
             warn_at_caller(
                 f"the residual of condition {name!r} adds one output of the network to {number} numbers, "
                 "each with each: is an index missing, as in u(x) - jnp.sin(x[:1]), or an output?"
             )
+    if any(map(has_coarse_products, programs)):
+        warn_at_caller(
+            "products of float32 matrices are made with three digits or two on this device (TF32, bfloat16), "
+            "which ends the fall of a residual early: jax.config.update('jax_default_matmul_precision', "
+            "'highest'), or float64."
+        )
     axis_names(problem)
     names = declared_outputs(problem)
     if names:
@@ -135,8 +144,8 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             )
 
 
-def _traced(fn: Callable[..., Any], *args: Any) -> list[tuple[str, int]]:
-    """Traces ``fn``: conditions in which one output meets several numbers, and how many.
+def _traced(fn: Callable[..., Any], *args: Any) -> Jaxpr:
+    """The program of ``fn``.
 
     Raises:
       ValueError: A constant index lies beyond its axis.
@@ -151,7 +160,7 @@ def _traced(fn: Callable[..., Any], *args: Any) -> list[tuple[str, int]]:
             f"{found.shape}); JAX would take the last entry. Of a network the length is the number of its "
             "outputs, of derivatives that of the axes that were asked for."
         )
-    return [(_condition_in(scope), number) for scope, number in broadcasts(closed.jaxpr)]
+    return closed.jaxpr
 
 
 def _condition_in(scope: str) -> str:

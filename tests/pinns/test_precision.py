@@ -1,7 +1,10 @@
 """Networks, derivatives and tabulated solutions keep full precision where JAX's default does not."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
+import optax
 import pytest
 from flax import nnx
 
@@ -36,3 +39,46 @@ def test_derivatives_of_networks_are_in_full_precision(network, operator, assert
 def test_tabulated_solutions_are_in_full_precision(name, assert_full_precision):
     problem = getattr(pinns, name)()
     assert_full_precision(jax.vmap(problem.exact), pinns.evaluation_points(problem, jnp.float32)[:3])
+
+
+@pytest.fixture
+def on_accelerator(monkeypatch):
+    """Where JAX's default for float32 products is coarse; nothing is chosen."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    jax.config.update("jax_default_matmul_precision", None)
+    yield
+    jax.config.update("jax_default_matmul_precision", "highest")
+
+
+class Plain(nnx.Module):
+    """A network of plain layers, which take JAX's default."""
+
+    def __init__(self, dtype=jnp.float32, precision=None):
+        self.first = nnx.Linear(1, 4, rngs=nnx.Rngs(0), param_dtype=dtype, precision=precision)
+        self.last = nnx.Linear(4, 1, rngs=nnx.Rngs(1), param_dtype=dtype, precision=precision)
+
+    def __call__(self, x):
+        return self.last(jnp.tanh(self.first(x)))
+
+
+def said_of(train, model):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        train(optax.sgd(0.0), 1, model=model, fresh_loss=False)
+    return [str(w.message) for w in said if "TF32" in str(w.message)]
+
+
+def test_products_in_a_coarse_default_are_said(train, on_accelerator):
+    (message,) = said_of(train, Plain())
+    assert "jax_default_matmul_precision" in message
+
+
+def test_products_are_not_coarse_where_full_precision_is_chosen(train, on_accelerator, make_model):
+    assert not said_of(train, make_model())
+    assert not said_of(train, Plain(precision="highest"))
+    with jax.default_matmul_precision("tensorfloat32"):
+        assert not said_of(train, Plain())
+
+
+def test_products_in_float64_are_not_coarse(train, on_accelerator, x64):
+    assert not said_of(train, Plain(jnp.float64))
