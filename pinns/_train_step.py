@@ -48,6 +48,7 @@ class StepRecord(NamedTuple):
     at_floor: jax.Array
 
 
+_Record = tuple[jax.Array, tuple[jax.Array, ...]]  # numbers that no step has are not stored step by step
 Chunk = Callable[[TrainState, int], tuple[TrainState, StepRecord]]
 
 
@@ -84,7 +85,7 @@ def make_chunk(
       rule: How the weights of conditions follow the training.
     """
 
-    def step(state: TrainState, _: None) -> tuple[TrainState, StepRecord]:
+    def step(state: TrainState, _: None) -> tuple[TrainState, _Record]:
         points = source.at(state.step, state.params, state.points)
         chosen, order = source.batch(state.step, points, state.order)
         weights = rule.at(state.step, state.params, chosen, state.weights)
@@ -114,7 +115,10 @@ def make_chunk(
         return _whole(source, new), source.placement.whole(record)
 
     def chunk(state: TrainState, length: int) -> tuple[TrainState, StepRecord]:
-        return jax.lax.scan(step, state, length=length)
+        state, (value, implicit) = jax.lax.scan(step, state, length=length)
+        # Zeros, not NaN, where there is nothing to report: jax_debug_nans would take NaN for a fault.
+        nothing = [jnp.zeros(length, bool), *[jnp.zeros(length, jnp.float32)] * 6]
+        return state, source.placement.whole(StepRecord(value, *(implicit or nothing)))
 
     return chunk
 
@@ -169,21 +173,20 @@ def _gradients_inside(before: Any, after: Any) -> jax.Array:
     return total + len(stored)
 
 
-def _record(value: jax.Array, before: Any, after: Any) -> StepRecord:
+def _record(value: jax.Array, before: Any, after: Any) -> _Record:
+    """The loss, and the other fields of a :class:`StepRecord`: none if the optimiser has no implicit steps."""
     old, new = _find(before, ImplicitStepState), _find(after, ImplicitStepState)
-    # Zeros, not NaN, where there is nothing to report: jax_debug_nans would take NaN for a fault.
-    fields = [jnp.zeros((), jnp.float32)] * 6
-    implicit = jnp.zeros((), bool)
-    if len(new) == 1:
-        info = new[0].info
-        implicit = new[0].count > old[0].count
-        values = (
-            info.learning_rate,
-            info.residual,
-            info.num_inner_steps,
-            info.accepted,
-            info.at_bound,
-            info.at_floor,
-        )
-        fields = [jnp.where(implicit, v.astype(jnp.float32), 0) for v in values]
-    return StepRecord(value.astype(jnp.float32), implicit, *fields)
+    value = value.astype(jnp.float32)
+    if len(new) != 1:
+        return value, ()
+    info = new[0].info
+    implicit = new[0].count > old[0].count
+    values = (
+        info.learning_rate,
+        info.residual,
+        info.num_inner_steps,
+        info.accepted,
+        info.at_bound,
+        info.at_floor,
+    )
+    return value, (implicit, *(jnp.where(implicit, v.astype(jnp.float32), 0) for v in values))
