@@ -174,7 +174,7 @@ def _gradients_inside(before: Any, after: Any) -> jax.Array:
 
 
 def _record(value: jax.Array, before: Any, after: Any) -> _Record:
-    """The loss, and the other fields of a :class:`StepRecord`: none if the optimiser has no implicit steps."""
+    """The loss, and the other fields of a :class:`StepRecord`: none without implicit steps."""
     old, new = _find(before, ImplicitStepState), _find(after, ImplicitStepState)
     value = value.astype(jnp.float32)
     if len(new) != 1:
