@@ -118,6 +118,13 @@ def check_params(params: optax.Params) -> None:
         )
 
 
+_TRACED = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
 def check_loss(
     value_fn: Callable[[optax.Params], ArrayLike], params: optax.Params
 ) -> tuple[ClosedJaxpr, jnp.dtype]:
@@ -131,7 +138,12 @@ def check_loss(
         program, loss = jax.make_jaxpr(value_fn, return_shape=True)(params)
     except (TypeError, AttributeError, KeyError, IndexError) as error:
         # Most often it is the parameters' structure that it did not expect.
-        if "required positional argument" in str(error):
+        if isinstance(error, _TRACED):
+            hint = (
+                "It is traced, with numbers that are not known yet: choose by jnp.where or jax.lax.cond, not "
+                "by if, and compute with jax.numpy, not with NumPy"
+            )
+        elif "required positional argument" in str(error):
             hint = (
                 "What it needs beside the parameters is handed to update by name, e.g. "
                 "update(..., value_fn=loss, batch=batch) for value_fn(params, batch); the names value, grad "

@@ -1,6 +1,7 @@
 """Norms of pytrees, and the size of rounding errors."""
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +11,13 @@ from jax.typing import DTypeLike
 
 def squared_norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.Array:
     """‖tree‖²_D over all leaves, accumulated in float32 at least; ``metric`` is D, None for I."""
-    total = jnp.zeros((), jnp.float32)
     leaves = jax.tree.leaves(tree)
     weights = [None] * len(leaves) if metric is None else jax.tree.leaves(metric)
-    for leaf, weight in zip(leaves, weights, strict=True):
-        square = jnp.square(_wide(leaf))
-        total += jnp.sum(square if weight is None else weight * square)
-    return total
+    squares = [
+        square if weight is None else weight * square
+        for square, weight in zip((jnp.square(_wide(leaf)) for leaf in leaves), weights, strict=True)
+    ]
+    return _total(squares)
 
 
 def norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.Array:
@@ -32,7 +33,7 @@ def norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.Array:
 def vdot(one: optax.Params, other: optax.Params) -> jax.Array:
     """⟨one, other⟩ over all leaves, accumulated in float32 at least."""
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    return sum((jnp.sum(_wide(a) * _wide(b)) for a, b in pairs), jnp.zeros((), jnp.float32))
+    return _total([_wide(a) * _wide(b) for a, b in pairs])
 
 
 def dot(one: jax.Array, other: jax.Array) -> jax.Array:
@@ -42,7 +43,14 @@ def dot(one: jax.Array, other: jax.Array) -> jax.Array:
 
 def sum_dtype(dtype: DTypeLike) -> jnp.dtype:
     """The dtype in which numbers of ``dtype`` are summed: float32 at least."""
-    return jnp.promote_types(dtype, jnp.float32)
+    wide = jnp.issubdtype(dtype, jnp.inexact) and jnp.dtype(dtype).itemsize >= 4
+    return jnp.dtype(dtype if wide else jnp.float32)  # not promoted: a strict setting forbids that
+
+
+def _total(arrays: Sequence[jax.Array]) -> jax.Array:
+    """The sum of all numbers, of a dtype that is right where JAX promotes none."""
+    dtype = max((a.dtype for a in arrays), key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
+    return sum((jnp.sum(a).astype(dtype) for a in arrays), jnp.zeros((), dtype))
 
 
 def _wide(leaf: jax.Array) -> jax.Array:

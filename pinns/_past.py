@@ -16,25 +16,30 @@ from pinns.problems import Condition, Problem
 class _Joined:
     """Networks of successive slabs as one function of x; of everything else it is the newest.
 
+    A network of other coordinates than the domain's, whose time is not known, is the newest too.
+
     Args:
       parts: The networks, the oldest first.
       edges: The times between them.
       axis: The coordinate of time.
+      dim: The number of coordinates.
     """
 
     supports_jets = False
 
-    def __init__(self, parts: Sequence[Any], edges: Sequence[Any], axis: int):
-        self._parts, self._edges, self._axis = parts, edges, axis
+    def __init__(self, parts: Sequence[Any], edges: Sequence[Any], axis: int, dim: int):
+        self._parts, self._edges, self._axis, self._dim = parts, edges, axis, dim
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        if jnp.shape(x)[-1:] != (self._dim,):
+            return self._parts[-1](x)
         value = self._parts[0](x)
         for part, edge in zip(self._parts[1:], self._edges, strict=True):
-            value = jnp.where(x[self._axis] < edge, value, part(x))
+            value = jnp.where(x[..., self._axis, None] < edge, value, part(x))
         return value
 
     def __getitem__(self, name: str) -> "_Joined":
-        return _Joined([part[name] for part in self._parts], self._edges, self._axis)
+        return _Joined([part[name] for part in self._parts], self._edges, self._axis, self._dim)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parts[-1], name)
@@ -61,8 +66,9 @@ class _LooksBack:
     past: "Past"
 
     def __call__(self, u: Any, x: Any) -> jax.Array:
-        parts = [function(params) for function, params in self.past.solutions]
-        return self.residual(_Joined([*parts, u], self.past.edges, self.past.axis), x)
+        past = self.past
+        parts = [function(params) for function, params in past.solutions]
+        return self.residual(_Joined([*parts, u], past.edges, past.axis, past.dim), x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +80,14 @@ class Past:
       solutions: Network and parameters of each slab.
       edges: The time at which each ends.
       axis: The coordinate of time.
+      dim: The number of coordinates.
     """
 
     names: tuple[str, ...]
     solutions: Sequence[tuple[Functional, optax.Params]]
     edges: Sequence[float]
     axis: int
+    dim: int
 
     def seen_by(self, name: str, condition: Condition) -> Condition:
         """The condition, with a network that knows the past if it looks back."""
@@ -98,7 +106,7 @@ def looking_back(problem: Problem, model: Any, axis: int, begin: float) -> tuple
 
     def unknown(params: optax.Params, points: Any) -> dict[str, jax.Array]:
         u = function(params)
-        probe = _Joined([_Blank(u), u], [edge], axis)
+        probe = _Joined([_Blank(u), u], [edge], axis, problem.domain.dim)
         found = {}
         for name, condition in problem.conditions().items():
             residuals = lambda u, c=condition, n=name: jax.vmap(lambda x: c.residual(u, x))(points[n])

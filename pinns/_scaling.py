@@ -184,9 +184,14 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         name: max(rms(r), source) if block.loss is None else float(jnp.sqrt(block.total(r)))
         for name, block, r, source in zip(conditions, blocks, balanced, sources, strict=True)
     }
-    usable = tuple((name, size if np.isfinite(size) and size > 0 else 1.0) for name, size in total.items())
+    usable = tuple((name, _told(s) if np.isfinite(s) and s > 0 else 1.0) for name, s in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)
-    return Scaled(problem, tuple(float(size) for size in outputs), usable, inputs)
+    return Scaled(problem, tuple(_told(size) for size in outputs), usable, inputs)
+
+
+def _told(size: float) -> float:
+    """A size by four digits: the last ones are another processor's others, and a run is told by them."""
+    return float(f"{float(size):.3e}")
 
 
 def _sizes_of(values: jax.Array) -> jax.Array:

@@ -19,7 +19,7 @@ from pinns._past import Past, looking_back
 from pinns._regions import FixedPoints
 from pinns._result import FitResult
 from pinns._slabs_result import SlabsResult
-from pinns._slabs_times import check_times, initial_conditions, slab_edges
+from pinns._slabs_times import check_regions, check_times, initial_conditions, slab_edges, warn_unmeasured
 from pinns._unknowns import Values
 from pinns.problems import Condition, Problem
 
@@ -198,6 +198,7 @@ def fit_in_slabs(
             f"{sorted(problem.conditions())}: give initial=[...]."
         )
     check_times(problem, axis, names, found=initial is None)
+    check_regions(problem, axis, names, edges)
     shorthand: Any = {name: options.pop(name, None) for name in ("batch_size", "resample_every")}
     sampling = Options.of(options.pop("sampling", "uniform"), None, shorthand).sampling
     sampling.batch_sizes(sampling.numbers(problem))  # names that are none, before the first slab
@@ -207,7 +208,8 @@ def fit_in_slabs(
         slab = _slab(problem, axis, begin, end, names, previous)
         if results and (looking := looking_back(slab, results[0].model, axis, begin)):
             solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
-            slab = dataclasses.replace(slab, past=Past(looking, solutions, edges[1 : i + 1], axis))
+            past = Past(looking, solutions, edges[1 : i + 1], axis, slab.domain.dim)
+            slab = dataclasses.replace(slab, past=past)
         result = fit(
             slab,
             start,
@@ -221,6 +223,7 @@ def fit_in_slabs(
         results.append(result)
         if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
             break
+        warn_unmeasured(problem, slab, axis, result.history)
         start = result  # its unknowns too
         previous = (slab.functional(result.model)[0], result.params)
     return SlabsResult(problem, results, edges, axis)

@@ -1,11 +1,13 @@
 """The times of slabs, and which conditions stand where time begins."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from pinns._regions import Domain, FixedPoints
+from pinns._warnings import warn_at_caller
 from pinns.problems import Condition, Problem
 
 _NEAR = 1e-6  # of the domain's width: rounding of float32 points
@@ -63,6 +65,35 @@ def check_times(problem: Problem, axis: int, initial: Sequence[str], *, found: b
                 f"from what it says: give what belongs there on domain.face({axis}, 'lower') of its own, or "
                 "name the initial conditions by initial=[...] if it is right at the beginning of every slab."
             )
+
+
+def check_regions(problem: Problem, axis: int, initial: Sequence[str], edges: Sequence[float]) -> None:
+    """Raises ValueError where a condition of the second slab has the region that it has on the whole."""
+    if len(edges) < 3:
+        return
+    later = problem.restricted(problem.domain.between(axis, edges[1], edges[2]))
+    begins = problem.domain.face(axis, "lower")
+    for name, condition in later.conditions().items():
+        if condition.region == (begins if name in initial else problem.domain):
+            raise ValueError(
+                f"condition {name!r} has the region of the whole time in a slab from {edges[1]:g} to "
+                f"{edges[2]:g} too: conditions() must build its regions from self.domain."
+            )
+
+
+def warn_unmeasured(problem: Problem, slab: Problem, axis: int, history: Sequence[Mapping[str, Any]]) -> None:
+    """Warns if unknowns have moved in a slab without the measurements that would hold them."""
+    is_measured = lambda c: isinstance(c.region, FixedPoints) and c.region.values is not None
+    whole, own = (any(map(is_measured, p.conditions().values())) for p in (problem, slab))
+    first, last = (row.get("unknowns", {}) for row in (history[0], history[-1]))
+    moved = [name for name in first if not np.allclose(first[name], last[name], rtol=1e-6, atol=0)]
+    if whole and not own and moved:
+        begin, end = (f"{corner[axis]:g}" for corner in (slab.domain.lower, slab.domain.upper))
+        warn_at_caller(
+            f"no measurement is of the time from {begin} to {end}, where {', '.join(moved)} moved on, as the "
+            "equation and its start allow. Find unknowns on the times that have data, and go on with a "
+            "problem that has what was found as numbers."
+        )
 
 
 def _begins(problem: Problem, condition: Condition, axis: int) -> bool:

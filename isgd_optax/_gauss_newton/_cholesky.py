@@ -7,11 +7,8 @@ import jax.numpy as jnp
 def cholesky_solve(matrix: jax.Array, damping: jax.Array, data: jax.Array) -> jax.Array:
     """(A + λI)⁻¹ b by Cholesky factorisation, not finite where A + λI is not positive definite.
 
-    Calls with the same matrix and damping in one compiled function share one factorisation: XLA merges
-    equal operations, and on a CPU takes them out of the loop of corrections (a call there was measured to
-    add a thirtieth of a factorisation, n = 1,300). On a CPU this is LAPACK's: a factorisation by panels,
-    updated by XLA's own products, was measured to be slower inside the loop over α (n = 1,300 and 1,800) and
-    to compile for a second more.
+    On a CPU the factorisation is LAPACK's: one by panels, updated by XLA's own products, was measured to be
+    slower inside the loop over α (n = 1,300 and 1,800) and to compile for a second more.
 
     Args:
       matrix: The symmetric matrix A, shape (n, n).

@@ -72,7 +72,7 @@ def gram(
         pairs = [(streams[i][k], streams[j][k]) for k in streams[i] if k in streams[j]]
         if pairs:
             # One after the other: fused, those of three blocks overflow the stack of a GPU's thread.
-            total = jax.lax.optimization_barrier(add_products(total, pairs, starts[i], starts[j]))
+            total = add_products(jax.lax.optimization_barrier(total), pairs, starts[i], starts[j])
     return total
 
 

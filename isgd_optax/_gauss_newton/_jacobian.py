@@ -189,7 +189,7 @@ class ResidualJacobian:
         """JᵀJ, shape (P, P), summed over blocks of points: J is never whole."""
         total = jnp.zeros((self.num_params, self.num_params), self.dtype)
         for part in self._each_block(_rows.normal):
-            total += jnp.sum(part, axis=0)
+            total = jax.lax.optimization_barrier(total + jnp.sum(part, axis=0))  # see _gram.gram
         return total if self._unit is None else self._unit[:, None] * total * self._unit[None, :]
 
     def rows(self) -> jax.Array:

@@ -66,7 +66,7 @@ class Residual(FieldsAsLeaves):
     """
 
     _leaves = ("fn", "points", "weight", "loss")
-    _static = ("name",)
+    _static = ("name", "_of_point")
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Residual(FieldsAsLeaves):
         self.weight = weight
         self.name = name
         self.loss = None if loss is None else as_pytree(loss)
+        self._of_point = loss is not None and _takes_two(loss)
 
     @property
     def num_points(self) -> int:
@@ -139,8 +140,7 @@ class Residual(FieldsAsLeaves):
 
     def _loss_at(self, residual: jax.Array, point: ArrayTree) -> jax.Array:
         assert self.loss is not None
-        of_point = _takes_two(self.loss)
-        return jnp.sum(jnp.asarray(self.loss(residual, point) if of_point else self.loss(residual)))
+        return jnp.sum(jnp.asarray(self.loss(residual, *([point] if self._of_point else []))))
 
 
 def _takes_two(fn: Callable[..., ArrayLike]) -> bool:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
+from isgd_optax._gauss_newton._ahead import bind
 from isgd_optax._gauss_newton._layout import Use, View
 
 # Calls whose body is evaluated in their place. Rules of derivatives of their own (custom_jvp, custom_vjp)
@@ -112,15 +113,15 @@ class Program:
             if step.uses:
                 for use in step.uses:
                     values[use.operand] = _read(fixed, step.inputs[use.operand])
-                (result,) = _bind(step.eqn, values)
+                (result,) = bind(step.eqn, values)
                 memory[step.outputs[0]] = result + next(added)
                 for use in step.uses:
                     inputs.append(_inputs(use, values[1 - use.operand], read))
                 continue
-            memory.update(zip(step.outputs, _bind(step.eqn, values), strict=True))
+            memory.update(zip(step.outputs, bind(step.eqn, values), strict=True))
             if step.viewed is not None:
                 values[step.viewed] = _read(fixed, step.inputs[step.viewed])
-                fixed.update(zip(step.outputs, _bind(step.eqn, values), strict=True))
+                fixed.update(zip(step.outputs, bind(step.eqn, values), strict=True))
         return read(self.output), inputs
 
     def _new(self, count: int) -> list[int]:
@@ -228,12 +229,6 @@ def _read(memory: dict[int, jax.Array], place: Place) -> jax.Array:
 def _aval(atom: Var | Literal) -> ShapedArray:
     """An atom's shape and dtype."""
     return cast(ShapedArray, atom.aval)
-
-
-def _bind(eqn: JaxprEqn, values: Sequence[jax.Array]) -> Sequence[jax.Array]:
-    with eqn.ctx.manager:
-        result = eqn.primitive.bind(*values, **eqn.primitive.get_bind_params(eqn.params))
-    return result if eqn.primitive.multiple_results else [result]
 
 
 def _inputs(use: Use, other: jax.Array, read: Callable[[Place], jax.Array]) -> jax.Array:

@@ -9,6 +9,7 @@ import optax
 
 from isgd_optax._checks import check_choice, check_count, check_positive
 from isgd_optax._gauss_newton import _linear_solver
+from isgd_optax._gauss_newton._ahead import ahead
 from isgd_optax._gauss_newton._auto import as_linear_solver, check_memory
 from isgd_optax._gauss_newton._cg import cg
 from isgd_optax._gauss_newton._corrections import Step, corrected
@@ -182,9 +183,8 @@ def gauss_newton(
         problem, params, jacobian = query.problem, query.params, query.jacobian
         damping = 0.5 / learning_rate.astype(jacobian.dtype)
         # Where α is decided, a smaller one damps around p more: the pull towards c stays what it is.
-        share = 1.0
-        if problem.learning_rate is not None:
-            share = (learning_rate / problem.learning_rate).astype(jacobian.dtype)
+        decided = problem.learning_rate
+        share = 1.0 if decided is None else (learning_rate / decided).astype(jacobian.dtype)
         # With o = share·(p − c), v the slope and d + o + v/λ = e:
         # ‖s + J d‖² + 2⟨v, d⟩ + λ‖d + o‖² = ‖(s − J(o + v/λ)) + J e‖² + λ‖e‖² + const.
         data, shift = jacobian.residual, None
@@ -197,12 +197,12 @@ def gauss_newton(
             data = data - jacobian.mv(straight)
         offset = 0.0 if query.offset is None else query.offset
         none = jnp.zeros(jacobian.num_params, jacobian.dtype) if shift is None else -shift
+        solve = ahead(lambda left: query.solve(damping, left), data)  # one factorisation for all corrections
 
-        # One point at a time: in a batch products are summed in another order, and near a minimum the
-        # decrease of L is no more than that difference.
+        # One point at a time: in a batch sums have another order, near a minimum all that L decreases by.
         def refine(step: Step, linear: jax.Array, first: jax.Array) -> tuple[Step, jax.Array]:
             left = jnp.where(first, data, step.outputs - jacobian.outputs - step.image)
-            way, more = query.solve(damping, left)
+            way, more = solve(left)
             displacement = linear + way
             move = jacobian.unravel(displacement)
             point = rounded(optax.tree.cast_like(optax.tree.add(params, move), params))

@@ -103,7 +103,7 @@ def covariance(
       Satterthwaite, An approximate distribution of estimates of variance components, 1946. Rao, Estimation of
       heteroscedastic variances in linear models, 1970.
     """
-    rows, residual = compiled_rows(loss, params)
+    rows, residual, _ = compiled_rows(loss, params)
     for name, block in zip(loss.names, loss.blocks, strict=True):
         if block.loss is not None:
             raise TypeError(

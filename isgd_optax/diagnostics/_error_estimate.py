@@ -45,7 +45,8 @@ def error_estimate(
 
     Args:
       loss: A :class:`LeastSquares` on new points, all conditions included: more residuals than parameters,
-        else the network may fit them too without a better solution.
+        else the network may fit them too without a better solution. Of convex losses r and J are those of
+        their second-order models, and Jᵀr is half of the gradient.
       params: The parameters θ, P numbers in all; float64.
       predict: A function of the parameters, the prediction u at any points.
       rcond: The root of λ as a share of the largest singular value of J; by default max(N, P) roundings of
@@ -72,7 +73,7 @@ def error_estimate(
     References:
       Stetter, The defect correction principle and discretization methods, Numerische Mathematik 29, 1978.
     """
-    rows, residual = compiled_rows(loss, params)
+    rows, residual, slope = compiled_rows(loss, params)
     flat, unravel = ravel_pytree(params)
     if rcond is None:
         dtypes = (rows.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
@@ -80,8 +81,11 @@ def error_estimate(
         rcond = max(rows.shape) * eps
     left, values, right = jnp.linalg.svd(rows, full_matrices=False)
     damped = jnp.square(values) + jnp.square(rcond * values[0])
-    inverse = jnp.where(damped > 0, values / jnp.where(damped > 0, damped, 1), 0)
-    along = inverse * jnp.matmul(left.T, residual, precision="highest")
+    inverse = jnp.where(damped > 0, 1 / jnp.where(damped > 0, damped, 1), 0)
+    along = values * jnp.matmul(left.T, residual, precision="highest")
+    if slope is not None:
+        along += jnp.matmul(right, slope, precision="highest")
+    along *= inverse
     step = unravel(-jnp.matmul(right.T, along, precision="highest").astype(flat.dtype))
     value, change = jax.jit(lambda p, v: jax.jvp(lambda q: jnp.asarray(predict(q)), (p,), (v,)))(params, step)
     size = jnp.linalg.norm(value)

@@ -90,8 +90,8 @@ def compiled_gram(
     return _gram(loss, params, kernel, row_block)
 
 
-def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array]:
-    """J and the residuals."""
+def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """J, the residuals, and half of what ∇L has beside 2 Jᵀr where a loss has no curvature, or None."""
     _check(loss)
     return _rows(loss, params)
 
@@ -111,6 +111,6 @@ def _gram(
 
 
 @jax.jit
-def _rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array]:
+def _rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     jacobian = ResidualJacobian(loss, params, kernel="rows", row_block=ROW_BLOCK)
-    return jacobian.rows(), jacobian.residual
+    return jacobian.rows(), jacobian.residual, jacobian.slope

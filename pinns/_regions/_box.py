@@ -151,7 +151,11 @@ class Faces:
             fixed = jnp.full((num_points, 1), float(side == "upper"), dtype)
             on_face.append(jnp.concatenate([unit[:, :axis], fixed, unit[:, axis:]], axis=1))
         index = jnp.broadcast_to(which[None, :, None], (1, num_points, dim))
-        return self.box.scale(jnp.take_along_axis(jnp.stack(on_face), index, axis=0)[0])
+        points = self.box.scale(jnp.take_along_axis(jnp.stack(on_face), index, axis=0)[0])
+        # Exactly on its face, as a residual may ask: lower + (upper - lower) is not always upper.
+        axes = jnp.asarray([axis for axis, _ in self.faces])[which, None]
+        corners = jnp.asarray([corner for _, _, corner in self._planes], dtype)[which, None]
+        return jnp.where(jnp.arange(dim)[None] == axes, corners, points)
 
     @property
     def _areas(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from isgd_optax import LeastSquares, Residual, diagnostics
@@ -53,3 +54,14 @@ def test_flat_losses_and_zero_predictions_give_no_nan(dtype):
     assert result.relative == jnp.inf
     with pytest.raises(TypeError, match="LeastSquares"):
         diagnostics.error_estimate(lambda p: p, jnp.zeros(2), lambda p: p)
+
+
+def test_points_on_which_a_loss_is_straight_ask_for_their_correction_too(x64):
+    """Huber's loss far from the data: its gradient counts, though it has no curvature there."""
+    x = jnp.linspace(0.0, 1.0, 9)
+    fn = lambda p, x: p[0] + p[1] * x - jnp.where(x > 0.6, 50.0, 0.1 * x)
+    robust = LeastSquares(Residual(fn, x, loss=lambda r: optax.huber_loss(r, delta=1.0)))
+    params = jnp.array([0.2, -0.1])
+    estimate = diagnostics.error_estimate(robust, params, lambda p: p)
+    hessian, gradient = jax.hessian(robust)(params), jax.grad(robust)(params)
+    np.testing.assert_allclose(estimate.change, -jnp.linalg.solve(hessian, gradient), rtol=1e-8)

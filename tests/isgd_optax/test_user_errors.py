@@ -187,3 +187,15 @@ def test_a_learning_rate_is_not_a_boolean():
 def test_a_loss_tells_what_it_is_made_of():
     loss = LeastSquares(Residual(fit, X, name="data"), Residual(squares, X))
     assert repr(loss) == "LeastSquares(Residual(data, 3 points), Residual(squares, 3 points))"
+
+
+@pytest.mark.parametrize(
+    "value_fn",
+    [lambda p: jnp.sum(p**2) if p[0] > 0 else -p[0], lambda p: np.sum(np.sin(p)), lambda p: p[int(p[0])]],
+    ids=["if", "numpy", "index"],
+)
+def test_a_loss_that_asks_for_numbers_is_told_that_it_is_traced(value_fn):
+    solver = implicit_step(optax.adam(0.1), 1.0)
+    params = jnp.ones(3)
+    with pytest.raises(TypeError, match=r"traced.*jnp\.where"):
+        solver.update(jnp.ones(3), solver.init(params), params, value_fn=value_fn)

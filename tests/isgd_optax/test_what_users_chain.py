@@ -105,11 +105,21 @@ def test_diagnostics_take_what_steps_take():
     assert float(diagonal["a"]) == pytest.approx(1.0)
 
 
-def test_strict_promotion_of_dtypes(steps):
-    loss = LeastSquares(Residual(lambda p, x: p * x - 1.0, jnp.ones(2)))
+@pytest.mark.parametrize(
+    "solver",
+    [
+        implicit_step(gauss_newton(), 1.0, max_inner_steps=1),
+        implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, metric="jacobi"),
+        implicit_step(optax.sgd(0.05), 1.0, max_inner_steps=3),
+    ],
+    ids=["gauss_newton", "searched, jacobi", "sgd"],  # optax.adam itself promotes
+)
+def test_strict_promotion_of_dtypes(solver, steps, dtype):
+    loss = LeastSquares(Residual(lambda p, x: p * x - 1, jnp.ones(2, dtype)))
     with jax.numpy_dtype_promotion("strict"):
-        params, _ = steps(implicit_step(gauss_newton(), 1.0, max_inner_steps=1), loss, jnp.asarray(0.5), 2)
-    assert 0.5 < float(params) < 1.0
+        params, _ = steps(solver, loss, jnp.asarray(0.5, dtype), 2)
+    assert params.dtype == dtype
+    assert 0.5 < float(params) < 1.5
 
 
 @jax.custom_vjp

@@ -112,3 +112,14 @@ def test_a_narrow_gap_has_walls_all_round(x64):
         points = np.asarray(wall.sample(KEY, 500, "sobol", jnp.float64))
         assert np.abs(np.arctan2(points[:, 1], points[:, 0])).max() > 3.13
         assert wall.measure == pytest.approx(2 * np.pi * radius)
+
+
+def test_points_of_a_face_have_its_coordinate_exactly(dtype):
+    corners = (-1.0, -1.3, 0.1), (1.0, 0.3, 0.7)
+    points = Box(*corners).boundary().sample(jax.random.key(0), 300, "sobol", dtype)
+    for axis in range(3):
+        for corner in corners:
+            on_face = points[:, axis] == corner[axis]
+            near = jnp.abs(points[:, axis] - corner[axis]) < 1e-5
+            assert int(on_face.sum()) > 10
+            np.testing.assert_array_equal(on_face, near)

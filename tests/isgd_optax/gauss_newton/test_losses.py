@@ -200,3 +200,23 @@ def test_a_complex_residual_is_an_error(use):
     loss = LeastSquares(Residual(lambda p, x: p * jnp.exp(1j * x), jnp.ones(2)))
     with pytest.raises(TypeError, match=r"must be real.*real and imaginary part"):
         use(loss, jnp.asarray(1.0))
+
+
+@pytest.mark.parametrize("scale", [0.5, jnp.asarray(0.5)], ids=["number", "array"])
+def test_a_loss_with_settings_may_take_the_point_too(scale):
+    """By functools.partial, as for label smoothing, quantiles or class weights."""
+
+    def scaled(r, point, scale):
+        return scale * softmax(r, point)
+
+    given = functools.partial(scaled, scale=scale)
+    loss = LeastSquares(Residual(logits, points(), loss=given))
+    expected = LeastSquares(Residual(logits, points(), 0.5, loss=softmax))
+    for found, wanted in zip(
+        *(jax.tree.leaves(jax.value_and_grad(f)(PARAMS)) for f in (loss, expected)), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    plain = Residual(logits, points(), loss=functools.partial(optax.huber_loss, delta=0.5))
+    np.testing.assert_allclose(plain(PARAMS), Residual(logits, points(), loss=huber)(PARAMS), rtol=1e-6)
+    again = jax.tree.unflatten(jax.tree.structure(loss), jax.tree.leaves(loss))
+    np.testing.assert_allclose(again(PARAMS), expected(PARAMS), rtol=1e-5)
