@@ -13,8 +13,8 @@ _Query = tuple[ProximalProblem, Evaluation, optax.OptState]
 def from_optax(solver: optax.GradientTransformation) -> InnerSolver[optax.OptState, _Query]:
     """An optax transformation as an inner solver: one update on the proximal objective is one proposal.
 
-    A line search in it, which must come last, gets the objective as its ``value_fn``; what it has evaluated
-    at its new point is not evaluated again.
+    A line search in it gets the objective as its ``value_fn``; where it comes last, what it has evaluated at
+    its new point is not evaluated again.
 
     Args:
       solver: Any transformation whose updates are added to the parameters.

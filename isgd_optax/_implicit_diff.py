@@ -164,7 +164,7 @@ def _cg_dtype(params: optax.Params) -> jnp.dtype:
             f"{sorted({str(dtype) for dtype in dtypes})}. Cast the parameters, or stop the gradient with "
             "jax.lax.stop_gradient on the updates."
         )
-    return jnp.result_type(jnp.float32, *dtypes)
+    return max(dtypes, key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
 
 
 def _zero_tangent(x: jax.Array) -> ArrayLike:

@@ -79,8 +79,8 @@ def implicit_step(
       inner: The solver of the proximal problem: any optax transformation (``optax.sgd``, ``optax.adam``,
         ``optax.lbfgs``, chains) or an :class:`InnerSolver` such as :func:`gauss_newton`. To freeze
         parameters, put ``optax.partition`` here, not around; their gradient stays in the residual, so that
-        ``rtol`` hardly ever ends the loop. A line search must come last, and inside ``optax.partition`` needs
-        ``mask_compatible_extra_args=True``.
+        ``rtol`` hardly ever ends the loop. What follows a line search there costs an evaluation more; inside
+        ``optax.partition`` it needs ``mask_compatible_extra_args=True``.
       learning_rate: The step size α > 0: a number, an optax schedule or a
         :class:`LearningRateController`.
       max_inner_steps: The most inner steps per step (the paper's K1).

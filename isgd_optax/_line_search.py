@@ -1,7 +1,7 @@
 """What line searches of optax leave behind at their new point, and what they need in front of masks."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,16 +19,15 @@ class LineSearchEvaluation(NamedTuple):
 
 
 def line_search_evaluation(state: optax.OptState, params: optax.Params) -> LineSearchEvaluation | None:
-    """What the only line search in ``state`` left behind, or None if that is unusable.
+    """What the line search that comes last in ``state`` left behind, or None if that is unusable.
 
-    Unusable: no line search or several, one that stores no gradient, or one that saw only a part
-    of the parameters (inside ``optax.partition``). Like ``optax.value_and_grad_from_state`` this
-    trusts the line search to come last in its chain. Decided by structure, at trace time.
+    Unusable: no line search, one after which the update is changed once more (clipped, scaled, frozen in
+    part), one that stores no gradient, or one that saw only a part of the parameters (inside
+    ``optax.partition``). Decided by structure, at trace time.
     """
-    searches = [x for x in jax.tree.leaves(state, is_leaf=_is_search) if _is_search(x)]
-    if len(searches) != 1 or searches[0].grad is None:
+    search = _last(state)
+    if search is None or search.grad is None:
         return None
-    (search,) = searches
     if jax.tree.structure(search.grad) != jax.tree.structure(params):
         return None
     # Zoom evaluates value and gradient at each trial point; backtracking values only, then the
@@ -55,6 +54,18 @@ def with_whole_parameters(
         lambda new, old: old if is_left_out(new) else new, part, params, is_leaf=is_left_out
     )
     return lambda part: value_fn(whole(part))
+
+
+def _last(state: Any) -> Any:
+    """The state of the last transformation if that is a line search, else None."""
+    while not _is_search(state):
+        if type(state) is tuple and state:  # a chain
+            state = state[-1]
+        elif hasattr(state, "inner_state"):  # hyperparameters injected, not finite updates left out
+            state = state.inner_state
+        else:
+            return None
+    return state
 
 
 def _is_search(node: object) -> bool:

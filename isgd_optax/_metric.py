@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
+from isgd_optax._norms import sum_dtype
 from isgd_optax._proximal import Loss
 
 _Measured = tuple[optax.Params, optax.Params | None]
@@ -90,7 +91,7 @@ def _dtype(leaf: Any) -> jnp.dtype:
     """float32 at least: squares of small numbers underflow in half precision."""
     # jnp.asarray knows numbers, but no placeholders such as jax.ShapeDtypeStruct.
     dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.asarray(leaf).dtype
-    return jnp.promote_types(jax.dtypes.canonicalize_dtype(dtype), jnp.float32)
+    return sum_dtype(jax.dtypes.canonicalize_dtype(dtype))
 
 
 _NAMED = {

@@ -62,7 +62,7 @@ class ResidualJacobian:
         self.num_params = flat.size
         if not flat.size:
             raise ValueError("the parameters are empty arrays: there is nothing to fit.")
-        self.dtype = jnp.promote_types(flat.dtype, jax.dtypes.canonicalize_dtype(jnp.float64))
+        self.dtype = jax.dtypes.canonicalize_dtype(jnp.float64)
         self._metric = metric
         self._unit = None if metric is None else 1 / jnp.sqrt(self._broadcast(metric))  # D^(-1/2), flat
         self._models = [self._model(block) for block in loss.blocks]
@@ -78,7 +78,7 @@ class ResidualJacobian:
         if block.loss is None:
             return None
         outputs = block.residuals(self.params)
-        wide = outputs.astype(jnp.promote_types(outputs.dtype, self.dtype))
+        wide = outputs.astype(self.dtype)
         return jax.lax.stop_gradient(block.models(wide))
 
     def linearized(self, params: optax.Params) -> jax.Array:

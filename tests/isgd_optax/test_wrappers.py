@@ -132,3 +132,23 @@ def test_conditional_updates_keep_the_state_stable(reset_inner, assert_close):
     assert_close(updates, grad)
     updates, _ = update(grad, state, PARAMS)
     assert_close(updates, one_update(solver)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [optax.scale(0.1), optax.clip_by_global_norm(0.05), optax.freeze({"w": False, "b": True})],
+    ids=["scale", "clip", "freeze"],
+)
+@pytest.mark.parametrize("store_grad", [True, False])
+def test_what_follows_a_line_search_inside_moves_the_point_that_is_measured(after, store_grad, assert_close):
+    """Where it lands is another point than the search's, with another value and gradient."""
+    solver = implicit_step(optax.chain(optax.lbfgs(), after), 0.5, max_inner_steps=1, store_grad=store_grad)
+    updates, state = one_update(solver)
+    params = optax.apply_updates(PARAMS, updates)
+    grad = jax.grad(loss)(params)
+    left = jax.tree.map(lambda u, g: u + 0.5 * g, updates, grad)  # of the implicit equation
+    expected = optax.tree.norm(left) / optax.tree.norm(updates)
+    np.testing.assert_allclose(state.info.residual, expected, rtol=1e-4)
+    if store_grad:
+        assert_close(state.stored.grad, grad, rtol=1e-5)
+        np.testing.assert_allclose(state.stored.value, loss(params), rtol=1e-6)
