@@ -59,11 +59,10 @@ def with_whole_parameters(
 def _last(state: Any) -> Any:
     """The state of the last transformation if that is a line search, else None."""
     while not _is_search(state):
-        if type(state) is tuple and state:  # a chain
-            state = state[-1]
-        elif hasattr(state, "inner_state"):  # hyperparameters injected, not finite updates left out
-            state = state.inner_state
-        else:
+        is_chain = type(state) is tuple and len(state) > 0
+        # Else hyperparameters are injected, or updates that are not finite left out.
+        state = state[-1] if is_chain else getattr(state, "inner_state", None)
+        if state is None:
             return None
     return state
 

@@ -84,6 +84,18 @@ class Checkpoints:
             _check_identity(self._path / f"identity-{versions}.json", program)
         self._remove_unfinished()
 
+    def begun_otherwise(self, start: Any) -> bool:
+        """Whether the run began from something else than ``start``, JSON values, which a new run records."""
+        file = self._path / "start.json"
+        if not self._placement.leads:
+            return False
+        if not self._manager.all_steps():
+            file.write_text(json.dumps(start))
+        try:  # older runs have not recorded it
+            return json.loads(file.read_text()) != json.loads(json.dumps(start))
+        except (OSError, ValueError):
+            return False
+
     def __enter__(self) -> Self:
         return self
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.errors import JAXTypeError
 from jax.typing import DTypeLike
 
 from pinns._numbers import floating
@@ -188,7 +189,15 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     """
     if problem.exact(points[0]) is None:
         return None
-    values = predict(problem.exact, points)
+    try:
+        values = predict(problem.exact, points)
+    except JAXTypeError as error:
+        error.add_note(
+            f"In exact(x) of {type(problem).__name__}, which is traced: choose by jnp.where(condition, a, b) "
+            "instead of if, write it with jax.numpy, and tabulate what only NumPy or SciPy can do: "
+            "pinns.Interpolated."
+        )
+        raise
     if not isinstance(values, Tracer):
         finite = np.isfinite(np.asarray(values)).all(axis=1)
         if not finite.all():

@@ -21,7 +21,7 @@ from pinns._options import OnEvaluation, Options, Shorthand, Stop
 from pinns._placement import Placement
 from pinns._points import PointSource, data_key
 from pinns._result import FitResult
-from pinns._run_identity import program_identity, program_name, run_identity
+from pinns._run_identity import program_identity, program_name, run_identity, start_identity
 from pinns._runner import Runner
 from pinns._sampling import AdaptiveSampling, Sampling
 from pinns._start import starting
@@ -33,6 +33,7 @@ from pinns._warnings import (
     warn_few_residuals,
     warn_independent,
     warn_more_steps,
+    warn_other_start,
     warn_outside,
 )
 from pinns._weights import AdaptiveWeights, WeightRule
@@ -85,7 +86,7 @@ def fit(
         points have no others).
       progress: Whether to show a progress bar.
       description: The name of the progress bar.
-      checkpoint_dir: Folder of checkpoints; a run that left some there is continued bit for bit.
+      checkpoint_dir: Folder of checkpoints; a run that left some there is continued, on a CPU bit for bit.
       checkpoint_seconds: Least time between two checkpoints.
       identity: What else tells this run from another; JSON values. A ``checkpoint_dir`` of a run that differs
         in it, in the problem (its arrays, regions, weights and what its residuals compute included), the
@@ -157,8 +158,10 @@ def fit(
             checkpoints = stack.enter_context(saved)
         state = start(params, optimizer, source, rule, key)
         history: list[dict[str, Any]] = []
+        otherwise = bool(checkpoints and checkpoints.begun_otherwise(start_identity(params)))
         if checkpoints and (restored := checkpoints.restore(state)):
             state, history = restored
+            warn_other_start(otherwise, params, state.params)
             warn_more_steps(int(state.step), num_steps)
             if options.stop.lacks(history[-1]):  # the run measured something else, before
                 row = evaluator.row(state, None, history[-1]["seconds"])

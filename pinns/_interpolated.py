@@ -34,6 +34,7 @@ class Interpolated:
     Raises:
       ValueError: Axes that do not increase or are too short, numbers that are not finite or are masked, or
         values of another shape.
+      TypeError: Complex values.
 
     Examples:
       A reference solution of a problem, ``exact = Interpolated(...)`` in its class:
@@ -53,6 +54,8 @@ class Interpolated:
 
     def __init__(self, axes: Sequence[ArrayLike], values: ArrayLike):
         arrays = tuple(np.array(unmasked("an axis", axis), dtype=float) for axis in axes)
+        if np.iscomplexobj(values):
+            raise TypeError("a table has real values: give the real and the imaginary part as two columns.")
         table = np.array(unmasked("values of the table", values), dtype=float)
         degree = 3 if len(arrays) <= 2 else 1
         for axis in arrays:

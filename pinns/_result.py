@@ -31,6 +31,8 @@ def curve(history: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndar
         known = sorted({key for entries in of if isinstance(entries, dict) for key in entries})
         known = known or sorted({key for row in history for key in row})
         raise KeyError(f"no row has an entry {name!r}; there are {', '.join(known)}.")
+    if parts := next((list(value) for value in values if isinstance(value, dict)), None):
+        raise KeyError(f"{name!r} has an entry for each of {', '.join(parts)}: ask for '{name}.{parts[0]}'.")
     shape = next((np.shape(value) for value in values if value is not None), ())
     missing = np.full(shape, np.nan)
     return (

@@ -47,6 +47,11 @@ def run_identity(
     }
 
 
+def start_identity(params: optax.Params) -> list[Any]:
+    """From which parameters a run begins, in a few figures."""
+    return [_rounded(leaf) for leaf in jax.tree.leaves(params)]
+
+
 def program_identity(
     problem: Problem,
     function: Functional,

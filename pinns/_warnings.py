@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from pinns._embeddings import units_of
 from pinns.problems import Points, Problem
@@ -101,4 +102,14 @@ def warn_more_steps(step: int, num_steps: int) -> None:
         warn_at_caller(
             f"the run in checkpoint_dir has made {step} steps, more than num_steps={num_steps}: it is "
             "returned as it is. For a shorter run choose another folder."
+        )
+
+
+def warn_other_start(otherwise: bool, given: optax.Params, reached: optax.Params) -> None:
+    """Warns if a run on disk neither began from the parameters that are given nor has come to them."""
+    pairs = zip(jax.tree.leaves(given), jax.tree.leaves(reached), strict=True)
+    if otherwise and not all(np.allclose(one, other, rtol=1e-5) for one, other in pairs):
+        warn_at_caller(
+            "the run in checkpoint_dir began from other parameters (another seed of the network, another "
+            "start of an unknown) and goes on from its own: choose another folder for a new run."
         )

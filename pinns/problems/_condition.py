@@ -73,7 +73,16 @@ class Condition:
     def weights(self, points: Any) -> ArrayLike:
         """The weight of the loss, or those of all points, shape (N,)."""
         weight = self.scaled_weight
-        return jax.vmap(weight)(points) if callable(weight) else weight
+        if not callable(weight):
+            return weight
+        try:
+            return jax.vmap(weight)(points)
+        except Exception as error:  # whatever it is, it goes on its way with a note
+            error.add_note(
+                "In the weight of a condition. Like the residual it is given one point; where the region has "
+                "values a dictionary: x['x'] is the point and x['value'] its value."
+            )
+            raise
 
     @property
     def scaled_weight(self) -> float | Callable[[Any], ArrayLike]:

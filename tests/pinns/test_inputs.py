@@ -162,3 +162,29 @@ def test_a_run_on_disk_that_is_further_than_asked_for_is_said(train, tmp_path):
     assert result.num_steps == 8
     assert any("has made 8 steps, more than num_steps=4" in text for text in said)
     assert jax.tree.leaves(result.params)
+
+
+@dataclasses.dataclass(frozen=True)
+class Slipped(Problem):
+    """An exact solution or a weight that fails where it is traced."""
+
+    what: str
+    domain = Box((0.0,), (1.0,))
+
+    def conditions(self):
+        data = FixedPoints(np.linspace(0, 1, 5)[:, None], np.ones(5))
+        weight = (lambda x: jnp.exp(-x[0])) if self.what == "weight" else 1.0
+        return {"data": Condition(lambda u, p: u(p["x"]) - p["value"], data, 5, weight=weight)}
+
+    def exact(self, x):
+        known = {"if": lambda: x if x[0] < 0.5 else 1 - x, "numpy": lambda: np.interp(x[0], [0, 1], [1, 1])}
+        return known.get(self.what, lambda: None)()
+
+
+@pytest.mark.parametrize(
+    ("what", "note"), [("if", r"exact\(x\).*jnp\.where"), ("numpy", "Interpolated"), ("weight", r"x\['x'\]")]
+)
+def test_exact_solutions_and_weights_that_fail_are_named(train, what, note):
+    with pytest.raises((TypeError, KeyError)) as caught:
+        train(optax.sgd(0.1), 1, problem=Slipped(what))
+    assert re.search(note, " ".join(caught.value.__notes__))

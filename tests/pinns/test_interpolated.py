@@ -112,3 +112,8 @@ def test_tables_are_equal_by_content():
 def test_unfit_tables_are_refused(axes, values, message):
     with pytest.raises(ValueError, match=message):
         Interpolated(axes, values)
+
+
+def test_complex_tables_are_refused():
+    with pytest.raises(TypeError, match="imaginary part as two columns"):
+        Interpolated([np.linspace(0, 1, 5)], np.ones(5) * 1j)

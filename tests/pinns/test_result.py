@@ -78,3 +78,10 @@ def test_a_result_is_in_the_units_of_its_problem(train, make_model):
     result = train(optax.sgd(0.0), 1, problem=problem)
     network = make_model()(2 * jnp.array([0.3]) - 1)
     np.testing.assert_allclose(result(jnp.array([0.3])), 7 * network, rtol=1e-5)
+
+
+def test_a_course_of_several_parts_is_asked_for_by_part(train):
+    result = train(optax.adam(1e-2), 4)
+    with pytest.raises(KeyError, match=r"boundary, pde|pde, boundary.*'losses\.pde'"):
+        result.curve("losses")
+    assert len(result.curve("losses.pde")[1]) == len(result.history)

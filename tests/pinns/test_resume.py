@@ -1,13 +1,16 @@
 import os
 import signal
 import threading
+import warnings
 
 import jax
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from isgd_optax import isgd_adam
+from pinns import MLP, FitWarning
 
 OPTIMIZERS = {
     "adam": lambda: optax.adam(1e-2),
@@ -122,3 +125,17 @@ def test_a_diverged_run_leaves_its_last_good_state(train, tmp_path):
     again = train(optax.sgd(1e6), 100, **options)
     assert result.stop_reason == again.stop_reason == "diverged"
     assert same(result.params, again.params)
+
+
+def test_a_run_that_began_from_another_network_is_said(train, make_model, tmp_path):
+    folder = {"checkpoint_dir": tmp_path, "checkpoint_seconds": 0}
+    other = MLP(1, (8, 8), 1, rngs=nnx.Rngs(7))
+    first = train(optax.adam(1e-2), 4, model=make_model(), **folder)
+    with warnings.catch_warnings():  # the same network, and the one that the run has come to
+        warnings.filterwarnings("error", "the run in checkpoint_dir")
+        train(optax.adam(1e-2), 6, model=make_model(), **folder)
+        second = train(optax.adam(1e-2), 8, model=make_model(), **folder)
+        train(optax.adam(1e-2), 8, model=second.model, **folder)
+    with pytest.warns(FitWarning, match="began from other parameters"):
+        third = train(optax.adam(1e-2), 8, model=other, **folder)
+    assert third.final["loss"] == second.final["loss"] != first.final["loss"]
