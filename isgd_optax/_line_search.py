@@ -59,9 +59,9 @@ def with_whole_parameters(
 def _last(state: Any) -> Any:
     """The state of the last transformation if that is a line search, else None."""
     while not _is_search(state):
-        is_chain = type(state) is tuple and len(state) > 0
+        chain = list(state) if type(state) is tuple else []
         # Else hyperparameters are injected, or updates that are not finite left out.
-        state = state[-1] if is_chain else getattr(state, "inner_state", None)
+        state = chain[-1] if chain else getattr(state, "inner_state", None)
         if state is None:
             return None
     return state
