@@ -1,9 +1,12 @@
 """One output of a network set against several numbers: demands that contradict, without an error."""
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
+import numpy as np
 from jax.extend.core import Jaxpr, Literal
 
 
@@ -28,6 +31,23 @@ def broadcasts(jaxpr: Jaxpr) -> Iterator[tuple[str, int]]:
                     yield str(equation.source_info.name_stack), _size(other)
         if any(atom in dependent for atom in given):
             dependent.update(equation.outvars)
+
+
+def outer_broadcast(call: Callable[[], Any]) -> str | None:
+    """Shapes of two arrays that ``call`` combines each number with each, though nobody wrote a new axis.
+
+    Such as (n,) and (n, 1), whose product is (n, n). Only the first arrays of different ranks are seen.
+    """
+    try:
+        with jax.numpy_rank_promotion("raise"):
+            call()
+    except ValueError as error:
+        promoted = re.search(r"on shapes (.*?) and with .*rank_promotion", str(error))
+        texts = re.findall(r"\(.*?\)", promoted[1]) if promoted else []
+        shapes = [tuple(map(int, re.findall(r"\d+", text))) for text in texts]
+        if shapes and math.prod(np.broadcast_shapes(*shapes)) > max(map(math.prod, shapes)):
+            return " and ".join(map(str, shapes))
+    return None
 
 
 def _size(atom: Any) -> int:

@@ -1,6 +1,7 @@
 """What a training is given is checked, in the user's words, before anything is compiled."""
 
 import difflib
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.errors import TraceContextError
-from jax.errors import TracerArrayConversionError, TracerBoolConversionError
 from jax.extend.core import Jaxpr
 
 from pinns._bounds import out_of_bounds
-from pinns._broadcasts import broadcasts
+from pinns._broadcasts import broadcasts, outer_broadcast
 from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
+from pinns._notes import is_measured, meant, where
 from pinns._options import History, OnEvaluation, Shorthand, Stop
 from pinns._precision import has_coarse_products
 from pinns._warnings import warn_at_caller
@@ -83,6 +84,7 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
     points = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
     broadcast: dict[str, tuple[int, int]] = {}
     sizes: dict[str, int] = {}
+    outer: dict[str, str] = {}
 
     def call(u: Any) -> None:
         for name, condition in problem.conditions().items():
@@ -92,13 +94,15 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
                 with jax.named_scope(f"condition[{name}]"):
                     residual = condition.residual(u, x)
             except Exception as error:  # whatever it is, it goes on its way with a note
-                error.add_note(_where(name, x, problem) + _meant(error, problem))
+                error.add_note(where(name, x, problem) + meant(error, problem))
                 raise
             _check_residual(name, residual)
             sizes[name] = jnp.size(residual)
+            if shapes := outer_broadcast(functools.partial(condition.residual, u, x)):
+                outer[name] = shapes
             # Several networks may take other coordinates.
             alone = len(getattr(u, "network_names", "u")) == 1
-            if alone and _is_measured(x) and x["x"].shape == (problem.domain.dim,):
+            if alone and is_measured(x) and x["x"].shape == (problem.domain.dim,):
                 pair = (jnp.size(u(x["x"])), jnp.size(x["value"]))
                 if min(pair) == 1 < max(pair) == jnp.size(residual):
                     broadcast[name] = pair
@@ -126,6 +130,12 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             warn_at_caller(
                 f"the residual of condition {name!r} adds one output of the network to {number} numbers, "
                 "each with each: is an index missing, as in u(x) - jnp.sin(x[:1]), or an output?"
+            )
+    for name, shapes in outer.items():
+        if name not in broadcast:
+            warn_at_caller(
+                f"the residual of condition {name!r} combines arrays of shapes {shapes}, each number with "
+                "each: is an index missing, as in jax.vmap(u)(nodes)[:, 0]? If it is meant, write [:, None]."
             )
     if any(map(has_coarse_products, programs)):
         warn_at_caller(
@@ -186,45 +196,6 @@ def _check_problem(problem: Any) -> None:
     for key, condition in conditions.items():
         if not isinstance(condition, Condition):
             raise TypeError(f"conditions()[{key!r}] of {name} must be a Condition, got {_kind(condition)}.")
-
-
-def _is_measured(x: Any) -> bool:
-    """Whether a point comes with a value; a region of one's own may name other arrays."""
-    return isinstance(x, Mapping) and {"x", "value"} <= set(x)
-
-
-def _where(name: str, x: Any, problem: Problem) -> str:
-    """What a residual was given when it failed."""
-    if _is_measured(x):
-        given = "a dictionary, because its region has values: x['x'] is the point and x['value'] its value"
-    elif not hasattr(x, "shape"):
-        given = f"what its region has for one point, of shapes {jax.tree.map(lambda leaf: leaf.shape, x)}"
-    else:
-        given = f"one point of shape {x.shape}; the domain has {problem.domain.dim} coordinates"
-    return f"In the residual of condition {name!r}. It is given {given}."
-
-
-def _meant(error: Exception, problem: Problem) -> str:
-    """What a residual that failed in this way most often lacks."""
-    text = str(error)
-    if "Jet" in text:
-        return (
-            " A Jet carries the derivatives through layers, and takes sums and products alone: set "
-            "supports_jets = False in the class that computes otherwise."
-        )
-    if isinstance(error, TracerBoolConversionError):
-        return " Choose by jnp.where(condition, a, b) instead of if."
-    if isinstance(error, TracerArrayConversionError):
-        return " Write it with jax.numpy; what only NumPy or SciPy can do, tabulate: pinns.Interpolated."
-    if "attribute 'unknowns'" in text:
-        return " There are u.unknowns where the problem declares them: def unknowns(self)."
-    if isinstance(error, KeyError) and problem.unknowns():
-        return f" The problem's unknowns are {sorted(problem.unknowns())}."
-    if "not subscriptable" in text:
-        return " u has names, u['a'], where fit is given several networks as a dictionary."
-    if "contracting dimension" in text:
-        return " Does the network take as many inputs?"
-    return ""
 
 
 def _check_residual(name: str, residual: Any) -> None:

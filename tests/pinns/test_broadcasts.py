@@ -1,6 +1,7 @@
 """Residuals in which one output meets several numbers, and slips that are told in words."""
 
 import dataclasses
+import re
 import warnings
 
 import jax
@@ -135,3 +136,38 @@ def test_an_index_beyond_the_outputs(residual, index, told):
 
 def test_indices_within_the_outputs_are_taken(told):
     told(lambda u, x: u(x)[0] - u(x)[jnp.array([0, -1, 0])] * x[0])
+
+
+NODES = FixedPoints(np.linspace(0, 1, 4).reshape(1, 4, 1))
+WEIGHTS = np.full(4, 0.25)
+
+
+@dataclasses.dataclass(frozen=True)
+class Integral(Problem):
+    """∫u = 1 by nodes, which a residual sees at once."""
+
+    integral: object
+    domain = Box((0.0,), (1.0,))
+
+    def conditions(self):
+        return {"mean": Condition(lambda u, nodes: self.integral(jax.vmap(u)(nodes), nodes) - 1, NODES, 1)}
+
+
+@pytest.mark.parametrize(
+    ("integral", "number"),
+    [
+        (lambda values, nodes: jnp.sum(WEIGHTS * values), 1),
+        (lambda values, nodes: jnp.mean(nodes[:, 0] * values), 1),
+        (lambda values, nodes: jnp.sum(WEIGHTS * values[:, 0]), 0),
+        (lambda values, nodes: jnp.sum(WEIGHTS[:, None] * values), 0),
+        (lambda values, nodes: jnp.sum(WEIGHTS[None] * values), 0),  # written so
+        (lambda values, nodes: jnp.sum(values * jnp.ones(1)), 0),
+    ],
+)
+def test_weights_that_meet_every_value_are_said(train, integral, number):
+    with warnings.catch_warnings(record=True) as said, jax.numpy_rank_promotion("allow"):
+        warnings.simplefilter("always")
+        train(SGD, 1, problem=Integral(integral), fresh_loss=False)
+    found = [str(w.message) for w in said if "each number with each" in str(w.message)]
+    assert len(found) == number
+    assert all(re.search(r"'mean' combines arrays of shapes \(4,\) and \(4, 1\)", text) for text in found)
