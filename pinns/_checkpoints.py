@@ -89,9 +89,9 @@ class Checkpoints:
         file = self._path / "start.json"
         if not self._placement.leads:
             return False
-        if not self._manager.all_steps():
-            file.write_text(json.dumps(start))
-        try:  # older runs have not recorded it
+        try:  # a disk may be full, and older runs have not recorded it
+            if not self._manager.all_steps():
+                file.write_text(json.dumps(start))
             return json.loads(file.read_text()) != json.loads(json.dumps(start))
         except (OSError, ValueError):
             return False

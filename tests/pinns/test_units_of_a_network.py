@@ -107,6 +107,27 @@ def test_conditions_built_into_a_network_are_said_to_be_mapped():
     assert ends == [0.0, 0.0]
 
 
+class Positive(nnx.Module):
+    """A network around another."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def __call__(self, x):
+        return jax.nn.softplus(self.network(x))
+
+
+def test_an_embedding_inside_of_another_network_is_said():
+    periodic = MLP(1, [4], 1, embedding=pinns.PeriodicEmbedding((3.0,)), rngs=nnx.Rngs(0))
+    with pytest.warns(FitWarning, match=r"Positive holds .*inputs=False"):
+        scaled(Periodic(3.0), Positive(periodic), KEY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaled(Periodic(3.0), Positive(periodic), KEY, inputs=False)
+        scaled(Periodic(3.0), Positive(MLP(1, [4], 1, rngs=nnx.Rngs(0))), KEY)
+        scaled(Periodic(3.0), periodic, KEY)
+
+
 @dataclasses.dataclass(frozen=True)
 class UnknownStart(Problem):
     """y' = −y from an unknown value, which data of the first half tell."""
