@@ -40,15 +40,24 @@ def _enough_devices(request):
         pytest.skip(f"needs {marker.args[0]} devices, JAX has {jax.device_count()} here")
 
 
-def _products(program):
-    """The products of matrices in a jaxpr and in those it calls."""
+def _operations(program, name, depth=0):
+    """The operations of this name in a jaxpr and in those it calls, and in how many loops each lies."""
     for equation in program.eqns:
-        if equation.primitive.name == "dot_general":
-            yield equation
+        kind = equation.primitive.name
+        if kind == name:
+            yield equation, depth
         for value in jax.tree.leaves(equation.params, is_leaf=lambda v: hasattr(v, "eqns")):
             inner = getattr(value, "jaxpr", value)
             if hasattr(inner, "eqns"):
-                yield from _products(inner)
+                yield from _operations(inner, name, depth + (kind in ("while", "scan")))
+
+
+@pytest.fixture
+def depths():
+    """``depths(function, name, *args)``: in how many loops each operation of this name lies."""
+    return lambda function, name, *args: [
+        depth for _, depth in _operations(jax.make_jaxpr(function)(*args).jaxpr, name)
+    ]
 
 
 @pytest.fixture
@@ -57,9 +66,9 @@ def assert_full_precision():
 
     def check(function, *args):
         with jax.default_matmul_precision("default"):
-            found = list(_products(jax.make_jaxpr(function)(*args).jaxpr))
+            found = list(_operations(jax.make_jaxpr(function)(*args).jaxpr, "dot_general"))
         assert found
-        for equation in found:
+        for equation, _ in found:
             place = str(equation.source_info.traceback)
             assert equation.params["precision"] == (jax.lax.Precision.HIGHEST,) * 2, place
 

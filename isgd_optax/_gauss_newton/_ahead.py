@@ -12,7 +12,7 @@ Out = TypeVar("Out")
 def ahead(fn: Callable[[jax.Array], Out], example: jax.Array) -> Callable[[jax.Array], Out]:
     """``fn``, of which all that does not depend on its argument is computed now.
 
-    XLA takes such operations out of a loop on CPUs; on GPUs it leaves them there.
+    XLA takes such operations out of a loop on CPUs; its passes for GPUs have none that does.
 
     Args:
       fn: A function of one array, whose form does not change.
