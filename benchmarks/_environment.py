@@ -1,20 +1,23 @@
 """What a measurement ran on."""
 
+import functools
 import importlib.metadata
 import os
 import platform
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 
-_PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy")
+_PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy")
+_ROOT = Path(__file__).parents[1]
 
 
 def environment() -> dict[str, Any]:
-    """Device and versions."""
+    """Device and versions, our own with its commit."""
     device = jax.devices()[0]
     cores = ""
     if device.platform == "cpu":
@@ -23,10 +26,25 @@ def environment() -> dict[str, Any]:
     return {
         "device": f"{device.device_kind}{cores}",
         "versions": {
+            "isgd_optax": _ours(),
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in _PACKAGES},
         },
     }
+
+
+@functools.cache
+def _ours() -> str:
+    """Version and commit, which ends in -dirty where files differ from it; the version alone elsewhere."""
+    version = importlib.metadata.version("isgd_optax")
+    if not (_ROOT / ".git").exists():
+        return version
+    describe = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        commit = subprocess.run(describe, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no git, or another user's folder
+        return version
+    return f"{version}+{commit}"
 
 
 def _processor() -> str:
