@@ -41,10 +41,7 @@ class Artefact(abc.ABC):
     axes: ClassVar[tuple[str, ...]] = ()
     """The entries of a row that tell which cell it is."""
     identity: ClassVar[tuple[str, ...]] = ()
-    """Options, or entries of ``head``, that a file must share for its rows to be kept; without any, all is
-    measured anew."""
-    entry: ClassVar[str] = "rows"
-    """What the rows are called in the file; an artefact without axes is a single one, not called anything."""
+    """Options, or entries of ``head``, that a file must share for its rows to be kept."""
     dtype: ClassVar[Literal["float32", "float64"]] = "float32"
 
     def cells(self) -> Iterable[Row]:
@@ -53,31 +50,21 @@ class Artefact(abc.ABC):
 
     @abc.abstractmethod
     def measure(self, **cell: Any) -> Row:
-        """The row of a cell, but for the cell itself."""
+        """The row of a cell, but for the cell itself; with a ``call`` if another one has made it."""
 
     def head(self) -> Row:
         """What the file tells of all rows, beside the options that are its identity."""
         return {}
 
-    def is_stale(self, **cell: Any) -> bool:
-        """Whether the row of a cell is to be made again though there is one."""
-        del cell
+    def is_stale(self, row: Row) -> bool:
+        """Whether a row is to be made again though it is there."""
+        del row
         return False
 
-    @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """The rows as they lie in the file."""
-        return {cls.entry: rows} if cls.axes else rows[0]
-
-    @classmethod
-    def unpack(cls, stored: Row) -> Sequence[Row]:
-        """The rows of a file."""
-        return stored.get(cls.entry, [])
-
-    def extra(self, stored: Row, cells: Sequence[Row]) -> Row:
-        """Further entries of the file, from those of the stored one and the cells that were measured now."""
-        del stored, cells
-        return {}
+    def complete(self, result: Row, measured: Sequence[Row]) -> Row:
+        """What the file holds in the end, from its rows and the cells that were measured now."""
+        del measured
+        return result
 
     @classmethod
     @abc.abstractmethod
@@ -102,31 +89,32 @@ class Artefact(abc.ABC):
     def run(self) -> Row:
         """Measures what is missing, writes NAME.json after every cell, then draws and prints.
 
-        Rows of other cells stay in the file: recorded results grow, by seeds for example.
+        Rows of other cells stay in the file: recorded results grow, by seeds for example. A row tells
+        which of the file's ``calls`` made it.
         """
         jax.config.update("jax_enable_x64", self.dtype == "float64")
         folder = self.folder()
         path = folder / f"{self.name}.json"
         options = {key: getattr(self, key) for key in self.identity if hasattr(self, key)}
-        head = {"command": command(), **options, **self.head(), **environment()}
+        head = options | self.head()
         stored = self._stored(path, {key: plain(head[key]) for key in self.identity})
-        rows = {self._key(row): row for row in self.unpack(stored)}
+        known = [row | {"call": stored["calls"][row["call"]]} for row in stored.get("rows", [])]
+        rows = {self._key(row): row for row in known}
         cells = {self._key(cell): cell for cell in self.cells()}
-        missing = [key for key, cell in cells.items() if key not in rows or self.is_stale(**cell)]
-        if stored and rows.keys() >= cells.keys():
-            head |= stored  # what made the rows is said of them, not what draws them again
-        result = {**stored, **head}
+        missing = [key for key in cells if key not in rows or self.is_stale(rows[key])]
+        call, result = {"command": command(), **environment()}, {**stored, **(head if missing else {})}
         for i, key in enumerate(missing):
             if self.progress:
                 print(f"[{i + 1}/{len(missing)}] {self.describe(**cells[key])}", file=sys.stderr)
-            rows[key] = {**cells[key], **self.measure(**cells[key])}
-            write_json(path, result | self.pack(list(rows.values())))
+            rows[key] = {**cells[key], "call": call, **self.measure(**cells[key])}
+            write_json(path, _numbered(result | {"rows": list(rows.values())}))
         others = [row for key, row in rows.items() if key not in cells]
-        result |= self.extra(stored, [cells[key] for key in missing])
-        result |= self.pack([*others, *(rows[key] for key in cells)])
+        result |= {"rows": [*others, *(rows[key] for key in cells)]}
+        result = _numbered(self.complete(result, [cells[key] for key in missing]))
         write_json(path, result)
         self.draw(result, folder)
-        print(*filter(None, [str(self.data(result)), self.note, f"results in {folder}"]), sep="\n")
+        kept = "" if missing else f"nothing measured: all rows are in {path}; without it they are made anew"
+        print(*filter(None, (str(self.data(result)), self.note, kept, f"results in {folder}")), sep="\n")
         return result
 
     def describe(self, **cell: Any) -> str:
@@ -134,16 +122,20 @@ class Artefact(abc.ABC):
         return ", ".join(f"{key} {value}" for key, value in cell.items()) or self.name
 
     def _stored(self, path: Path, identity: Row) -> Row:
-        """The file, to be continued; nothing if there is none or all is measured anew.
+        """The file, to be continued.
 
         Raises:
-          ValueError: If it is of another identity: writing there would lose it.
+          ValueError: If it is of another identity, or older than what rows tell of their calls: it would be
+            lost.
         """
         stored = json.loads(path.read_text()) if path.exists() else {}
-        if not identity or not self.unpack(stored):
-            return {}
+        if stored and "calls" not in stored:
+            raise ValueError(
+                f"{path} does not say what made its rows: it is older than that; choose another folder with "
+                "--out, or remove it."
+            )
         for key, value in identity.items():
-            if stored.get(key) != value:
+            if stored and stored.get(key) != value:
                 raise ValueError(
                     f"{path} holds a result with {key} = {stored.get(key)!r}, not {value!r}; choose another "
                     "folder with --out, or remove it."
@@ -163,6 +155,16 @@ def title(documented: Any) -> str:
 def grid(**axes: Iterable[Any]) -> list[Row]:
     """All combinations, the last axis first."""
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _numbered(result: Row) -> Row:
+    """The file: each row with the number of the call that made it, in a list of all calls."""
+    calls, rows = [], []
+    for row in result["rows"]:
+        if row["call"] not in calls:
+            calls.append(row["call"])
+        rows.append(row | {"call": calls.index(row["call"])})
+    return {"calls": calls, **{key: value for key, value in result.items() if key != "calls"}, "rows": rows}
 
 
 def _hashable(value: Any) -> Any:

@@ -4,6 +4,7 @@ They are given the loss when they are made, because their state holds parts of i
 """
 
 import functools
+import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Callable
@@ -20,6 +21,12 @@ from isgd_optax import LeastSquares
 def is_installed(package: str) -> bool:
     """Whether a peer can be imported."""
     return importlib.util.find_spec(package) is not None
+
+
+def version(package: str) -> str:
+    """The distributions that a peer is imported from, with their versions."""
+    owners = importlib.metadata.packages_distributions().get(package, [])
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(owners)))
 
 
 def optimistix_levenberg_marquardt(rtol: float, loss: LeastSquares) -> optax.GradientTransformationExtraArgs:

@@ -1,7 +1,7 @@
 """Loss and gradient with forward-propagated derivatives against nested autodiff."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -23,6 +23,7 @@ class Derivatives(Artefact):
 
     name = "derivatives"
     axes = ("derivative",)
+    identity = ("points", "width", "repeats")
 
     repeats: int = 7
     """Rounds of timings."""
@@ -56,14 +57,11 @@ class Derivatives(Artefact):
         }
 
     @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """Seconds and ratios by derivative."""
-        return {key: {row["derivative"]: row[key] for row in rows} for key in ("seconds", "ratio_to_ours")}
-
-    @classmethod
     def data(cls, result: Row) -> Table:
         """Times over ours."""
-        ratios = [(d, name, r) for d, ways in result["ratio_to_ours"].items() for name, r in ways.items()]
+        ratios = [
+            (row["derivative"], name, r) for row in result["rows"] for name, r in row["ratio_to_ours"].items()
+        ]
         header = ["derivative", "loss and gradient, time over ours", *STATISTICS]
         return Table(header, [[derivative, name, *shown(r)] for derivative, name, r in ratios])
 

@@ -20,6 +20,7 @@ class FitRate(Artefact):
     """Steps per second of fit, evaluation and progress included, over those of a bare lax.scan."""
 
     name = "fit_rate"
+    identity = ("repeats", "steps")
 
     repeats: int = 5
     """Pairs of timings."""
@@ -61,4 +62,4 @@ class FitRate(Artefact):
     def data(cls, result: Row) -> Table:
         """The ratio of the rates."""
         header = ["step rate of fit over lax.scan", *STATISTICS]
-        return Table(header, [["adam, ODE", *shown(result["ratio"], 3)]])
+        return Table(header, [["adam, ODE", *shown(result["rows"][0]["ratio"], 3)]])

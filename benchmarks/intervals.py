@@ -1,7 +1,6 @@
 """How often intervals of unknown coefficients cover the truth, over draws of the noise."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -42,19 +41,6 @@ class Intervals(Artefact):
         """The problems."""
         return grid(problem=self.cases)
 
-    @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """A row for every unknown at every weight."""
-        return {"rows": [each for row in rows for each in row["unknowns"]]}
-
-    @classmethod
-    def unpack(cls, stored: Row) -> list[Row]:
-        """The rows of each problem."""
-        problems: Row = {}
-        for row in stored.get("rows", []):
-            problems.setdefault(row["problem"], []).append(row)
-        return [{"problem": problem, "unknowns": rows} for problem, rows in problems.items()]
-
     def measure(self, problem: str) -> Row:
         """Fits every draw, float64, and counts the intervals that hold the true coefficient."""
         return {"unknowns": self._unknowns(CASES[problem]())}
@@ -71,7 +57,7 @@ class Intervals(Artefact):
             **{key: plain(key) for key in ("unknown", "covered", "covered_noise_given")},
             **{key: short(key) for key in ratios},
         }
-        return Table.of(result["rows"], columns)
+        return Table.of([each for row in result["rows"] for each in row["unknowns"]], columns)
 
     def _unknowns(self, problem: InverseProblem) -> list[Row]:
         params = problem.init(jax.random.key(self.seed))

@@ -1,7 +1,6 @@
 """The layer-wise kernel against rows of the Jacobian."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -28,7 +27,7 @@ class Kernel(Artefact):
 
     name = "kernel"
     axes = ("case",)
-    identity = ("points",)
+    identity = ("points", "repeats")
     dtype = "float64"
 
     repeats: int = 5
@@ -46,24 +45,19 @@ class Kernel(Artefact):
         return {"ways": _measure(problem(self.points), hidden, self.repeats)}
 
     @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """The ways by network."""
-        return {row["case"]: row["ways"] for row in rows}
-
-    @classmethod
     def data(cls, result: Row) -> Table:
         """Times over those from the layers' factors."""
         header = ["network", "K from", "seconds", "over layers", *STATISTICS[1:], "GiB"]
         lines = [
             [
-                case,
+                row["case"],
                 name,
                 f"{np.median(way['seconds']):.3f}",
                 *shown(way["time_over_layers"]),
                 f"{way['gib']:.2f}",
             ]
-            for case in CASES
-            for name, way in result.get(case, {}).items()
+            for row in result["rows"]
+            for name, way in row["ways"].items()
         ]
         return Table(header, lines)
 

@@ -30,6 +30,8 @@ class Overhead(Artefact):
         "Adam, in turn in one process. Other processes ran beside it."
     )
 
+    identity = ("repeats", "inner_steps", "outer_steps")
+
     repeats: int = 15
     """Pairs of timings."""
     inner_steps: int = 100
@@ -75,13 +77,13 @@ class Overhead(Artefact):
     @classmethod
     def data(cls, result: Row) -> Table:
         """Time per gradient over Adam's."""
-        rows = [[name, *shown(r, 3)] for name, r in result["ratio_to_adam"].items()]
+        rows = [[name, *shown(r, 3)] for name, r in result["rows"][0]["ratio_to_adam"].items()]
         return Table(["time per gradient over Adam's", *STATISTICS], rows)
 
     @classmethod
     def claims(cls, result: Row) -> list[Claim]:
         """That ISGD costs as much as Adam, gradient for gradient, in every pair of timings."""
-        ratios = {name: r for name, r in result["ratio_to_adam"].items() if name != ADAM.name}
+        ratios = {name: r for name, r in result["rows"][0]["ratio_to_adam"].items() if name != ADAM.name}
         shown = ", ".join(
             f"{name} {r['median']:.2f} ({r['min']:.2f}–{r['max']:.2f})" for name, r in ratios.items()
         )

@@ -5,16 +5,15 @@ import dataclasses
 import json
 import multiprocessing
 import statistics
-from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 
 from benchmarks import _peers
 from benchmarks._artefact import Artefact, Row
-from benchmarks._files import Table, plain
+from benchmarks._files import Table
 from benchmarks._optimizers import GAUSS_NEWTON
 from benchmarks._peer_run import PROBLEMS, THRESHOLDS, run_setting
 from benchmarks._peer_settings import peers
@@ -35,7 +34,7 @@ class Peers(Artefact):
     )
     note = "rel. L2 at the end: the median over the seeds, whose number and range stand behind it"
     axes = ("peer", "setting", "seed")
-    identity = ("dataset",)
+    identity = ("dataset", "problem", "hidden")
 
     problem: Literal[
         "poisson1d",
@@ -89,105 +88,78 @@ class Peers(Artefact):
             {"peer": name, "setting": BEST, "seed": seed} for seed in others for name in installed
         ]
 
+    def is_stale(self, row: Row) -> bool:
+        """Whether there is none: what could not be run is tried again if asked for."""
+        return "skipped" in row
+
     def measure(self, peer: str, setting: str, seed: int) -> Row:
         """A training in a process of its own, or why there is none."""
+        package = peers()[peer].package
         if not setting:
-            package = peers()[peer].package
-            return {"record": {"skipped": f"{package} is not installed: pip install -e '.[peers]'"}}
+            return {"skipped": f"{package} is not installed: pip install -e '.[peers]'"}
         if setting == BEST:
-            tried = json.loads((self.folder() / "peers.json").read_text())["runs"].get(peer)
-            if tried is None:
-                return {"record": {"skipped": f"no run with seed {self.seed}"}}
-            setting = _best(tried)[0]
+            path = self.folder() / "peers.json"
+            tried = _runs(json.loads(path.read_text()), peer) if path.exists() else []
+            if not tried:
+                return {"skipped": f"no run with seed {self.seed}"}
+            setting = _best(tried)["setting"]
         context = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
             options = {"seconds": self.seconds, "seed": seed, "progress": self.progress}
             try:
                 run = pool.submit(run_setting, self.problem, peer, setting, **options).result()
-                return {"record": plain({"setting": setting} | run)}
+                return {"ran": setting, "package": _peers.version(package), **run}
             except (BrokenProcessPool, jax.errors.JaxRuntimeError) as error:
                 # Mostly for want of memory: the others go on, and a later run tries again.
-                text = (str(error) or repr(error)).splitlines()[0].rsplit(": ", 1)[-1]
-                return {"record": {"skipped": text}}
-
-    @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """Runs by peer and setting, repeats by peer and seed, and why others were skipped."""
-        found: Row = {"runs": {}, "repeats": {}, "skipped": {}}
-        for row in rows:
-            peer, setting, record = row["peer"], row["setting"], row["record"]
-            if "skipped" in record:
-                seed = f"seed {row['seed']}" if setting == BEST else ""
-                title = ", ".join(filter(None, (peer, setting, seed)))
-                found["skipped"][title] = record["skipped"]
-            elif setting == BEST:
-                found["repeats"].setdefault(peer, {})[str(row["seed"])] = record
-            else:
-                found["runs"].setdefault(peer, {})[setting] = record
-        done = set(found["runs"])
-        done |= {f"{peer}, {setting}" for peer, runs in found["runs"].items() for setting in runs}
-        done |= {f"{peer}, {BEST}, seed {seed}" for peer, runs in found["repeats"].items() for seed in runs}
-        found["skipped"] = {k: reason for k, reason in found["skipped"].items() if k not in done}
-        return found
-
-    @classmethod
-    def unpack(cls, stored: Row) -> list[Row]:
-        """The runs, and by their titles those that were skipped, which are tried again if asked for."""
-        first = stored.get("seed", 0)
-        rows = [
-            {"peer": title, "setting": "", "seed": first, "record": {"skipped": reason}}
-            for title, reason in stored.get("skipped", {}).items()
-        ]
-        rows += [
-            {"peer": peer, "setting": setting, "seed": first, "record": record}
-            for peer, settings in stored.get("runs", {}).items()
-            for setting, record in settings.items()
-        ]
-        return rows + [
-            {"peer": peer, "setting": BEST, "seed": int(seed), "record": record}
-            for peer, seeds in stored.get("repeats", {}).items()
-            for seed, record in seeds.items()
-        ]
+                return {"skipped": (str(error) or repr(error)).splitlines()[0].rsplit(": ", 1)[-1]}
 
     @classmethod
     def data(cls, result: Row) -> Table:
         """Every peer with its best setting: error, memory, and when it reached each threshold."""
-        runs, repeats, rows = result["runs"], result.get("repeats", {}), []
+        lines = []
         ended = {
-            name: [_error(_best(settings)[1]), *map(_error, repeats.get(name, {}).values())]
-            for name, settings in runs.items()
+            name: [_error(_best(_runs(result, name))), *map(_error, _runs(result, name, repeated=True))]
+            for name in _names(result)
         }
         ours = statistics.median(ended.get(GAUSS_NEWTON.name, [float("nan")]))
-        for name, settings in runs.items():
-            setting, run = _best(settings)
-            reached = [f"{s:.1f}" if s is not None else "—" for s in run["seconds_to"].values()]
-            errors, error = ended[name], statistics.median(ended[name])
+        for name, errors in ended.items():
+            tried, error = _runs(result, name), statistics.median(errors)
+            run = _best(tried)
             span = f" ({len(errors)}: {min(errors):.1e} to {max(errors):.1e})" if len(errors) > 1 else ""
             memory = run.get("device_memory_mib") or run.get("memory_mib")
-            rows.append(
+            lines.append(
                 [
                     name,
-                    f"{setting} (of {len(settings)})",
+                    f"{run['setting']} (of {len(tried)})",
                     f"{error:.1e}{span}",
                     f"{error / ours:.2g}",
                     f"{run['num_steps']:,}",
+                    f"{run['compile_seconds']:.0f}",
                     "—" if memory is None else f"{memory:.0f}",
-                    *reached,
+                    *(f"{s:.1f}" if s is not None else "—" for s in run["seconds_to"].values()),
                 ]
             )
         reach = [f"s to {t:g}" for t in THRESHOLDS]
-        for setting, reason in result.get("skipped", {}).items():
-            rows.append([setting, reason, *["—"] * (4 + len(THRESHOLDS))])
-        return Table(["optimizer", "best setting", "rel. L2", "over ours", "steps", "MiB", *reach], rows)
+        for row in result["rows"]:
+            if "skipped" in row and (row["setting"] or row["peer"] not in ended):
+                seed = f"seed {row['seed']}" if row["setting"] == BEST else ""
+                which = ", ".join(filter(None, (row["peer"], row["setting"], seed)))
+                lines.append([which, row["skipped"], *["—"] * (5 + len(THRESHOLDS))])
+        header = ["optimizer", "best setting", "rel. L2", "over ours", "steps", "s to compile", "MiB", *reach]
+        return Table(header, lines)
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:
         """Error of every peer's best setting against seconds, and gradients where they are counted."""
         path = folder / f"{cls.name}.png"
         with figure(path, columns=2, size=(13, 4.8), sharey=True) as (drawn, axes):
-            for i, (name, settings) in enumerate(result["runs"].items()):
-                setting, run = _best(settings)
-                style = {"label": f"{name} ({setting})", "color": f"C{i % 10}", "ls": "-" if i < 10 else "--"}
+            for i, name in enumerate(_names(result)):
+                run = _best(_runs(result, name))
+                style = {
+                    "label": f"{name} ({run['setting']})",
+                    "color": f"C{i % 10}",
+                    "ls": "-" if i < 10 else "--",
+                }
                 errors = [float("nan") if row[1] is None else row[1] for row in run["curve"]]
                 for axis, column in zip(axes[0], (0, 3), strict=True):
                     values = [row[column] for row in run["curve"] if len(row) > column]
@@ -202,11 +174,22 @@ class Peers(Artefact):
             drawn.suptitle(result["problem"], fontsize=10)
 
 
-def _best(settings: dict[str, Any]) -> tuple[str, Any]:
-    """The setting with the lowest error at the end."""
-    return min(settings.items(), key=lambda item: _error(item[1]))
+def _runs(result: Row, peer: str, *, repeated: bool = False) -> list[Row]:
+    """A peer's runs of the first seed, or the repeats of its best setting."""
+    runs = [row for row in result["rows"] if row["peer"] == peer and "skipped" not in row]
+    return [row for row in runs if (row["setting"] == BEST) == repeated]
 
 
-def _error(run: dict[str, Any]) -> float:
+def _names(result: Row) -> list[str]:
+    """The peers that ran with the first seed."""
+    return [name for name in dict.fromkeys(row["peer"] for row in result["rows"]) if _runs(result, name)]
+
+
+def _best(runs: list[Row]) -> Row:
+    """That with the lowest error at the end."""
+    return min(runs, key=_error)
+
+
+def _error(run: Row) -> float:
     """The error at the end, +∞ if there is none: it diverged."""
     return float("inf") if run["rel_l2"] is None else run["rel_l2"]

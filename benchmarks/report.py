@@ -137,11 +137,12 @@ def _machine(result: dict[str, Any]) -> str:
 def _run(artefact: type[Artefact], path: Path) -> Run:
     result = json.loads(path.read_text())
     preset = result.get("preset")
-    of_rows = [row.get("command") for row in result.get("rows", [])]
+    used = {row["call"] for row in result["rows"]}
+    calls = [call for i, call in reversed([*enumerate(result["calls"])]) if i in used]
     return Run(
         title=result.get("dataset") or (f"preset {preset}" if preset else "recorded run"),
-        commands=list(dict.fromkeys([result["command"], *filter(None, of_rows)])),
-        machine=_machine(result),
+        commands=list(dict.fromkeys(call["command"] for call in calls)),
+        machine=" / ".join(dict.fromkeys(map(_machine, calls))),
         figures=sorted(path.parent.glob(f"{artefact.name}*.png")),
         data=artefact.data(result),
         claims=artefact.claims(result),

@@ -98,17 +98,17 @@ class Study(Artefact):
         cases = [case for seed in self.seeds for case in self.cases(seed)]
         return [c.cell for c in cases if not self.only or c.experiment.optimizer in self.only]
 
-    def is_stale(self, **cell: Any) -> bool:
+    def is_stale(self, row: Row) -> bool:
         """Whether its run's folder is there: the run may go on, and is else read again."""
-        return self.place(self.case(**cell)).exists()
+        return self.place(self.case(row)).exists()
 
     def describe(self, **cell: Any) -> str:
         """The name of its folder."""
-        return self.case(**cell).slug
+        return self.case(cell).slug
 
-    def case(self, **cell: Any) -> Case:
-        """The case of a cell."""
-        return next(case for case in self.cases(cell["seed"]) if case.cell == cell)
+    def case(self, cell: Row) -> Case:
+        """The case of a cell or row."""
+        return next(case for case in self.cases(cell["seed"]) if self._key(case.cell) == self._key(cell))
 
     def place(self, case: Case) -> Path:
         """The folder of a run."""
@@ -116,7 +116,7 @@ class Study(Artefact):
 
     def measure(self, **cell: Any) -> Row:
         """Trains, or goes on."""
-        case = self.case(**cell)
+        case = self.case(cell)
         place = self.place(case)
         summary = train(dataclasses.replace(case.experiment, out=place, progress=self.progress))
         if summary["stop_reason"] == "interrupted":
@@ -152,9 +152,10 @@ def _row(summary: Row, place: Path) -> Row:
     history = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
     keep = sorted({round(i) for i in np.linspace(0, len(history) - 1, min(_CURVE_ROWS, len(history)))})
     columns = ("num_gradients", "seconds", "loss", "rel_l2")
-    kept = ("optimizer", "dtype", "alpha", *_KEPT, "device", "versions", "command", "num_implicit_steps")
+    kept = ("optimizer", "dtype", "alpha", *_KEPT, "num_implicit_steps")
     row = {
         **{key: summary.get(key) for key in kept},
+        "call": {key: summary[key] for key in ("command", "device", "versions")},
         "curve": {c: [_short(history[i][c]) for i in keep] for c in columns},
     }
     stored = np.load(place / "prediction.npz")

@@ -33,7 +33,7 @@ class Contraction(Artefact):
         "with H of the new point and I₀, is for wide two-layer networks: see Theorem 1."
     )
     axes = ("step", "alpha")
-    entry = "panels"
+    identity = ("epsilon", "max_inner_steps", "seed")
     dtype = "float64"
 
     epsilon: float = 0.01
@@ -95,31 +95,31 @@ class Contraction(Artefact):
     def data(cls, result: Row) -> Table:
         """How well each panel's modes agree with the theory."""
         keys = ("step", "alpha", "residual", "modes", "median_ratio", "within_10_percent")
-        return Table(list(keys), [[f"{panel[key]:.3g}" for key in keys] for panel in result["panels"]])
+        return Table(list(keys), [[f"{panel[key]:.3g}" for key in keys] for panel in result["rows"]])
 
     @classmethod
     def claims(cls, result: Row) -> list[Claim]:
         """Eq. 11 along a training, and what the paper does not say: Eq. 27 linearised, for a PINN."""
-        solved = [p for p in result["panels"] if p["residual"] <= SOLVED]
+        solved = [p for p in result["rows"] if p["residual"] <= SOLVED]
         off = max(
             (abs(1 - p["loss_decay"]["actual"] / p["loss_decay"]["predicted"]) for p in solved), default=0
         )
-        falls = sum(p["loss_decay"]["actual"] < 0 for p in result["panels"])
+        falls = sum(p["loss_decay"]["actual"] < 0 for p in result["rows"])
         found = [
             claim(
                 "Eq. 11: an implicit step changes the loss by α‖∇L‖²(−1 − ½αΣλᵢyᵢ²), ∇L after it",
-                f"to {number(off)} relative at {len(solved)} of {len(result['panels'])} steps, those that "
+                f"to {number(off)} relative at {len(solved)} of {len(result['rows'])} steps, those that "
                 f"solve their equation to {SOLVED:g}",
                 off <= SOLVED if solved else None,
             ),
             claim(
                 "the loss always decays in an implicit step",
-                f"in {falls} of {len(result['panels'])} steps",
-                falls == len(result["panels"]),
+                f"in {falls} of {len(result['rows'])} steps",
+                falls == len(result["rows"]),
             ),
         ]
-        for step in dict.fromkeys(panel["step"] for panel in result["panels"]):
-            panels = [panel for panel in result["panels"] if panel["step"] == step]
+        for step in dict.fromkeys(panel["step"] for panel in result["rows"]):
+            panels = [panel for panel in result["rows"] if panel["step"] == step]
             shares = [
                 f"α = {p['alpha']:g}: {100 * p['within_10_percent']:.0f} %"
                 + (f" (equation solved to {number(p['residual'])} only)" if p["residual"] > SOLVED else "")
@@ -141,7 +141,7 @@ class Contraction(Artefact):
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:
         """Contraction against eigenvalue, a row of panels for each number of steps."""
-        panels = result["panels"]
+        panels = result["rows"]
         lines = len({panel["step"] for panel in panels})
         columns = len(panels) // lines
         size = (3.6 * columns, 3.0 * lines)

@@ -79,20 +79,20 @@ class Figure1(Study):
             return make(steps=1_000 if quick else LBFGS_STEPS, dtype="float64")
         return make(steps=4_000 if quick else PAPER_STEPS)
 
-    def extra(self, stored: Row, cells: Sequence[Row]) -> Row:
+    def complete(self, result: Row, measured: Sequence[Row]) -> Row:
         """The spectra before training and where Adam and Gauss–Newton ended, first seed."""
         jax.config.update("jax_enable_x64", True)
-        spectra = {(s["panel"], s["at"]): s for s in stored.get("spectra", [])}
-        for case in (self.case(**cell) for cell in cells if cell["seed"] == self.seeds[0]):
+        spectra = {(s["panel"], s["at"]): s for s in result.get("spectra", [])}
+        for case in (self.case(cell) for cell in measured if cell["seed"] == self.seeds[0]):
             e, method, panel = case.experiment, case.experiment.method, case.panels[0]
             if method not in (ADAM, GAUSS_NEWTON):
                 continue
-            measured = {"start": None} if method is GAUSS_NEWTON else {}
-            measured[f"end of {method.label}"] = np.load(self.place(case) / "prediction.npz")["params"]
-            for at, params in measured.items():
+            taken = {"start": None} if method is GAUSS_NEWTON else {}
+            taken[f"end of {method.label}"] = np.load(self.place(case) / "prediction.npz")["params"]
+            for at, params in taken.items():
                 found = _spectra(e, params)
                 spectra[panel, at] = {"panel": panel, "at": at, "seed": e.seed, **found}
-        return {"spectra": list(spectra.values())} if spectra else {}
+        return result | ({"spectra": list(spectra.values())} if spectra else {})
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

@@ -81,7 +81,7 @@ class Robustness(Artefact):
     def run(self) -> Row:
         """Refuses to mix lengths, of which there is no median, and measures what is missing."""
         path = self.folder() / f"{self.name}.json"
-        held = self.unpack(json.loads(path.read_text())) if path.exists() else []
+        held = json.loads(path.read_text()).get("rows", []) if path.exists() else []
         for cell in self.cells():
             name, problem, steps = cell["optimizer"], cell["problem"], cell["steps"]
             for row in held:
@@ -91,6 +91,16 @@ class Robustness(Artefact):
                         "choose another folder with --out, or the same --steps and --gauss-newton-steps."
                     )
         return super().run()
+
+    def complete(self, result: Row, measured: Sequence[Row]) -> Row:
+        """By problem, optimiser and seed, whenever they were run, with a title."""
+        del measured
+        places = (list(PROBLEMS).index, list(SWEPT).index, int)
+        order = lambda row: [at(row[axis]) for at, axis in zip(places, self.axes[:3], strict=True)]
+        rows = sorted(result["rows"], key=order)
+        counts = sorted({r["steps"] for r in rows if not SWEPT[r["optimizer"]].method.gauss_newton})
+        title = f"after {' or '.join(f'{count:,}' for count in counts)} gradients"
+        return result | {"dataset": title, "rows": rows}
 
     def measure(self, problem: str, optimizer: str, seed: int, steps: int) -> Row:
         """Errors and losses at the end for every α; None where it diverged. α is traced: compiled once."""
@@ -120,18 +130,6 @@ class Robustness(Artefact):
             "loss": [finite(value) for _, value in results],
             "seconds": round(time.perf_counter() - began, 1),
         }
-
-    @classmethod
-    def pack(cls, rows: Sequence[Row]) -> Row:
-        """By problem, optimiser and seed, whenever they were run."""
-        order = lambda row: (
-            list(PROBLEMS).index(row["problem"]),
-            list(SWEPT).index(row["optimizer"]),
-            row["seed"],
-        )
-        counts = sorted({r["steps"] for r in rows if not SWEPT[r["optimizer"]].method.gauss_newton})
-        title = f"after {' or '.join(f'{count:,}' for count in counts)} gradients"
-        return {"dataset": title, "rows": sorted(rows, key=order)}
 
     @classmethod
     def data(cls, result: Row) -> Table:

@@ -39,6 +39,7 @@ class StiffQuadratic(Artefact):
         f"steps: until both |θᵢ| ≤ {TOLERANCE}"
     )
     axes = ("alpha",)
+    identity = ("K", "tolerance", "max_steps")
     dtype = "float64"
 
     num_alphas: int = 19

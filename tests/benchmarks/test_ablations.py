@@ -60,6 +60,12 @@ def test_changes_are_trained_and_shown(cli, tmp_path, monkeypatch):
     assert table.header == ["relative L2 error", "beam"]
     assert [line[0] for line in table.rows] == list(changes)
 
+    # A row of the field that is another now is trained anew: medians are over equals.
+    study = ablations.Ablations(problems=("beam",), changes=changes)
+    assert not any(study.is_stale(row) for row in result["rows"])
+    monkeypatch.setitem(_field.ROWS, "beam", dataclasses.replace(row, momentum=0.5))
+    assert all(study.is_stale(row) for row in result["rows"])
+
 
 def test_an_interrupted_training_is_no_row(cli, tmp_path, monkeypatch):
     row = dataclasses.replace(_field.ROWS["beam"], hidden=(4,), evaluate_every=2)

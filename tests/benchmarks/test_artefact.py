@@ -62,10 +62,11 @@ def recorded(folder):
 def test_a_result_is_recorded_drawn_shown_and_judged(tmp_path, capsys):
     result = Squares(out=tmp_path).run()
     assert recorded(tmp_path)["rows"] == [
-        {"x": 1.0, "power": 2, "value": 1.0},
-        {"x": 2.0, "power": 2, "value": 4.0},
+        {"x": 1.0, "power": 2, "call": 0, "value": 1.0},
+        {"x": 2.0, "power": 2, "call": 0, "value": 4.0},
     ]
-    assert {"command", "device", "versions", "scale"} <= set(recorded(tmp_path))
+    assert {"calls", "scale", "rows"} == set(recorded(tmp_path))
+    assert [set(call) for call in recorded(tmp_path)["calls"]] == [{"command", "device", "versions"}]
     assert (tmp_path / "squares.png").read_text() == "2"
     shown = capsys.readouterr()
     assert shown.out.splitlines()[-3:] == ["1.0  1", "2.0  4", f"results in {tmp_path}"]
@@ -77,16 +78,22 @@ def test_a_run_that_was_interrupted_goes_on_with_the_missing_cells(tmp_path, mon
     with pytest.raises(InterruptedError):
         Squares(xs=(3.0, 4.0, 5.0), fails_at=4.0, out=tmp_path).run()
     assert [row["x"] for row in recorded(tmp_path)["rows"]] == [3.0]
+    begun = recorded(tmp_path)["calls"][0]["command"]
     monkeypatch.setattr("sys.argv", ["benchmarks", "again"])
     capsys.readouterr()
     Squares(xs=(1.0, 3.0), out=tmp_path).run()
     assert capsys.readouterr().err.splitlines() == ["[1/1] x 1.0, power 2"]
     assert [row["x"] for row in recorded(tmp_path)["rows"]] == [1.0, 3.0]
-    made = recorded(tmp_path)["command"]
+    made = recorded(tmp_path)["calls"]
+    assert [made[row["call"]]["command"] for row in recorded(tmp_path)["rows"]] == [
+        "python -m benchmarks again",
+        begun,
+    ]
     monkeypatch.setattr("sys.argv", ["benchmarks", "draw"])
     Squares(xs=(3.0,), out=tmp_path).run()
     assert [row["x"] for row in recorded(tmp_path)["rows"]] == [1.0, 3.0]  # what is not asked for stays
-    assert recorded(tmp_path)["command"] == made == "python -m benchmarks again"
+    assert recorded(tmp_path)["calls"] == made
+    assert "nothing measured" in capsys.readouterr().out
 
 
 def test_rows_of_another_identity_are_neither_mixed_nor_lost(tmp_path):
@@ -103,11 +110,23 @@ def test_a_cell_is_the_same_to_rounding(tmp_path):
     assert len(recorded(tmp_path)["rows"]) == 1
 
 
-def test_without_an_identity_all_is_measured_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr(Squares, "identity", ())
+def test_a_row_that_is_stale_is_made_again(tmp_path, monkeypatch):
     Squares(out=tmp_path).run()
-    Squares(scale=float("inf"), xs=(1.0,), out=tmp_path).run()
-    assert recorded(tmp_path)["rows"] == [{"x": 1.0, "power": 2, "value": None}]
+    monkeypatch.setattr(Squares, "is_stale", lambda self, row: row["value"] > 1)
+    monkeypatch.setattr("sys.argv", ["benchmarks", "again"])
+    monkeypatch.setattr(Squares, "measure", lambda self, x, power: {"value": float("inf")})
+    Squares(out=tmp_path).run()
+    commands = [call["command"] for call in recorded(tmp_path)["calls"]]
+    kept, made = [(row["value"], commands[row["call"]]) for row in recorded(tmp_path)["rows"]]
+    assert made == (None, "python -m benchmarks again")  # JSON has no infinity
+    assert kept[0] == 1.0
+    assert kept[1] != made[1]
+
+
+def test_a_file_that_does_not_say_what_made_its_rows_is_kept(tmp_path):
+    (tmp_path / "squares.json").write_text(json.dumps({"command": "run", "scale": 1.0, "rows": []}))
+    with pytest.raises(ValueError, match=r"does not say what made its rows.*--out"):
+        Squares(out=tmp_path).run()
 
 
 RECORDED = [(kind, path) for kind in _measurements.KINDS for path in RESULTS.rglob(f"{kind.name}.json")]
@@ -119,11 +138,10 @@ def test_recorded_rows_can_be_read_shown_and_continued(kind, path):
     table = kind.data(stored)
     assert table.rows
     assert {len(row) for row in table.rows} == {len(table.header)}
-    if kind.identity and (rows := kind.unpack(stored)):
-        assert len({kind()._key(row) for row in rows}) == len(rows)
-        kept = kind.pack(rows)
-        entry = kind.entry if kind.entry in kept else "runs"
-        assert kept[entry] == stored[entry]
+    rows = stored["rows"]
+    assert len({kind()._key(row) for row in rows}) == len(rows)
+    assert set(kind.identity) <= set(stored)
+    assert {row["call"] for row in rows} == set(range(len(stored["calls"])))
 
 
 def subclasses(kind):

@@ -2,6 +2,7 @@ import concurrent.futures
 import dataclasses
 import json
 import multiprocessing
+import re
 
 import jax
 import numpy as np
@@ -53,12 +54,12 @@ def positive(value):
             Derivatives(repeats=1, points=10, width=8),
             "derivatives.json",
             "ratio_to_ours",
-            {"Δu", "u_xy", "u_xxxx"},
+            {"pinns", "folx", "trace(jax.hessian)", "jvp of jvp"},
             marks=pytest.mark.slow,
         ),
         (FitRate(repeats=1, steps=10), "fit_rate.json", "ratio", {"median", "min", "max"}),
         pytest.param(
-            Kernel(repeats=1, points=20), "kernel.json", "1-D, 4×50", None, marks=pytest.mark.slow
+            Kernel(repeats=1, points=20), "kernel.json", "ways", None, marks=pytest.mark.slow
         ),  # every size compiles
     ],
 )
@@ -67,14 +68,16 @@ def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key, names
     with jax.numpy_rank_promotion("allow"):  # folx promotes ranks
         type(measurement)(**vars(measurement) | {"out": tmp_path}).run()
     recorded = json.loads((tmp_path / file).read_text())
-    assert names is None or set(recorded[key]) == names
+    rows = recorded["rows"]
+    assert names is None or set(rows[0][key]) == names
     if file == "derivatives.json":
-        assert set(recorded[key]["Δu"]) == {"pinns", "folx", "trace(jax.hessian)", "jvp of jvp"}
-        assert all("pinns" in ways and len(ways) > 2 for ways in recorded[key].values())
-    values = [v for v in positive(recorded[key]) if v is not None]
-    assert values
-    assert np.isfinite(values).all()
-    assert {"command", "device", "versions"} <= set(recorded)
+        assert [row["derivative"] for row in rows] == ["Δu", "u_xy", "u_xxxx"]
+        assert all("pinns" in row[key] and len(row[key]) > 2 for row in rows)
+    for row in rows:
+        values = [v for v in positive(row[key]) if v is not None]
+        assert values
+        assert np.isfinite(values).all()
+        assert set(recorded["calls"][row["call"]]) == {"command", "device", "versions"}
 
 
 @pytest.mark.slow
@@ -82,20 +85,20 @@ def test_timings_record_what_they_ran_on(tmp_path, measurement, file, key, names
 def test_intervals_count_draws_that_cover_the_truth(tmp_path):
     Intervals(cases=("decay",), weights=(100.0,), draws=3, steps=10, warm_steps=150, out=tmp_path).run()
     recorded = json.loads((tmp_path / "intervals.json").read_text())
-    (row,) = recorded["rows"]
+    (row,) = recorded["rows"][0]["unknowns"]
     assert row["unknown"] == "k"
     assert row["undetermined"] == 0
     assert 1 <= row["covered_noise_given"] <= 3
     assert row["standard_error_noise_given"] == pytest.approx(row["bound"], rel=0.05)
-    assert {"command", "device", "versions"} <= set(recorded)
+    assert set(recorded["calls"][0]) == {"command", "device", "versions"}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("x64_restored")
 def test_contraction_of_every_mode_is_the_papers_where_steps_are_small(tmp_path):
     result = Contraction(steps=(0, 2), alphas=(1e-6,), out=tmp_path).run()
-    assert [panel["step"] for panel in result["panels"]] == [0, 2]
-    for panel in result["panels"]:
+    assert [panel["step"] for panel in result["rows"]] == [0, 2]
+    for panel in result["rows"]:
         assert panel["modes"] >= 5
         assert panel["accepted"]
         np.testing.assert_allclose(panel["median_ratio"], 1, atol=1e-3)
@@ -121,14 +124,18 @@ def test_peers_records_its_runs_and_skips_what_is_not_installed(tmp_path, capsys
     study = Peers(problem="ode", seconds=0.01, only=("isgd-gn", "jinns, adam"), out=tmp_path, progress=False)
     result = study.run()
     assert "jinns is not installed" in capsys.readouterr().out
-    assert result["skipped"] == {"jinns, adam": "jinns is not installed: pip install -e '.[peers]'"}
-    assert list(result["runs"]) == ["isgd-gn"]
-    run = result["runs"]["isgd-gn"]["α by itself"]
+    run, skipped = result["rows"]
+    assert (skipped["peer"], skipped["skipped"]) == (
+        "jinns, adam",
+        "jinns is not installed: pip install -e '.[peers]'",
+    )
+    assert (run["peer"], run["setting"], run["ran"]) == ("isgd-gn", "α by itself", "α by itself")
+    assert re.fullmatch(r"isgd[-_]optax \d.*", run["package"])
     assert "seconds_to" in run
     assert run["memory_mib"] > 0
     assert run["curve"][-1][3] > 0  # gradients
     monkeypatch.setattr("benchmarks.peers.run_setting", lambda *args, **options: pytest.fail("run again"))
-    assert json.loads(json.dumps(study.run()["runs"])) == json.loads(json.dumps(result["runs"]))
+    assert json.loads(json.dumps(study.run()["rows"])) == json.loads(json.dumps(result["rows"]))
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -147,24 +154,29 @@ def test_a_peer_that_runs_out_of_memory_is_recorded_and_the_others_go_on(tmp_pat
             else:
                 times = dict.fromkeys(_peer_run.THRESHOLDS)
                 future.set_result(
-                    {"rel_l2": 0.5, "num_steps": 1, "seconds_to": times, "curve": [[0, 0.5, 1, 1]]}
+                    {"rel_l2": 0.5, "num_steps": 1, "compile_seconds": 1.0, "seconds_to": times}
+                    | {"curve": [[0, 0.5, 1, 1]]}
                 )
             return future
 
     monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", Killed)
     study = Peers(problem="ode", only=("optimistix BFGS", "isgd-gn", "lbfgs"), out=tmp_path, progress=False)
     result = study.run()
-    assert {name: len(settings) for name, settings in result["runs"].items()} == {"isgd-gn": 1, "lbfgs": 2}
-    assert result["skipped"] == {"optimistix BFGS, defaults": "Out of memory."}
+    ran = lambda result: [row["peer"] for row in result["rows"] if "skipped" not in row]
+    skipped = lambda result: [
+        (r["peer"], r["setting"], r["skipped"]) for r in result["rows"] if "skipped" in r
+    ]
+    assert sorted(ran(result)) == ["isgd-gn", "lbfgs", "lbfgs"]
+    assert skipped(result) == [("optimistix BFGS", "defaults", "Out of memory.")]
     assert "Out of memory" in str(Peers.data(result))
     others = dataclasses.replace(study, only=("sgd",)).run()
-    assert others["skipped"] == result["skipped"]
-    assert list(others["runs"]) == ["isgd-gn", "lbfgs", "sgd"]
+    assert skipped(others) == skipped(result)
+    assert set(ran(others)) == {"isgd-gn", "lbfgs", "sgd"}
 
     monkeypatch.setattr(Killed, "killed", ())
     again = study.run()
-    assert "optimistix BFGS" in again["runs"]
-    assert again["skipped"] == {}
+    assert "optimistix BFGS" in ran(again)
+    assert skipped(again) == []
 
 
 @pytest.mark.usefixtures("x64_restored")
@@ -182,7 +194,8 @@ def test_further_seeds_run_each_peers_best_setting(tmp_path, monkeypatch):
             times = dict.fromkeys(_peer_run.THRESHOLDS)
             error = errors[setting] * (1 + seed)
             future.set_result(
-                {"rel_l2": error, "num_steps": 1, "seconds_to": times, "curve": [[0, error, 1, 1]]}
+                {"rel_l2": error, "num_steps": 1, "compile_seconds": 1.0, "seconds_to": times}
+                | {"curve": [[0, error, 1, 1]]}
             )
             return future
 
@@ -191,7 +204,11 @@ def test_further_seeds_run_each_peers_best_setting(tmp_path, monkeypatch):
     study.run()
     result = dataclasses.replace(study, repeat=(1, 2)).run()
     assert asked == [("memory 10", 0), ("memory 50", 0), ("memory 50", 1), ("memory 50", 2)]
-    assert [run["rel_l2"] for run in result["repeats"]["lbfgs"].values()] == [0.5, 0.75]
+    repeats = [row for row in result["rows"] if row["setting"] == "the best"]
+    assert [(row["seed"], row["ran"], row["rel_l2"]) for row in repeats] == [
+        (1, "memory 50", 0.5),
+        (2, "memory 50", 0.75),
+    ]
     assert Peers.data(result).rows[0][1:3] == ["memory 50 (of 2)", "5.0e-01 (3: 2.5e-01 to 7.5e-01)"]
     dataclasses.replace(study, repeat=(1, 2)).run()
     assert len(asked) == 4
@@ -203,12 +220,14 @@ def test_a_misspelt_peer_is_refused():
 
 
 def test_each_peer_is_shown_with_its_best_setting():
-    run = lambda error: {"rel_l2": error, "num_steps": 5, "memory_mib": 1.0, "seconds_to": {"0.01": None}}
-    runs = {"isgd-gn": {"default": run(1e-4)}, "adam": {"high": run(None), "low": run(1e-2), "other": run(1)}}
-    _, *rows = Peers.data({"runs": runs}).rows
-    assert rows[0][:4] == ["adam", "low (of 3)", "1.0e-02", "1e+02"]
-    runs["isgd-gn"]["default"] = run(None)  # ours may diverge too
-    assert [row[2:4] for row in Peers.data({"runs": runs}).rows] == [["inf", "nan"], ["1.0e-02", "0"]]
+    measured = {"num_steps": 5, "memory_mib": 1.0, "compile_seconds": 2.0, "seconds_to": {"0.01": None}}
+    run = lambda peer, setting, error: {"peer": peer, "setting": setting, "rel_l2": error, **measured}
+    theirs = [run("adam", "high", None), run("adam", "low", 1e-2), run("adam", "other", 1)]
+    theirs += [{"peer": "adam", "setting": "", "seed": 0, "skipped": "not installed then"}]
+    _, *rows = Peers.data({"rows": [run("isgd-gn", "default", 1e-4), *theirs]}).rows
+    assert [row[:4] for row in rows] == [["adam", "low (of 3)", "1.0e-02", "1e+02"]]
+    diverged = {"rows": [run("isgd-gn", "default", None), *theirs]}  # ours may, too
+    assert [row[2:4] for row in Peers.data(diverged).rows] == [["inf", "nan"], ["1.0e-02", "0"]]
 
 
 @pytest.mark.usefixtures("x64_restored")

@@ -13,7 +13,7 @@ from benchmarks.report import RESULTS
 def again(cli, recorded: Path, folder: Path):
     """Runs the command of a recorded result, its output elsewhere."""
     result = json.loads(recorded.read_text())
-    words = shlex.split(result["command"])
+    words = shlex.split(result["calls"][0]["command"])
     assert words[:3] == ["python", "-m", "benchmarks"]
     cli(*words[3:], "--out", folder)
     return result, json.loads((folder / recorded.name).read_text())

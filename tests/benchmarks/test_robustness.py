@@ -31,7 +31,7 @@ def test_robustness_records_divergence_and_goes_on_where_it_stopped(tmp_path, mo
     assert (tmp_path / "robustness.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(Robustness, "measure", lambda self, **cell: pytest.fail("trained again"))
     monkeypatch.setattr("sys.argv", ["benchmarks", "another", "command"])
-    assert study.run()["command"] == result["command"]
+    assert study.run()["calls"] == result["calls"]
     with pytest.raises(ValueError, match=r"begins with any of .*'heat'.*there are .*'Helmholtz'"):
         dataclasses.replace(study, problems=("heat",)).run()
     with pytest.raises(ValueError, match=r"holds sgd on Eq. 46 with 300 steps, not 400.*--out"):

@@ -22,7 +22,7 @@ def test_spectra_recorded_without_their_runs_are_kept(tmp_path, monkeypatch):
     study.place(adam).mkdir(parents=True)
     np.savez(study.place(adam) / "prediction.npz", params=np.zeros(3))
     recorded = {"spectra": [{"panel": "u_L", "at": at} for at in ("start", "end of Adam")]}
-    spectra = study.extra(recorded, [adam.cell])["spectra"]
+    spectra = study.complete(recorded, [adam.cell])["spectra"]
     assert spectra == [
         {"panel": "u_L", "at": "start"},
         {"panel": "u_L", "at": "end of Adam", "seed": 0, "now": True},

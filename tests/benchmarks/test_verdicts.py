@@ -166,15 +166,15 @@ def test_contraction_judges_equation_11_where_the_step_is_solved_and_asks_the_re
     panel = {"step": 0, "alpha": 1.0, "residual": 1e-6, "within_10_percent": 0.5}
     decay = lambda actual: {"loss_decay": {"actual": actual, "predicted": -1.0}}
     unsolved = panel | {"alpha": 100.0, "residual": 0.02} | decay(-0.5)
-    found = Contraction.claims({"panels": [panel | decay(-1.0), unsolved]})
+    found = Contraction.claims({"rows": [panel | decay(-1.0), unsolved]})
     assert of(found, "Eq. 11").verdict == "holds"
     assert of(found, "always decays").verdict == "holds"
     modes = of(found, "Eq. 27 without I₀")
     assert (modes.verdict, modes.asked) == ("does not hold", True)
-    only = of(Contraction.claims({"panels": [unsolved]}), "Eq. 27 without I₀")
+    only = of(Contraction.claims({"rows": [unsolved]}), "Eq. 27 without I₀")
     assert only.verdict == "undecided"  # no step that solves its equation
-    assert of(Contraction.claims({"panels": [panel | decay(-0.9)]}), "Eq. 11").verdict == "does not hold"
-    assert of(Contraction.claims({"panels": [panel | decay(0.1)]}), "always").verdict == "does not hold"
+    assert of(Contraction.claims({"rows": [panel | decay(-0.9)]}), "Eq. 11").verdict == "does not hold"
+    assert of(Contraction.claims({"rows": [panel | decay(0.1)]}), "always").verdict == "does not hold"
 
 
 def test_table_2_needs_every_seed_and_every_accuracy():
@@ -196,7 +196,9 @@ def test_table_2_needs_every_seed_and_every_accuracy():
 
 
 def test_the_cost_beside_adam_is_judged_in_every_pair():
-    ratios = lambda largest: {"ratio_to_adam": {"isgd": {"median": 1.0, "min": 0.9, "max": largest}}}
+    ratios = lambda largest: {
+        "rows": [{"ratio_to_adam": {"isgd": {"median": 1.0, "min": 0.9, "max": largest}}}]
+    }
     assert Overhead.claims(ratios(1.2))[0].verdict == "holds"
     assert Overhead.claims(ratios(2.0))[0].verdict == "does not hold"
 
