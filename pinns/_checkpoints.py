@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,11 +12,11 @@ import jax
 import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
 
-from pinns._identity import differences, digest
+from pinns._identity import digest
+from pinns._identity_file import check_identity, short
 from pinns._placement import ONE_DEVICE, Placement
 from pinns._warnings import warn_at_caller
 
-_SHOWN = 3  # differences in a message
 # What orbax raises where a file cannot be written; where one cannot be read, anything.
 _FAULTS = (OSError, ValueError, KeyError, TypeError)
 
@@ -79,9 +78,12 @@ class Checkpoints:
                 f"another run is at work in {self._path}: two would overwrite each other's checkpoints. "
                 "Choose another directory, or wait for its end."
             ) from None
-        _check_identity(self._path / "identity.json", identity)
+        if not any(path.name.isdigit() for path in self._path.iterdir()):
+            for stale in self._path.glob("identity*.json"):  # of a run that has left no state
+                stale.unlink()
+        check_identity(self._path / "identity.json", identity)
         for versions, program in programs.items():
-            _check_identity(self._path / f"identity-{versions}.json", program)
+            check_identity(self._path / f"identity-{versions}.json", program)
         self._remove_unfinished()
 
     def begun_otherwise(self, start: Any) -> bool:
@@ -122,7 +124,7 @@ class Checkpoints:
                 rows, written = found["history"]["rows"], found["history"].get("digests")
                 read = _digests(values)
                 if written and read and written != read:
-                    raise ValueError("its arrays are not those that were written")
+                    raise ValueError(f"its arrays are not those that were written{_setting(found)}")
                 restored = jax.tree.unflatten(treedef, values)
             # Of a damaged array orbax raises a plain Exception. The first one is told, or raised if no state
             # can be read; since it may be a fault that passes, the files are set aside and not deleted.
@@ -132,14 +134,14 @@ class Checkpoints:
             if unread:
                 self._set_aside(unread)
                 warn_at_caller(
-                    f"the checkpoint of step {unread[0]} cannot be read ({_short(fault)}); the run goes on "
+                    f"the checkpoint of step {unread[0]} cannot be read ({short(fault)}); the run goes on "
                     f"from that of step {step}, and what could not be read is now called unreadable-*."
                 )
             return restored, rows
         if fault:
             raise ValueError(
-                f"no checkpoint in {self._path} can be read. Choose another directory, or delete this one to "
-                "start anew."
+                f"no checkpoint in {self._path} can be read ({short(fault)}). Mend that, choose another "
+                "directory, or delete this one to start anew."
             ) from fault
         return None
 
@@ -154,7 +156,9 @@ class Checkpoints:
         leaves = jax.tree.leaves(state)
         args = ocp.args.Composite(
             state=ocp.args.StandardSave(_named(leaves)),
-            history=ocp.args.JsonSave({"rows": history, "digests": _digests(leaves)}),
+            history=ocp.args.JsonSave(
+                {"rows": history, "digests": _digests(leaves), "x64": jax.config.read("jax_enable_x64")}
+            ),
         )
         try:
             self._manager.save(step, args=args)
@@ -163,7 +167,7 @@ class Checkpoints:
             self._remove_unfinished()
             kept = "there is none before it" if latest is None else f"the last one is of step {latest}"
             warn_at_caller(
-                f"the checkpoint of step {step} could not be written to {self._path} ({_short(error)}); "
+                f"the checkpoint of step {step} could not be written to {self._path} ({short(error)}); "
                 f"{kept}. The training goes on and tries again."
             )
         self._last_save = time.monotonic()
@@ -192,53 +196,12 @@ def _digests(leaves: list[Any]) -> list[str] | None:
     return [digest(leaf) for leaf in leaves]
 
 
+def _setting(found: Any) -> str:
+    """The setting of JAX that makes other arrays of stored ones, where it was another."""
+    now = jax.config.read("jax_enable_x64")
+    then = found["history"].get("x64", now)
+    return "" if then == now else f", with jax_enable_x64={then}; it is {now} now"
+
+
 def _named(leaves: list[Any]) -> dict[str, Any]:
     return {f"{i:06d}": leaf for i, leaf in enumerate(leaves)}
-
-
-def _short(error: BaseException | None) -> str:
-    text = str(error) or type(error).__name__
-    return text if len(text) < 200 else f"{text[:80]} ... {text[-110:]}"
-
-
-def _check_identity(file: Path, identity: dict[str, Any]) -> None:
-    identity = json.loads(json.dumps(identity))
-    if not file.exists():
-        temporary = file.with_suffix(".tmp")
-        with temporary.open("w") as stream:
-            stream.write(json.dumps(identity, indent=2))
-            stream.flush()
-            os.fsync(stream.fileno())  # a power cut would leave an empty file
-        temporary.replace(file)
-        return
-    try:
-        found = json.loads(file.read_text())
-    except ValueError as error:
-        raise ValueError(
-            f"{file} is damaged ({_short(error)}), so that nothing tells whether the run in {file.parent} is "
-            "this one: delete the file if it is, and it is written anew."
-        ) from error
-    different = differences(found, identity)
-    if different:
-        raise ValueError(
-            f"{file.parent} holds another run: {_listed(different)}. Choose another directory, or delete "
-            "this one to start anew."
-        )
-
-
-def _listed(different: list[tuple[str, Any, Any]]) -> str:
-    """The first few differences, each once: an optimiser's settings stand in several of its functions."""
-    lines = list(dict.fromkeys(_difference(*difference) for difference in different))
-    more = f", and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return ", ".join(lines[:_SHOWN]) + more
-
-
-def _difference(path: str, there: Any, here: Any) -> str:
-    names = path.split(".")
-    name = path if len(names) <= 3 else f"{names[0]}: {names[-1]}"
-    shown = [
-        json.dumps(value, ensure_ascii=False) if value is not ... else "nothing" for value in (there, here)
-    ]
-    if max(map(len, shown)) > 80 or all(re.fullmatch('"[0-9a-f]{16}"', text) for text in shown):
-        return f"{name} is another"
-    return f"{name} is {shown[0]} there and {shown[1]} here"

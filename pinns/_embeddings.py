@@ -233,6 +233,13 @@ def units_of(embedding: Any) -> tuple[bool, ...]:
     return getattr(embedding, "takes_units", ())
 
 
+def holds_units(model: Any) -> bool:
+    """Whether a network inside of another has an embedding that takes coordinates in their units."""
+    if not isinstance(model, nnx.Module) or units_of(getattr(model, "embedding", None)):
+        return False
+    return any(any(units_of(getattr(part, "embedding", None))) for _, part in nnx.iter_graph(model))
+
+
 def check_dtype(dtype: Any) -> None:
     """Raises ValueError for float64 without 64-bit mode."""
     if jnp.dtype(dtype) == jnp.dtype("float64") and not jax.config.read("jax_enable_x64"):

@@ -3,13 +3,11 @@
 import contextlib
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 import jax
-import jax.numpy as jnp
 import optax
-from tqdm import tqdm
 
 from pinns._checkpoints import Checkpoints
 from pinns._ends import asks_for_end, chunk_ends, next_end
@@ -18,8 +16,9 @@ from pinns._history import Evaluator, summary
 from pinns._inputs import check_arguments, check_model, check_options, with_model
 from pinns._interrupt import Interrupt
 from pinns._options import OnEvaluation, Options, Shorthand, Stop
-from pinns._placement import Placement
+from pinns._placement import Placement, copied, on_one_device
 from pinns._points import PointSource, data_key
+from pinns._progress import progress_bar
 from pinns._result import FitResult
 from pinns._run_identity import program_identity, program_name, run_identity, start_identity
 from pinns._runner import Runner
@@ -36,7 +35,7 @@ from pinns._warnings import (
     warn_other_start,
     warn_outside,
 )
-from pinns._weights import AdaptiveWeights, WeightRule
+from pinns._weights import AdaptiveWeights, WeightRule, check_weights
 from pinns.problems import Problem
 
 
@@ -130,12 +129,14 @@ def fit(
     check_arguments(problem, optimizer, key, weights, stop)
     ends = chunk_ends(num_steps, evaluate_every)
     options = Options.of(sampling, stop, shorthand)
+    network = model.model if isinstance(model, FitResult) else model
     function, params = starting(problem, model)
     dtype = params_dtype(params)
     loss = lambda points, weights=None: problem.loss(function, points, weights)
     key = data_key(key)
     check_model(problem, function, params, dtype)
     placement = Placement(mesh)
+    params = on_one_device(params) if network is not model and mesh is None else params
     source = PointSource(problem, options.sampling, loss, params, key, dtype, placement)
     rule = WeightRule(problem, weights, loss)
     evaluator = Evaluator(problem, function, loss, source, key, fresh=fresh_loss)
@@ -157,7 +158,9 @@ def fit(
             saved = Checkpoints(checkpoint_dir, described, programs, checkpoint_seconds, placement)
             checkpoints = stack.enter_context(saved)
         state = start(params, optimizer, source, rule, key)
+        check_weights(problem, state.points)
         history: list[dict[str, Any]] = []
+        told = lambda params: tell is not None and asks_for_end(tell(history, function.model(params)))
         otherwise = bool(checkpoints and checkpoints.begun_otherwise(start_identity(params)))
         if checkpoints and (restored := checkpoints.restore(state)):
             state, history = restored
@@ -169,11 +172,10 @@ def fit(
                 history[-1] = row | history[-1]
         runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
         adaptive = isinstance(options.sampling, AdaptiveSampling)
-        anew = not isinstance(model, FitResult)
-        watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive, anew=anew)
+        watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive, anew=network is model)
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
-            warn_coordinates(problem, model, source.dtype)
+            warn_coordinates(problem, network, source.dtype)
             warn_outside(problem, state.points)
             row = evaluator.row(state, None, 0.0)
             finite = row.pop("finite")
@@ -185,20 +187,22 @@ def fit(
                 watch.say(not_finite(row))
         else:
             reason = watch.reason(history)
+            if reason is None and placement.any(told(state.params)):  # as it was when it ended
+                reason = "on_evaluation"
 
         good = state
         total = None if options.stop.seconds else num_steps  # where time may end the run first, none
         with (
             limited_blas_threads(),
             Interrupt() as interrupt,
-            _bar(total, int(state.step), description, progress and placement.leads) as bar,
+            progress_bar(total, int(state.step), description, progress and placement.leads) as bar,
         ):
             if reason is None:
                 bar.set_postfix_str("compiling")
             while reason is None:
                 step = int(good.step)
                 length = next_end(ends, num_steps, step) - step
-                state, records = runner.run(jax.tree.map(jnp.copy, good), length)
+                state, records = runner.run(copied(good), length)
                 row = evaluator.row(state, records, placement.agreed(runner.train_seconds))
                 if not row.pop("finite"):
                     reason = "diverged"
@@ -211,12 +215,14 @@ def fit(
                 watch.warn(history, functools.partial(evaluator.without_gradient, good))
                 reason = watch.reason(history)
                 try:
-                    asked = tell is not None and asks_for_end(tell(history, function.model(good.params)))
-                    if placement.any(asked):
+                    if placement.any(told(good.params)):
                         reason = "on_evaluation"
-                finally:  # what the user calls may fail
+                except BaseException:  # of what the user calls: nothing is lost by it
                     if checkpoints:
-                        checkpoints.save(row["step"], good, history)
+                        checkpoints.save(row["step"], good, history, force=True)
+                    raise
+                if checkpoints:
+                    checkpoints.save(row["step"], good, history)
                 if placement.any(interrupt.requested):
                     reason = "interrupted"  # whatever else has ended it: the next slab must not begin
             if checkpoints and good.step > 0:
@@ -232,17 +238,3 @@ def fit(
         problem=problem,
         loss=loss(good.points, good.weights),
     )
-
-
-@contextlib.contextmanager
-def _bar(total: int | None, step: int, description: str, progress: bool) -> Iterator[tqdm]:
-    """A progress bar; without a total where time may end the run first."""
-    with tqdm(
-        total=total,
-        initial=step if total is None else min(step, total),
-        desc=description or None,
-        disable=not progress,
-        unit="step",
-        dynamic_ncols=True,
-    ) as bar:
-        yield bar

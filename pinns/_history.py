@@ -21,6 +21,7 @@ from pinns._points import Loss, PointSource, fresh_key
 from pinns._programs import Program
 from pinns._train_step import StepRecord, TrainState, as_number
 from pinns._unknowns import declared
+from pinns._warnings import warn_not_predicted
 from pinns.problems import Points, Problem
 
 Row = dict[str, Any]
@@ -55,7 +56,7 @@ class Evaluator:
         self._fresh = fresh
         self.compile_seconds = 0.0
         points = evaluation_points(problem, source.dtype)
-        exact = exact_values(problem, points)
+        exact, self._points = exact_values(problem, points), points
         self.has_exact = exact is not None
         outputs = () if exact is None else output_names(problem, exact.shape[1])
         names = tuple(declared(problem.unknowns()))
@@ -69,6 +70,7 @@ class Evaluator:
             row: Row = {}
             if exact is not None:
                 prediction = predict(lambda x: problem.predict(u, x), points)
+                row["lost"] = ~jnp.isfinite(prediction).all(axis=1)
                 row |= errors(prediction, exact)._asdict()
                 if len(outputs) > 1:
                     row["rel_l2_by_output"] = errors_by_output(prediction, exact, outputs)
@@ -96,8 +98,7 @@ class Evaluator:
 
     def independent(self, state: TrainState, losses: dict[str, float]) -> list[str]:
         """Names of the conditions whose loss other parameters leave as it is, though it is not zero."""
-        moved = jax.tree.map(lambda p: 1.01 * p + 0.01, state.params)
-        other = jax.device_get(self._losses(moved, state.points, state.weights)["losses"])
+        other = jax.device_get(self._losses(_moved(state.params), state.points, state.weights)["losses"])
         return [name for name, loss in losses.items() if loss == other[name].item() and loss != 0]
 
     def row(self, state: TrainState, records: StepRecord | None, seconds: float) -> Row:
@@ -111,9 +112,12 @@ class Evaluator:
         if state.weights:
             measured["weights"] = state.weights
         values = jax.device_get(trained | measured)
+        lost = values.pop("lost", False)
         finite = bool(values.pop("finite")) and bool(np.isfinite(values["loss"]))
         if not self.compile_seconds:  # the first time it is compiled
             self.compile_seconds = time.perf_counter() - began
+            if finite and np.any(lost):
+                warn_not_predicted(np.asarray(self._points)[lost])
         row = {
             "step": int(state.step),
             "num_gradients": as_number(state.num_gradients),
@@ -122,6 +126,12 @@ class Evaluator:
             "finite": finite,
         }
         return row if records is None else row | _of_steps(records)
+
+
+@jax.jit
+def _moved(params: optax.Params) -> optax.Params:
+    """Other parameters, by more than bfloat16 rounds; compiled as one, not shape by shape."""
+    return jax.tree.map(lambda p: 1.1 * p + 0.1, params)
 
 
 def _is_finite(tree: Any) -> jax.Array:

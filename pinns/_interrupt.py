@@ -8,13 +8,20 @@ from tqdm import tqdm
 
 
 class Interrupt:
-    """Notes the first SIGINT or SIGTERM; a second one does what it did before."""
+    """Notes the first SIGINT or SIGTERM; a second one does what it did before.
+
+    One inside of another knows of what the outer one has noted, and tells it.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self._outer: Interrupt | None = None
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+        if isinstance(outer, Interrupt):
+            self._outer, self.requested = outer, outer.requested
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._handle)
@@ -23,6 +30,8 @@ class Interrupt:
     def _handle(self, signum: int, frame: Any) -> None:
         if not self.requested:
             self.requested = True
+            if self._outer is not None:
+                self._outer.requested = True
             tqdm.write("Stopping after the steps under way; once more to stop at once.")
             return
         previous = self._previous[signum]

@@ -85,4 +85,16 @@ def put(x: jax.Array, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(x.shape, sharding, np.asarray(x).__getitem__)
 
 
+@jax.jit
+def copied(tree: Tree) -> Tree:
+    """The arrays of a tree in memory of their own; compiled as one, not shape by shape."""
+    return jax.tree.map(jnp.copy, tree)
+
+
+def on_one_device(tree: Tree) -> Tree:
+    """The arrays of a tree, those that lie on several devices on the first of them alone."""
+    device = lambda x: min(x.sharding.device_set, key=lambda d: d.id)
+    return jax.tree.map(lambda x: jax.device_put(x, device(x)) if len(x.sharding.device_set) > 1 else x, tree)
+
+
 ONE_DEVICE = Placement(None)

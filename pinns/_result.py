@@ -12,6 +12,7 @@ import optax
 from isgd_optax import LeastSquares, diagnostics
 from pinns._evaluation import as_point, as_points, predict
 from pinns._functional import params_dtype
+from pinns._history import summary
 from pinns._identity import MEASURED
 from pinns._inputs import check_key
 from pinns._programs import Program
@@ -41,7 +42,7 @@ def curve(history: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndar
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class FitResult:
     """What :func:`pinns.fit` returns. Called, it is the solution at one point.
 
@@ -75,6 +76,10 @@ class FitResult:
     train_seconds: float = dataclasses.field(metadata=MEASURED)
     problem: Problem
     loss: LeastSquares
+
+    def __repr__(self) -> str:
+        """One line; the fields hold thousands of numbers, which a notebook would print below its cell."""
+        return f"FitResult({self.stop_reason} after {self.num_steps} steps: {summary(self.final)})"
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The solution at one point, shape (d,): what :meth:`pinns.Problem.predict` makes of the network.

@@ -49,7 +49,8 @@ def run_identity(
 
 def start_identity(params: optax.Params) -> list[Any]:
     """From which parameters a run begins, in a few figures."""
-    return [_rounded(leaf) for leaf in jax.tree.leaves(params)]
+    rounded = [_rounded(leaf) for leaf in jax.tree.leaves(params)]
+    return [figures if isinstance(figures[0], str) else [digest(figures)] for figures in rounded]
 
 
 def program_identity(
@@ -78,10 +79,11 @@ def program_identity(
 
 
 def program_name() -> str:
-    """The versions for which :func:`program_identity` holds."""
+    """The versions, and the numbers of Python's floats in JAX, for which :func:`program_identity` holds."""
     python = ".".join(platform.python_version_tuple()[:2])
     modules = (jax, optax, flax, isgd_optax)
-    return "-".join([f"python{python}", *(f"{module.__name__}{module.__version__}" for module in modules)])
+    x64 = ["x64"] * bool(jax.config.read("jax_enable_x64"))
+    return "-".join([f"python{python}", *(f"{m.__name__}{m.__version__}" for m in modules), *x64])
 
 
 def _equation(
@@ -110,7 +112,7 @@ def _rounded(constant: Any) -> list[Any]:
     if jnp.issubdtype(getattr(constant, "dtype", float), jax.dtypes.prng_key):
         constant = jax.random.key_data(constant)
     array = np.asarray(constant)
-    if not array.size or not np.issubdtype(array.dtype, np.inexact):
+    if not array.size or not jnp.issubdtype(array.dtype, jnp.inexact):  # NumPy does not know bfloat16
         return [array]
     values = (np.abs(array) if np.iscomplexobj(array) else array).ravel().astype(float)
     places = np.linspace(0.5, 1.5, values.size)  # so that the order counts

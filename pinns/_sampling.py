@@ -68,6 +68,12 @@ class Sampling:
         _check_names("num_points", given, numbers)
         return numbers | given
 
+    def check_names(self, problem: Problem) -> None:
+        """Raises ValueError for numbers or batch sizes of conditions that the problem does not have."""
+        numbers = self.numbers(problem)
+        if isinstance(self.batch_size, Mapping):
+            _check_names("batch_size", self.batch_size, numbers)
+
     def batch_sizes(self, numbers: Mapping[str, int]) -> dict[str, int]:
         """Sizes by condition, of those conditions that are split at all."""
         if isinstance(self.batch_size, int | np.integer):

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import nnx
 
-from pinns._embeddings import units_of
+from pinns._embeddings import holds_units, units_of
 from pinns._functional import params_dtype
 from pinns._points import data_key
 from pinns._scaled_network import ScaledFunctional
@@ -148,7 +147,7 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
             "must be written there. Else give scaled(..., inputs=False).",
             stacklevel=3,
         )
-    elif plain.moves_coordinates() and _holds_units(model):
+    elif plain.moves_coordinates() and holds_units(model):
         warn_at_caller(
             f"{type(model).__name__} holds a network with an embedding in the problem's units, which gets "
             "coordinates in [-1, 1] here: give scaled(..., inputs=False).",
@@ -199,13 +198,6 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
 def _told(size: float) -> float:
     """A size by four digits: the last ones are another processor's others, and a run is told by them."""
     return float(f"{float(size):.3e}")
-
-
-def _holds_units(model: Any) -> bool:
-    """Whether a network inside of another has an embedding that takes coordinates in their units."""
-    if not isinstance(model, nnx.Module) or units_of(getattr(model, "embedding", None)):
-        return False
-    return any(any(units_of(getattr(part, "embedding", None))) for _, part in nnx.iter_graph(model))
 
 
 def _sizes_of(values: jax.Array) -> jax.Array:

@@ -14,10 +14,13 @@ import optax
 from pinns._evaluation import axis_names
 from pinns._fit import fit
 from pinns._functional import Functional
+from pinns._interrupt import Interrupt
 from pinns._options import Options
 from pinns._past import Past, looking_back
+from pinns._placement import Placement
 from pinns._regions import FixedPoints
 from pinns._result import FitResult
+from pinns._slabs_folder import check_ends
 from pinns._slabs_result import SlabsResult
 from pinns._slabs_times import check_regions, check_times, initial_conditions, slab_edges, warn_unmeasured
 from pinns._unknowns import Values
@@ -201,31 +204,36 @@ def fit_in_slabs(
     check_regions(problem, axis, names, edges)
     shorthand: Any = {name: options.pop(name, None) for name in ("batch_size", "resample_every")}
     sampling = Options.of(options.pop("sampling", "uniform"), None, shorthand).sampling
-    sampling.batch_sizes(sampling.numbers(problem))  # names that are none, before the first slab
+    sampling.check_names(problem)  # before the first slab
+    if checkpoint_dir is not None:
+        of_stop: Any = {name: options.get(name) for name in ("target", "time_limit")}
+        stop = Options.of("uniform", options.get("stop"), of_stop).stop
+        check_ends(Path(checkpoint_dir), num_steps, stop, Placement(options.get("mesh")))
     results: list[FitResult] = []
     start, previous = model, None
-    for i, (begin, end) in enumerate(itertools.pairwise(edges)):
-        slab = _slab(problem, axis, begin, end, names, previous)
-        if results and (looking := looking_back(slab, results[0].model, axis, begin)):
-            solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
-            past = Past(looking, solutions, edges[1 : i + 1], axis, slab.domain.dim)
-            slab = dataclasses.replace(slab, past=past)
-        result = fit(
-            slab,
-            start,
-            optimizer,
-            num_steps=num_steps,
-            key=jax.random.fold_in(key, i),
-            sampling=sampling.within(slab),
-            checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir) / f"slab-{i:04d}",
-            **options,
-        )
-        results.append(result)
-        if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
-            break
-        warn_unmeasured(problem, slab, axis, result.history)
-        start = result  # its unknowns too
-        previous = (slab.functional(result.model)[0], result.params)
+    with Interrupt():  # what comes between two slabs ends the second one after its first chunk
+        for i, (begin, end) in enumerate(itertools.pairwise(edges)):
+            slab = _slab(problem, axis, begin, end, names, previous)
+            if results and (looking := looking_back(slab, results[0].model, axis, begin)):
+                solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
+                past = Past(looking, solutions, edges[1 : i + 1], axis, slab.domain.dim)
+                slab = dataclasses.replace(slab, past=past)
+            result = fit(
+                slab,
+                start,
+                optimizer,
+                num_steps=num_steps,
+                key=jax.random.fold_in(key, i),
+                sampling=sampling.within(slab),
+                checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir) / f"slab-{i:04d}",
+                **options,
+            )
+            results.append(result)
+            if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
+                break
+            warn_unmeasured(problem, slab, axis, result.history)
+            start = result  # its unknowns too
+            previous = (slab.functional(result.model)[0], result.params)
     return SlabsResult(problem, results, edges, axis)
 
 

@@ -14,7 +14,7 @@ from pinns._result import FitResult, curve
 from pinns.problems import Problem
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class SlabsResult:
     """What :func:`fit_in_slabs` returns. Called, it is the solution at one point of any time reached.
 
@@ -29,6 +29,11 @@ class SlabsResult:
     results: list[FitResult]
     edges: tuple[float, ...]
     axis: int
+
+    def __repr__(self) -> str:
+        """A line for each slab."""
+        spans = zip(self.edges, self.edges[1:], self.results, strict=False)
+        return "\n".join(f"{begin:g} to {end:g}: {result}" for begin, end, result in spans)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The solution of the slab in which ``x`` lies, shape (m,); NaN at times that were not reached.

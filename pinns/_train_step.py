@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from isgd_optax import ImplicitStepState
+from pinns._placement import copied
 from pinns._points import Loss, Order, PointSource
 from pinns._weights import WeightRule, Weights
 from pinns.problems import Points
@@ -61,10 +62,11 @@ def start(
 ) -> TrainState:
     """The state before the first step."""
     points = source.draw(key)
+    params = source.placement.whole(params)  # which may lie on other devices, those of another run
     state = TrainState(
         step=jnp.zeros((), jnp.int32),
-        params=jax.tree.map(jnp.copy, params),  # the state is donated; the caller's arrays are not
-        opt_state=jax.tree.map(jnp.copy, optimizer.init(params)),
+        params=copied(params),  # the state is donated; the caller's arrays are not
+        opt_state=copied(optimizer.init(params)),
         points=points,
         order=source.first_order(points),
         num_gradients=jnp.zeros(2, jnp.int32),

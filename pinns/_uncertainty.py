@@ -11,7 +11,6 @@ from isgd_optax import LeastSquares, diagnostics
 from pinns._evaluation import evaluation_points, predict
 from pinns._functional import params_dtype
 from pinns._points import PointSource
-from pinns._regions import FixedPoints
 from pinns._sampling import Sampling
 from pinns._unknowns import declared
 from pinns._warnings import warn_at_caller
@@ -80,10 +79,11 @@ def error_estimate(problem: Problem, model: Any, params: optax.Params, key: jax.
     dtype = params_dtype(params)
     loss = lambda points, weights=None: problem.loss(function, points, weights)
     key = jax.random.key(_ESTIMATE) if key is None else key
-    if all(isinstance(condition.region, FixedPoints) for condition in problem.conditions().values()):
+    draws = (problem.sample(k, method="sobol", dtype=dtype) for k in jax.random.split(key))
+    if all(map(np.array_equal, *map(jax.tree.leaves, draws))):
         raise ValueError(
             "error_estimate needs points that the training has not seen, and all conditions are at given "
-            "points: hold some of them back and compare there."
+            "points, or at others that never change: hold some of them back and compare there."
         )
     source = PointSource(problem, Sampling(method="sobol", num_points="auto"), loss, params, key, dtype)
     grid = evaluation_points(problem, dtype)

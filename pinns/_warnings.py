@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from pinns._embeddings import units_of
+from pinns._embeddings import holds_units, units_of
 from pinns.problems import Points, Problem
 
 _LARGE = 100.0
@@ -47,22 +47,38 @@ def warn_coordinates(problem: Problem, model: Any, dtype: Any) -> None:
             f"{jnp.dtype(dtype).name} are {apart[i]:.1g} apart: points fall together. Measure it from where "
             "the domain begins, or train a float64 network with jax_enable_x64."
         )
-    embedded = np.array(units_of(getattr(model, "embedding", None)) or (False,) * len(width))
-    raw = ~embedded & (not problem.scales_inputs)
+    several = isinstance(model, Mapping)
+    seen = [_sees(network, len(width)) for network in (model.values() if several else [model])]
+    raw = np.any(seen, axis=0) & (not problem.scales_inputs)
+    scale = "" if several else "train scaled(problem, model, key) instead of the problem, or "
     largest = max(away[raw], default=1.0)
     if largest > _LARGE:
         warn_at_caller(
-            f"coordinates of the domain reach {largest:g}, at which tanh and its like saturate: train "
-            "scaled(problem, model, key) instead of the problem, or give the network an embedding that maps "
-            "them to [-1, 1]."
+            f"coordinates of the domain reach {largest:g}, at which tanh and its like saturate: {scale}give "
+            "the network an embedding that maps them to [-1, 1]."
         )
     narrowest = min(width[raw], default=1.0)
     if narrowest < 1 / _LARGE:
         warn_at_caller(
             f"the domain is only {narrowest:g} wide along a coordinate, over which a network hardly changes: "
-            "train scaled(problem, model, key) instead of the problem, choose another unit, or give the "
-            "network an embedding that maps the coordinate to [-1, 1]."
+            f"{scale}choose another unit, or give the network an embedding that maps it to [-1, 1]."
         )
+
+
+def _sees(network: Any, dim: int) -> np.ndarray:
+    """Along which axes a network sees coordinates as they are; none where it has others, or units inside."""
+    if getattr(network, "in_features", dim) != dim or holds_units(network):
+        return np.zeros(dim, bool)
+    return ~np.array(units_of(getattr(network, "embedding", None)) or (False,) * dim)
+
+
+def warn_not_predicted(points: np.ndarray) -> None:
+    """Warns of points at which there is no prediction, so that no error can be measured."""
+    warn_at_caller(
+        f"predict(u, x) is not finite at {len(points)} of the points of evaluation, e.g. at "
+        f"{points[0].tolist()}: errors are NaN, and no target is reached. Give it its limit there, by "
+        "jnp.where with an argument that is safe on both sides."
+    )
 
 
 def warn_outside(problem: Problem, points: Points) -> None:

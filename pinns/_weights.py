@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from pinns._numbers import check_positive
@@ -20,7 +21,7 @@ class AdaptiveWeights:
 
     .. math::
       \omega_c \leftarrow (1 - \eta)\,\omega_c + \eta\, \omega_c^0 \frac{\max_k g_k}{g_c}
-      \quad\text{(rescaled so that the largest weight of the conditions stays)}
+      \quad\text{(rescaled so that the largest weight of the conditions that count stays)}
 
     with g_c the norm of the gradient of condition c's unweighted loss, or the square root of that loss, with
     residuals in units of their sizes where :func:`pinns.scaled` has measured these. A condition of which that
@@ -59,6 +60,21 @@ class AdaptiveWeights:
             raise ValueError(
                 "balance must be 'gradients' or 'losses' and 0 < rate ≤ 1, got "
                 f"{self.balance!r} and {self.rate}."
+            )
+
+
+def check_weights(problem: Problem, points: Points) -> None:
+    """Raises ValueError for weights of points that are none; on other points later ones may be, too."""
+    for name, condition in problem.conditions().items():
+        weights = condition.weights(points[name]) if callable(condition.weight) else None
+        if weights is None or not getattr(weights, "is_fully_addressable", True):
+            continue
+        values = np.asarray(weights)
+        bad = ~(np.isfinite(values) & (values >= 0))
+        if bad.any():
+            raise ValueError(
+                f"the weight of condition {name!r} must be finite and at least 0 everywhere, and is "
+                f"{values[bad][0]} at {bad.sum()} of its {bad.size} points."
             )
 
 
@@ -120,6 +136,6 @@ class WeightRule:
             ratio = jnp.clip(largest / jnp.maximum(size, smallest), 1.0, adaptive.largest)
             target = self._declared[name] * ratio.astype(weights[name].dtype)
             raw[name] = (1 - adaptive.rate) * weights[name] + adaptive.rate * target
-        scale = max(self._declared.values()) / jnp.maximum(of_all(raw), jnp.finfo(largest.dtype).tiny)
+        scale = of_all(self._declared) / jnp.maximum(of_all(raw), jnp.finfo(largest.dtype).tiny)
         # Without a gradient anywhere there is nothing to follow.
         return {name: jnp.where(counts[name], weight * scale, weights[name]) for name, weight in raw.items()}

@@ -27,13 +27,15 @@ class NetworkResidual(FieldsAsLeaves):
     """
 
     _leaves = ("function",)
-    _static = ("residual", "owner")
+    _static = ("residual", "owner", "code")
 
     def __init__(self, function: Functional, residual: Callable[..., jax.Array]):
         self.function = function
         # Apart, because bound methods of equal objects are not equal.
         self.residual = getattr(residual, "__func__", residual)
         self.owner = ByContent(getattr(residual, "__self__", None))
+        # IPython's autoreload puts other code into the same function: what is compiled must not be found.
+        self.code = getattr(self.residual, "__code__", None)
 
     def __call__(self, params: optax.Params, x: jax.Array) -> jax.Array:
         u = self.function(params)

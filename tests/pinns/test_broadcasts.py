@@ -103,15 +103,20 @@ def test_slips_are_told_in_words(train, make_model):
 class Given(Problem):
     """Data at given points alone."""
 
+    end: bool = False
     domain = Box((0.0,), (1.0,))
 
     def conditions(self):
         data = FixedPoints(np.linspace(0, 1, 5)[:, None], np.zeros((5, 1)))
-        return {"data": Condition(lambda u, point: u(point["x"]) - point["value"], data, 5)}
+        conditions = {"data": Condition(lambda u, point: u(point["x"]) - point["value"], data, 5)}
+        if self.end:
+            conditions["end"] = Condition(lambda u, x: u(x), self.domain.face(0, "upper"), 1)
+        return conditions
 
 
-def test_an_estimate_needs_points_that_were_not_given(train):
-    result = train(SGD, 1, problem=Given(), fresh_loss=False)
+@pytest.mark.parametrize("end", [False, True])  # a single point that no key moves
+def test_an_estimate_needs_points_that_were_not_given(train, end):
+    result = train(SGD, 1, problem=Given(end), fresh_loss=False)
     with pytest.raises(ValueError, match="all conditions are at given points"):
         result.error_estimate()
 

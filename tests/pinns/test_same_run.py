@@ -11,6 +11,7 @@ import optax
 import pytest
 from flax import nnx
 
+from isgd_optax import diagnostics
 from pinns import MLP, Box, Condition, Problem, unit_points
 from pinns._identity import differences, digest, fingerprint
 from pinns._run_identity import program_identity
@@ -198,3 +199,15 @@ def test_innards_of_libraries_are_their_versions_matter():
 )
 def test_a_script_or_notebook_and_a_module_name_the_same_class(there, here, same):
     assert (differences({"type": there}, {"type": here}) == []) == same
+
+
+def test_what_is_compiled_for_a_code_is_not_found_for_another():
+    """IPython's autoreload exchanges the code of a function and keeps the function."""
+    residual, other = (lambda self, u, x: u(x)), (lambda self, u, x: 2 * u(x))
+    problem = type("Edited", (Heat,), {"pde": residual})()
+    model = MLP(2, [4], 1, rngs=nnx.Rngs(0))
+    loss = lambda: problem.loss(model, {"pde": jnp.ones((3, 2))})
+    gram = lambda: diagnostics.gram_matrix(loss(), nnx.state(model, nnx.Param))
+    before = gram()
+    residual.__code__ = other.__code__
+    np.testing.assert_allclose(gram(), 4 * before, rtol=1e-5)

@@ -72,9 +72,11 @@ def test_a_residual_that_no_parameter_changes():
 
 def test_a_condition_without_gradient_does_not_take_all_weight():
     problem = problem_of(a=lambda u, x: u(x) - 1, hard=lambda u, x: 0 * u(x), b=lambda u, x: u(x) - x)
+    # Nor does its weight count for the others, however large.
+    problem.conditions()["hard"] = dataclasses.replace(problem.conditions()["hard"], weight=100.0)
     result = train(problem, num_steps=20, weights=AdaptiveWeights(every=2, rate=0.9))
     weights = result.final["weights"]
-    assert weights["hard"] == 1.0
+    assert weights["hard"] == 100.0
     assert max(weights["a"], weights["b"]) == pytest.approx(1.0)
     assert min(weights["a"], weights["b"]) > 0.1
 
