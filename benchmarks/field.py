@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,11 +21,16 @@ SETTING = (
     "by the loss, all weights 1 but in the scaled row (Van der Pol), whose conditions are weighted by "
     "the sizes of their residuals. Errors are relative L2 errors on points that are not trained on, of "
     "inverse problems the largest relative error of a coefficient; the median over seeds with its range. "
-    "Seconds are those of training, without compilation. How the loss on fresh points ranks the networks of "
-    "all evaluations is compared with the error by Spearman's correlation, in brackets their number: at most "
-    "eight of each half decade of errors, so that a run that dwells at its floor is not most of them. "
+    "Seconds are those of training; those to compile stand beside them. A goal is reached where the median "
+    "over seeds of the last error (of the worst output, where there are several) is at most the goal's, in "
+    "at most 5 % more than its time: trainings end at an evaluation. The last error is one of a fluctuating "
+    "course: the median of the last ten evaluations stands beside it. How the loss on fresh points ranks the "
+    "networks of all evaluations is compared with the error by Spearman's correlation, in brackets their "
+    "number: at most eight of each half decade of errors, so that a run that dwells at its floor is not most "
+    "of them. "
     "Published figures are of other machines, mostly single runs, and not always of the same network."
 )
+_RANKS = "fresh loss ranks as error"
 HEADER = [
     "problem",
     "network",
@@ -33,10 +38,12 @@ HEADER = [
     "seeds",
     "error",
     "of the worst output",
+    "median of the last ten",
     "seconds",
+    "to compile",
     "goal",
     "reached",
-    "fresh loss ranks as error",
+    _RANKS,
     "floor of the reference",
     "classical solver",
     "best in print",
@@ -80,6 +87,8 @@ def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = M
         errors = [error(summary) for summary in summaries]
         worst = [max(s.get("rel_l2_by_output", {"": math.nan}).values()) for s in summaries]
         seconds = [summary["train_seconds"] for summary in summaries]
+        compiling = [summary["compile_seconds"] for summary in summaries]
+        last = [[r["rel_l2"] for r in _history(folder)[-10:] if "rel_l2" in r] for _, folder in runs]
         floor = summaries[0].get("reference_floor")
         lines.append(
             [
@@ -89,7 +98,8 @@ def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = M
                 ", ".join(str(summary["seed"]) for summary in summaries),
                 spread(errors),
                 "—" if any(map(math.isnan, worst)) else spread(worst),
-                "–".join(dict.fromkeys(f"{each:.0f}" for each in (min(seconds), max(seconds)))),
+                "—" if row.slabs or "unknowns" in summaries[0] else spread(map(median, last)),
+                *map(_range, (seconds, compiling)),
                 "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
                 _reached(row, errors if "unknowns" in summaries[0] else worst, errors, seconds),
                 _rank(ranked[name]),
@@ -100,8 +110,14 @@ def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = M
         )
     if len(found) > 1:
         together = _rank([pair for pairs in ranked.values() for pair in pairs])
-        lines.append(["all", *[together if name == HEADER[9] else "—" for name in HEADER[1:]]])
+        lines.append(["all", *[together if name == _RANKS else "—" for name in HEADER[1:]]])
     return Table(HEADER, lines)
+
+
+def _range(values: Iterable[float]) -> str:
+    """From the least to the largest, in whole numbers."""
+    values = list(values)
+    return "–".join(dict.fromkeys(f"{each:.0f}" for each in (min(values), max(values))))
 
 
 def _reached(row: Row, judged: list[float], errors: list[float], seconds: list[float]) -> str:

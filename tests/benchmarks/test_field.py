@@ -93,7 +93,7 @@ def _record(results, name, seed, preset="quick", **summary):
     folder = results / "field" / f"{name}-isgd-gn-{preset}-seed{seed}"
     folder.mkdir(parents=True)
     measured = {"experiment": name, "optimizer": "isgd-gn", "seed": seed, "preset": preset}
-    measured |= {"command": f"run {name} {seed}"}
+    measured |= {"command": f"run {name} {seed}", "compile_seconds": 12.3}
     machine = {"device": "cpu", "versions": {"jax": "1"}}
     (folder / "summary.json").write_text(json.dumps(measured | machine | summary))
     (folder / "config.json").write_text('{"num_parameters": 77}')
@@ -145,6 +145,8 @@ def test_the_page_of_the_field_tells_what_is_reached(tmp_path):
     assert lines["all"]["fresh loss ranks as error"] == "1.000 (30)"
     assert lines["convection"]["error"] == "1.0e-06 (1.0e-07–1.0e-05)"
     assert lines["beam"]["fresh loss ranks as error"] == "1.000 (9)"
+    assert (lines["beam"]["seconds"], lines["beam"]["to compile"]) == ("100–300", "12")
+    assert lines["beam"]["median of the last ten"] == "0.5"  # of 1, 1/2 and 1/3
     assert lines["oscillator_inverse"]["error"] == "2.0e-06"
     assert "NNCG" in lines["convection"]["best in print"]
     assert lines["beam"]["best in print"] == "none found"

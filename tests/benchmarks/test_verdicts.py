@@ -120,6 +120,8 @@ def test_an_eigenvalue_at_parameters_that_the_paper_does_not_name_decides_nothin
     found = Figure1().claims({"rows": [], "spectra": spectra})
     assert of(found, "u_L: largest eigenvalue").verdict == "undecided"
     assert of(found, "rises significantly").verdict == "holds"
+    moved = [s | ({"hessian_largest": largest} if s["at"] == "start" else {}) for s in spectra]
+    assert of(Figure1().claims({"rows": [], "spectra": moved}), "rises").verdict == "undecided"
     flat = [s | {"hessian_largest": largest} for s in spectra]
     assert of(Figure1().claims({"rows": [], "spectra": flat}), "rises").verdict == "does not hold"
     assert of(Figure1().claims({"rows": []}), "rises").verdict == "not measured"
