@@ -123,7 +123,7 @@ def _second_phase_claims(
     alone = f"{panel.title}: {{}} is better than its second phase alone, {{}}"
     return [
         better(
-            alone.format(ISGD_ADAM.label, f"{ADAM.label} with as many gradients"),
+            alone.format(ISGD_ADAM.label, f"{ADAM.label} with at least as many gradients"),
             of(ISGD_ADAM) if adam else [],
             adam,
             asked=True,
