@@ -34,7 +34,7 @@ test-slow: .venv/installed ## the tests that take minutes, and the notebooks
 	touch $@
 
 docs: .venv/docs ## the documentation, into docs/_build/html; every warning is an error
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -n -q -j 2 docs docs/_build/html
 
 lint: .venv/installed
 	$(BIN)/ruff check .

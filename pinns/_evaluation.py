@@ -190,7 +190,7 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     if problem.exact(points[0]) is None:
         return None
     try:
-        values = predict(problem.exact, points)
+        values = jax.jit(lambda points: predict(problem.exact, points))(points)  # not operation by operation
     except JAXTypeError as error:
         error.add_note(
             f"In exact(x) of {type(problem).__name__}, which is traced: choose by jnp.where(condition, a, b) "

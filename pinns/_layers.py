@@ -38,6 +38,10 @@ def check_activation(fn: Activation) -> None:
         )
 
 
+# Compiled as one for each shape.
+_glorot_normal = jax.jit(nnx.initializers.glorot_normal(), static_argnums=(1, 2))
+
+
 class Linear(nnx.Linear):
     """``nnx.Linear`` with Glorot-normal kernel and zero bias, for arrays and jets."""
 
@@ -58,7 +62,7 @@ class Linear(nnx.Linear):
             in_features,
             out_features,
             param_dtype=dtype,
-            kernel_init=kernel_init or nnx.initializers.glorot_normal(),
+            kernel_init=kernel_init or _glorot_normal,
             precision=jax.lax.Precision.HIGHEST,  # TF32 ruins residuals
             rngs=rngs,
         )

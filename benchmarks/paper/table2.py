@@ -78,8 +78,8 @@ class Table2(Artefact):
         "784–128–10 ReLU network (64 inputs on scikit-learn's digits, which are not the paper's data), 10 "
         "epochs, 100 of full batches, counted in outer steps, as many for every optimiser. ISGD makes up "
         "to five L-BFGS steps on the proximal objective in each, which need not solve the implicit "
-        "equation: what they leave of it stands below the accuracies, and so does the share of steps that the "
-        "safeguard, which Algorithm 1 does not have, accepted."
+        "equation: what they leave of it stands below the accuracies, and so does the share of steps that "
+        "the safeguard, which Algorithm 1 does not have, accepted."
     )
     axes = ("optimizer", "batch", "seed")
     identity = ("checksum",)

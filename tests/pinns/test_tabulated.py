@@ -58,7 +58,7 @@ def test_table_satisfies_every_condition_and_nothing_else_does(name):
 @pytest.mark.parametrize("name", TABLES)
 def test_solutions_in_float32_are_finite_and_have_their_shape(name):
     problem = TABLES[name][0]
-    values = jax.vmap(problem.exact)(problem.domain.grid(3, jnp.float32))
+    values = jax.jit(jax.vmap(problem.exact))(problem.domain.grid(3, jnp.float32))
     assert values.dtype == jnp.float32
     assert values.shape[1:] == (len(problem.output_names),)
     assert jnp.all(jnp.isfinite(values))
