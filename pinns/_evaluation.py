@@ -187,9 +187,9 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     Raises:
       ValueError: It is not finite at a point.
     """
-    if problem.exact(points[0]) is None:
-        return None
     try:
+        if jax.eval_shape(problem.exact, points[0]) is None:
+            return None
         values = jax.jit(lambda points: predict(problem.exact, points))(points)  # not operation by operation
     except JAXTypeError as error:
         error.add_note(

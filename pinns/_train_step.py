@@ -10,6 +10,7 @@ import optax
 from isgd_optax import ImplicitStepState
 from pinns._placement import copied
 from pinns._points import Loss, Order, PointSource
+from pinns._programs import Program
 from pinns._weights import WeightRule, Weights
 from pinns.problems import Points
 
@@ -61,7 +62,7 @@ def start(
     key: jax.Array,
 ) -> TrainState:
     """The state before the first step."""
-    points = source.draw(key)
+    points = Program(source.draw)(key)  # not operation by operation
     params = source.placement.whole(params)  # which may lie on other devices, those of another run
     state = TrainState(
         step=jnp.zeros((), jnp.int32),
