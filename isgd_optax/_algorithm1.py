@@ -26,7 +26,8 @@ def isgd_adam(
     """The paper's "ISGD, Adam": implicit steps solved by Adam, then Adam.
 
     Each implicit step makes exactly ``num_inner_steps`` Adam steps, hence gradients; with
-    ``safeguard=False`` this is Algorithm 1 to the letter.
+    ``safeguard=False`` this is Algorithm 1, of which the inner objective is written over α here,
+    L + ‖θ − θₙ‖²/2α: Adam's ε, which it adds to the size of a gradient, counts α times as much.
 
     Args:
       learning_rate: The step size α of the implicit steps: a number, a schedule or a controller.

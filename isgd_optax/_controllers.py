@@ -71,7 +71,7 @@ def gain_ratio(
         ratio = jnp.where(outcome.too_small, 1, ratio)
         success = (outcome.accepted | outcome.too_small) & (ratio > 0)
         # Where only rounding is left to gain, the ratio means nothing.
-        nothing = outcome.predicted_decrease <= rounding(outcome.value_before)
+        nothing = jnp.abs(outcome.predicted_decrease) <= rounding(outcome.value_before)
         idle = ((outcome.accepted & nothing) | outcome.at_floor) & ~jnp.asarray(outcome.too_small)
         divisor = jnp.where(success, jnp.maximum(1 / max_growth, 1 - (2 * ratio - 1) ** 3), state.shrink)
         rate = clip(outcome.learning_rate / divisor).astype(state.next_learning_rate.dtype)

@@ -173,7 +173,8 @@ def functional(
       unknowns ``{"network": params, "unknowns": {...}}``; of several networks the params of each by name.
 
     Raises:
-      TypeError: Something else, a network without parameters, or of parameters that are no real numbers.
+      TypeError: Something else, a network without parameters, or of parameters that are no real numbers, or
+        several that share parameters.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -184,6 +185,7 @@ def functional(
     """
     unknowns = declared(unknowns or {})
     if isinstance(model, Mapping):
+        _check_apart(model)
         parts = {name: functional(part) for name, part in model.items()}
         if not parts or "unknowns" in parts:
             raise TypeError(f"networks need names, and none of them 'unknowns'. {HOW}")
@@ -198,6 +200,20 @@ def functional(
         dtype = params_dtype(params)
         params["unknowns"] = {name: unknown.initial(dtype) for name, unknown in unknowns.items()}
     return function, params
+
+
+def _check_apart(networks: Mapping[str, Any]) -> None:
+    """Raises TypeError for networks that share parameters: each would be trained with its own."""
+    owners: dict[int, str] = {}
+    for name, network in networks.items():
+        if isinstance(network, nnx.Module):
+            shared = {id(v): name for _, v in nnx.iter_graph(network) if isinstance(v, nnx.Param)}
+            for other in (owners[key] for key in shared if key in owners):
+                raise TypeError(
+                    f"the networks {other!r} and {name!r} share parameters, and each would train its own: "
+                    "make one nnx.Module of both, whose output is that of both."
+                )
+            owners |= shared
 
 
 def _single(model: Any) -> tuple[Functional, Any]:

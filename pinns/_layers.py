@@ -16,26 +16,44 @@ Activation = Callable[[jax.Array], jax.Array]
 Initializer = Callable[..., jax.Array]
 
 
-def check_activation(fn: Activation) -> None:
+def check_activation(fn: Activation, widths: Sequence[int]) -> None:
     """Raises TypeError for no function, ValueError for one that mixes the numbers of an array.
 
     Derivatives are propagated through it number by number: those of ``jax.nn.softmax`` would be zero.
+
+    Args:
+      fn: The activation.
+      widths: Of the layers behind which it stands; a module may want an input of its own shape.
     """
     if not callable(fn):
         raise TypeError(f"activation must be a function, e.g. jnp.tanh, got {fn!r}.")
     if fn in (jnp.tanh, jnp.sin):
         return
-    if isinstance(fn, nnx.Module):  # its parameters may want an input of a shape of their own
-        return
-    with jax.ensure_compile_time_eval():
-        numbers = np.array([-1.1, 0.3, 2.0], np.float32)
-        together = np.asarray(fn(jnp.asarray(numbers)))
-        apart = np.concatenate([np.ravel(fn(jnp.asarray(number)[None])) for number in numbers])
-    if together.shape != apart.shape or not np.allclose(together, apart, rtol=1e-3, atol=1e-6):
+    if isinstance(fn, nnx.Module):
+        mixes = any(_mixes(fn, width) for width in set(widths))
+    else:
+        mixes = _mixes_numbers(fn)
+    if mixes:
         raise ValueError(
             f"activation must take each number by itself, which {fn!r} does not. Write such a layer in a "
             "network of your own (supports_jets = False)."
         )
+
+
+def _mixes(module: nnx.Module, width: int) -> bool:
+    """Whether an output of a module depends on another input than its own."""
+    copy = nnx.merge(*nnx.split(module))  # what its call changes is the copy's
+    with jax.ensure_compile_time_eval():
+        slopes = jax.jacfwd(copy)(jnp.linspace(-1.1, 2.0, width))
+    return slopes.shape != (width, width) or bool(jnp.any(slopes * (1 - jnp.eye(width)) != 0))
+
+
+def _mixes_numbers(fn: Activation) -> bool:
+    with jax.ensure_compile_time_eval():
+        numbers = np.array([-1.1, 0.3, 2.0], np.float32)
+        together = np.asarray(fn(jnp.asarray(numbers)))
+        apart = np.concatenate([np.ravel(fn(jnp.asarray(number)[None])) for number in numbers])
+    return together.shape != apart.shape or not np.allclose(together, apart, rtol=1e-3, atol=1e-6)
 
 
 # Compiled as one for each shape.

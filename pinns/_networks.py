@@ -71,7 +71,7 @@ class MLP(nnx.Module):
         check_dtype(dtype)
         if not isinstance(hidden, Sequence):
             raise TypeError(f"hidden must be the widths of the hidden layers, e.g. [20, 20], got {hidden!r}.")
-        check_activation(activation)
+        check_activation(activation, hidden)
         first = num_features(in_features, embedding)
         self.layers = make_layers([first, *hidden, out_features], dtype=dtype, rngs=rngs)
         self.activation = activation

@@ -12,6 +12,8 @@ from pinns._functional import Functional, params_dtype
 from pinns._programs import Program
 from pinns.problems import Condition, Problem
 
+_PROBES = 4096  # points that find a look back of a thousandth of a slab
+
 
 class _Joined:
     """Networks of successive slabs as one function of x; of everything else it is the newest.
@@ -35,7 +37,13 @@ class _Joined:
             return self._parts[-1](x)
         value = self._parts[0](x)
         for part, edge in zip(self._parts[1:], self._edges, strict=True):
-            value = jnp.where(x[..., self._axis, None] < edge, value, part(x))
+            before = x[..., self._axis] < edge
+
+            def at_its_time(old: Any, new: Any, before: jax.Array = before) -> jax.Array:
+                new = jnp.asarray(new)  # a scalar stays one
+                return jnp.where(before.reshape(before.shape + (1,) * (new.ndim - before.ndim)), old, new)
+
+            value = jax.tree.map(at_its_time, value, part(x))
         return value
 
     def __getitem__(self, name: str) -> "_Joined":
@@ -52,7 +60,7 @@ class _Blank:
         self._network = network
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return jnp.full_like(self._network(x), jnp.nan)
+        return jax.tree.map(lambda value: jnp.full_like(value, jnp.nan), self._network(x))
 
     def __getitem__(self, name: str) -> "_Blank":
         return _Blank(self._network[name])
@@ -100,9 +108,11 @@ def looking_back(problem: Problem, model: Any, axis: int, begin: float) -> tuple
     """Names of conditions that ask for the network before ``begin``: that are NaN where the network is."""
     function, params = problem.functional(model)
     dtype = params_dtype(params)
-    points = problem.sample(jax.random.key(0), method="sobol", dtype=dtype)
+    numbers = {name: max(c.num_points, _PROBES) for name, c in problem.conditions().items()}
+    points = problem.sample(jax.random.key(0), method="sobol", dtype=dtype, num_points=numbers)
     extent = problem.domain.upper[axis] - begin
-    edge = jnp.asarray(begin - 1e-3 * extent, dtype)  # rounding of a point on the edge is no look back
+    # Rounding of a point on the edge is no look back.
+    edge = jnp.asarray(begin, dtype) - 10 * jnp.finfo(dtype).eps * max(abs(begin), extent)
 
     def unknown(params: optax.Params, points: Any) -> dict[str, jax.Array]:
         u = function(params)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from pinns._functional import Functional
@@ -17,7 +18,9 @@ class ScaledNetwork:
 
     def __call__(self, x: Any) -> Any:
         """The network at ``x``."""
-        return self._network((x - self._middle) * (1 / self._half)) * self._outputs
+        value = self._network((x - self._middle) * (1 / self._half))
+        value = jnp.stack(value) if isinstance(value, list | tuple) else value
+        return value * (self._outputs if jnp.ndim(value) else self._outputs[0])  # a scalar stays one
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_network" not in self.__dict__:

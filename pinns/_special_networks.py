@@ -135,7 +135,7 @@ class ModifiedMLP(nnx.Module):
             raise ValueError(
                 f"ModifiedMLP needs hidden layers of one width, e.g. [50] * 4, got {list(hidden)}."
             )
-        check_activation(activation)
+        check_activation(activation, hidden)
         first = num_features(in_features, embedding)
         self.encoders = nnx.List(Linear(first, hidden[0], dtype=dtype, rngs=rngs) for _ in range(2))
         self.layers = make_layers([first, *hidden, out_features], dtype=dtype, rngs=rngs)

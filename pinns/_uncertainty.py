@@ -30,10 +30,14 @@ def covariance(
     found = diagnostics.covariance(
         loss, params, select=select, noisy=noisy or None, noise_std=noise_std, pooled=False
     )
+    size = {  # of the coefficient; a step of a logarithm is one relative to it
+        name: 1.0 if u.positive else np.maximum(np.abs(found.estimate[name]), np.abs(u.start))
+        for name, u in declared(problem.unknowns()).items()
+    }
     far = [
         name
         for name, step in found.step_left.items()
-        if np.any(np.abs(step) > np.maximum(found.standard_error[name], _FAR * np.abs(found.estimate[name])))
+        if np.any(np.abs(step) > np.maximum(found.standard_error[name], _FAR * size[name]))
     ]
     if far:
         warn_at_caller(

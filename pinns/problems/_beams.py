@@ -63,12 +63,12 @@ class Beam(Known):
     def clamped(self, u, x: jax.Array) -> jax.Array:
         """Value and slope, which should be 0."""
         value, first = gradient(u, x)
-        return jnp.concatenate([value, first[0]])
+        return jnp.concatenate([jnp.ravel(value), jnp.ravel(first[0])])
 
     def free(self, u, x: jax.Array) -> jax.Array:
         """Bending moment and shear force, which should be 0."""
         _, _, second, third = derivatives(u, x, order=3)
-        return jnp.concatenate([second[0], third[0]])
+        return jnp.concatenate([jnp.ravel(second[0]), jnp.ravel(third[0])])
 
     def exact(self, x: jax.Array) -> jax.Array:
         """The solution at one point, shape (1,)."""
@@ -117,7 +117,7 @@ class Biharmonic(Known):
     def clamped(self, u, x: jax.Array) -> jax.Array:
         """Value and gradient, which should be 0."""
         value, first = gradient(u, x)
-        return jnp.concatenate([value, first[:, 0]])
+        return jnp.concatenate([jnp.ravel(value), jnp.ravel(first)])
 
     def exact(self, x: jax.Array) -> jax.Array:
         """The solution at one point, shape (1,)."""

@@ -21,7 +21,7 @@ class Condition:
       region: Where it holds.
       num_points: The number of points that the loss takes there.
       weight: The weight ω of paper Eq. 6, or a function ``weight(x)`` of one point. The loss is the mean
-        of the weighted squares.
+        over the points of the weighted squares, summed over the components of a residual.
       noisy: Whether it compares with measured values, whose noise is what makes unknown coefficients
         uncertain.
       loss: None for squares, or a convex function of the residual at one point, or of the residual and the

@@ -120,10 +120,13 @@ class Wave(Known):
     .. math:: u = \sin \pi x \cos 2 \pi t + \tfrac12 \sin \beta \pi x \cos 2 \beta \pi t
 
     Args:
-      beta: Wave number β of the second mode.
+      beta: Wave number β of the second mode, a whole number.
       num_points: Points inside.
       num_boundary_points: Points at both ends.
       num_initial_points: Points at t = 0, for the values and for the slopes.
+
+    Raises:
+      ValueError: ``beta`` is no whole number.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -141,6 +144,10 @@ class Wave(Known):
     num_initial_points: int = 150
     domain = Box((0.0, 0.0), (1.0, 1.0))
     axis_names = ("x", "t")
+
+    def __post_init__(self) -> None:
+        if self.beta != round(self.beta):
+            raise ValueError(f"beta must be a whole number, for u = 0 at both ends, got {self.beta}.")
 
     def conditions(self) -> dict[str, Condition]:
         """The equation, the ends, values and slopes at the start."""

@@ -126,7 +126,7 @@ class OscillatorInverse(Known):
     def start(self, u, x: jax.Array) -> jax.Array:
         """Value and slope at t = 0, less 1 and 0."""
         value, first = gradient(u, x)
-        return jnp.concatenate([value - 1, first[0]])
+        return jnp.concatenate([jnp.ravel(value - 1), jnp.ravel(first[0])])
 
     def exact(self, x: jax.Array) -> jax.Array:
         """The solution at one point, shape (1,)."""

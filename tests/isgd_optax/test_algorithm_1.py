@@ -1,4 +1,4 @@
-"""Without safeguard and tolerances the step is the paper's Algorithm 1 to the letter."""
+"""Without safeguard and tolerances the step is the paper's Algorithm 1, its objective divided by α."""
 
 from collections import OrderedDict
 

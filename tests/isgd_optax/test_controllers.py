@@ -58,6 +58,8 @@ def test_gain_ratio_backs_off_faster_and_faster_until_a_step_succeeds():
 def test_gain_ratio_shrinks_after_ascent_and_keeps_alpha_at_a_minimiser():
     controller = gain_ratio(2.0)
     assert propose(controller, controller.update(controller.init(), outcome(-0.1))) == 1.0
+    rise = outcome(predicted=-2.0)  # that was foreseen, as momentum's may be: no success, and no minimiser
+    assert propose(controller, controller.update(controller.init(), rise)) == 1.0
     idle = outcome(0.0, before=0.0, predicted=0.0)
     assert propose(controller, controller.update(controller.init(), idle)) == 2.0
 

@@ -10,7 +10,19 @@ import pytest
 from flax import nnx
 
 from isgd_optax import gauss_newton, implicit_step, largest_trusted
-from pinns import MLP, Box, Condition, Poisson1D, Problem, Unknown, fit, laplacian
+from pinns import (
+    MLP,
+    Box,
+    Condition,
+    FitWarning,
+    FixedPoints,
+    Poisson1D,
+    Problem,
+    Unknown,
+    fit,
+    laplacian,
+)
+from pinns._uncertainty import covariance
 
 KEY = jax.random.key(0)
 NOISE = 0.02
@@ -112,3 +124,34 @@ def test_a_problem_without_unknowns_has_none():
 def test_the_error_is_estimated_without_an_exact_solution(num_steps):
     result = solve(Poisson1D("smooth", num_points=40), num_steps=num_steps)
     assert 0.1 < result.error_estimate() / result.final["rel_l2"] < 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Slope(Problem):
+    """Measured values k x, with k unknown."""
+
+    positive: bool
+    domain = Box((0.0,), (1.0,))
+
+    def unknowns(self):
+        return {"k": Unknown(0.5, positive=self.positive)}
+
+    def conditions(self):
+        x = np.linspace(0.1, 1.0, 7)[:, None]
+        data = FixedPoints(x, x if self.positive else 0 * x)
+        return {"data": Condition(self.data, data, 7, noisy=True)}
+
+    def data(self, u, p):
+        return u.unknowns["k"] * p["x"] - p["value"] + 0 * u(p["x"])
+
+
+@pytest.mark.parametrize("positive", [True, False])  # k is 1, its logarithm 0; and 0
+def test_a_coefficient_that_is_trained_as_zero_may_have_arrived(positive, x64):
+    problem = Slope(positive)
+    pair = (lambda params, x: params["a"] * x, {"a": jnp.ones(())})
+    function, params = problem.functional(pair)
+    loss = problem.loss(function, problem.sample(jax.random.key(0), dtype=jnp.float64))
+    at = lambda k: params | {"unknowns": {"k": jnp.asarray(k)}}
+    covariance(problem, loss, at(1e-5))  # warnings are errors
+    with pytest.warns(FitWarning, match="has not reached its minimum"):
+        covariance(problem, loss, at(0.1))

@@ -102,10 +102,10 @@ class Two(Line):
 
 
 def test_several_networks_are_not_told_to_be_scaled():
-    long, embedded = Two(width=6000.0), network(Normalize((0.0,), (6000.0,)))
+    long, embedded = Two(width=6000.0), lambda: network(Normalize((0.0,), (6000.0,)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        train(long, {"a": embedded, "b": embedded})
+        train(long, {"a": embedded(), "b": embedded()})
     with pytest.warns(FitWarning, match="reach 6000") as told:
-        train(long, {"a": embedded, "b": network()})
+        train(long, {"a": embedded(), "b": network()})
     assert not any("scaled(" in str(warning.message) for warning in told)
