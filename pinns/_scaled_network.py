@@ -20,7 +20,8 @@ class ScaledNetwork:
         """The network at ``x``."""
         value = self._network((x - self._middle) * (1 / self._half))
         value = jnp.stack(value) if isinstance(value, list | tuple) else value
-        return value * (self._outputs if jnp.ndim(value) else self._outputs[0])  # a scalar stays one
+        is_scalar = getattr(value, "shape", None) == ()  # and stays one; a jet has no shape
+        return value * (self._outputs[0] if is_scalar else self._outputs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_network" not in self.__dict__:
