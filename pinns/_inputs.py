@@ -18,12 +18,14 @@ from pinns._bounds import out_of_bounds
 from pinns._broadcasts import broadcasts, outer_broadcast
 from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
+from pinns._identity import digest
 from pinns._notes import is_measured, meant, where
 from pinns._options import History, OnEvaluation, Shorthand, Stop
 from pinns._precision import has_coarse_products
 from pinns._warnings import warn_at_caller
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Condition, Problem
+from pinns.problems._base import conditions_of
 
 
 def check_arguments(problem: Any, optimizer: Any, key: Any, weights: Any, stop: Any) -> None:
@@ -87,7 +89,7 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
     outer: dict[str, str] = {}
 
     def call(u: Any) -> None:
-        for name, condition in problem.conditions().items():
+        for name, condition in conditions_of(problem).items():
             # As numbers of NumPy, so that they are no result of an operation.
             x = jax.tree.map(lambda leaf: jnp.asarray(np.zeros(leaf.shape[1:], leaf.dtype)), points[name])
             try:
@@ -196,6 +198,13 @@ def _check_problem(problem: Any) -> None:
     for key, condition in conditions.items():
         if not isinstance(condition, Condition):
             raise TypeError(f"conditions()[{key!r}] of {name} must be a Condition, got {_kind(condition)}.")
+    again = problem.conditions()
+    others = [key for key, c in conditions.items() if digest(c.region) != digest(again[key].region)]
+    if others:
+        raise ValueError(
+            f"conditions() of {name} gives other regions each time it is called, which happens many times "
+            f"({', '.join(map(repr, others))}): give random numbers in it a seed, or draw them outside of it."
+        )
 
 
 def _check_residual(name: str, residual: Any) -> None:

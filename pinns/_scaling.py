@@ -16,6 +16,7 @@ from pinns._points import data_key
 from pinns._scaled_network import ScaledFunctional
 from pinns._warnings import warn_at_caller
 from pinns.problems import Condition, Problem
+from pinns.problems._base import conditions_of
 
 _ROUNDS = 3
 _POINTS = 256
@@ -62,7 +63,7 @@ class Scaled(Problem):
         sizes = dict(self.residuals)
         return {
             name: dataclasses.replace(condition, size=sizes[name])
-            for name, condition in self.problem.conditions().items()
+            for name, condition in conditions_of(self.problem).items()
         }
 
     def unknowns(self) -> Mapping[str, Any]:

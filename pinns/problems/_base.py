@@ -90,7 +90,11 @@ class Problem:
     """Whether the network gets coordinates of size one, whatever the domain."""
 
     def conditions(self) -> Mapping[str, Condition]:
-        """What the solution must satisfy, by name (``"pde"``, ``"boundary"``, ``"initial"``, ...)."""
+        """What the solution must satisfy, by name (``"pde"``, ``"boundary"``, ``"initial"``, ...).
+
+        It is called many times, and must give the same every time: random numbers in it, such as noise of
+        data, need a seed.
+        """
         raise TypeError(f"{type(self).__name__} must define conditions().")
 
     def unknowns(self) -> Mapping[str, Unknown | ArrayLike]:
@@ -145,7 +149,7 @@ class Problem:
         Returns:
           Arrays of shape (num_points, d) by condition, or what the condition's region gives.
         """
-        conditions = self.conditions()
+        conditions = conditions_of(self)
         numbers = {name: c.num_points for name, c in conditions.items()} | dict(num_points or {})
         keys = jax.random.split(key, len(conditions))
         return {
@@ -192,7 +196,7 @@ class Problem:
           >>> loss(nnx.state(model, nnx.Param)).shape
           ()
         """
-        conditions = self.conditions()
+        conditions = conditions_of(self)
         if set(points) != set(conditions):
             raise ValueError(f"points must be given for {sorted(conditions)}, got {sorted(points)}.")
         declared = {name: c.weights(points[name]) for name, c in conditions.items()}
@@ -210,3 +214,9 @@ class Problem:
                 raise
 
         return LeastSquares(*(block(name, c) for name, c in conditions.items()))
+
+
+def conditions_of(problem: Problem) -> Mapping[str, Condition]:
+    """The conditions of a problem, also where a program is traced: their regions and weights are numbers."""
+    with jax.ensure_compile_time_eval():
+        return problem.conditions()

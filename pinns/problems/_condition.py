@@ -67,7 +67,8 @@ class Condition:
             )
         if not isinstance(self.weight, jax.Array | np.generic | float | int):
             raise TypeError(f"a condition's weight must be a number or a function, got {self.weight!r}.")
-        if not (self.weight >= 0 and np.isfinite(self.weight)):
+        weight = np.asarray(self.weight)  # a number, also while a program is traced
+        if not (weight >= 0 and np.isfinite(weight)):
             raise ValueError(f"a condition needs a finite weight ≥ 0, got {self.weight}.")
 
     def weights(self, points: Any) -> ArrayLike:
