@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.errors import TraceContextError
-from jax.extend.core import Jaxpr
+from jax.extend.core import ClosedJaxpr
 
 from pinns._bounds import out_of_bounds
-from pinns._broadcasts import broadcasts, outer_broadcast
+from pinns._broadcasts import VALUE, broadcasts, outer_broadcast
 from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
 from pinns._identity import digest
@@ -84,14 +84,12 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
       TypeError: A residual that gives something else than real numbers.
     """
     points = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
-    broadcast: dict[str, tuple[int, int]] = {}
     sizes: dict[str, int] = {}
     outer: dict[str, str] = {}
 
     def call(u: Any) -> None:
         for name, condition in conditions_of(problem).items():
-            # As numbers of NumPy, so that they are no result of an operation.
-            x = jax.tree.map(lambda leaf: jnp.asarray(np.zeros(leaf.shape[1:], leaf.dtype)), points[name])
+            x = _one_of(points[name])
             try:
                 with jax.named_scope(f"condition[{name}]"):
                     residual = condition.residual(u, x)
@@ -102,44 +100,36 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             sizes[name] = jnp.size(residual)
             if shapes := outer_broadcast(functools.partial(condition.residual, u, x)):
                 outer[name] = shapes
-            # Several networks may take other coordinates.
-            alone = len(getattr(u, "network_names", "u")) == 1
-            if alone and is_measured(x) and x["x"].shape == (problem.domain.dim,):
-                pair = (jnp.size(u(x["x"])), jnp.size(x["value"]))
-                if min(pair) == 1 < max(pair) == jnp.size(residual):
-                    broadcast[name] = pair
 
     x = jnp.zeros(problem.domain.dim, dtype)
-    programs: list[Jaxpr] = []
+    programs: list[ClosedJaxpr] = []
     try:
         changed = function.changing_state(params, call, lambda fn, *args: programs.append(_traced(fn, *args)))
     except TraceContextError:  # no change can leave a derivative: called plainly, the network tells its names
-        changed = function.changing_state(params, lambda u: u(x)) or ["a variable"]
+        changed = function.changing_state(params, lambda u: problem.predict(u, x)) or ["a variable"]
     if changed:
         raise ValueError(
             f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
             "and random streams are not carried through a training. Set use_running_average=True or "
             "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
         )
-    for name, (outputs, columns) in broadcast.items():
+    sums = {(_condition_in(s.scope), s._replace(scope="")) for p in programs for s in broadcasts(p)}
+    meant_otherwise = sorted((name, s) for name, s in sums if sizes.get(name) == s.size)
+    for name, (_, outputs, numbers, measured) in meant_otherwise:
         warn_at_caller(
             f"condition {name!r} compares {outputs} output{'s' * (outputs > 1)} of the network with "
-            f"{columns} value{'s' * (columns > 1)}, each with each: choose by u(x['x'])[i] and x['value'][j]."
+            f"{numbers} value{'s' * (numbers > 1)}, each with each: choose by u(x['x'])[i] and x['value'][j]."
+            if measured
+            else f"the residual of condition {name!r} adds one output of the network to {numbers} numbers, "
+            "each with each: is an index missing, as in u(x) - jnp.sin(x[:1]), or an output?"
         )
-    sums = {(_condition_in(scope), number) for program in programs for scope, number in broadcasts(program)}
-    for name, number in sorted(sums):
-        if name not in broadcast and sizes.get(name) == number:
-            warn_at_caller(
-                f"the residual of condition {name!r} adds one output of the network to {number} numbers, "
-                "each with each: is an index missing, as in u(x) - jnp.sin(x[:1]), or an output?"
-            )
     for name, shapes in outer.items():
-        if name not in broadcast:
+        if name not in dict(meant_otherwise):
             warn_at_caller(
                 f"the residual of condition {name!r} combines arrays of shapes {shapes}, each number with "
                 "each: is an index missing, as in jax.vmap(u)(nodes)[:, 0]? If it is meant, write [:, None]."
             )
-    if any(map(has_coarse_products, programs)):
+    if any(has_coarse_products(program.jaxpr) for program in programs):
         warn_at_caller(
             "products of float32 matrices are made with three digits or two on this device (TF32, bfloat16), "
             "which ends the fall of a residual early: jax.config.update('jax_default_matmul_precision', "
@@ -156,7 +146,20 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             )
 
 
-def _traced(fn: Callable[..., Any], *args: Any) -> Jaxpr:
+def _one_of(points: Any) -> Any:
+    """A point, or what stands for one of the points of a region: no results of operations of a program."""
+
+    def one(path: Any, leaf: Any) -> jax.Array:
+        with jax.ensure_compile_time_eval():
+            if jnp.issubdtype(leaf.dtype, jax.dtypes.extended):  # random keys
+                return jnp.zeros(leaf.shape[1:], leaf.dtype)
+            is_value = is_measured(points) and jax.tree_util.DictKey("value") in path[:1]
+            return jnp.asarray(np.full(leaf.shape[1:], VALUE if is_value else 0, leaf.dtype))
+
+    return jax.tree_util.tree_map_with_path(one, points)
+
+
+def _traced(fn: Callable[..., Any], *args: Any) -> ClosedJaxpr:
     """The program of ``fn``.
 
     Raises:
@@ -172,7 +175,7 @@ def _traced(fn: Callable[..., Any], *args: Any) -> Jaxpr:
             f"{found.shape}); JAX would take the last entry. Of a network the length is the number of its "
             "outputs, of derivatives that of the axes that were asked for."
         )
-    return closed.jaxpr
+    return closed
 
 
 def _condition_in(scope: str) -> str:
