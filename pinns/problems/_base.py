@@ -152,10 +152,15 @@ class Problem:
         conditions = conditions_of(self)
         numbers = {name: c.num_points for name, c in conditions.items()} | dict(num_points or {})
         keys = jax.random.split(key, len(conditions))
-        return {
-            name: jax.tree.map(jnp.asarray, condition.region.sample(k, numbers[name], method, dtype))
-            for k, (name, condition) in zip(keys, conditions.items(), strict=True)
-        }
+        drawn: Points = {}
+        for k, (name, condition) in zip(keys, conditions.items(), strict=True):
+            try:
+                points = condition.region.sample(k, numbers[name], method, dtype)
+            except Exception as error:  # whatever it is, it goes on its way with a note
+                error.add_note(f"This is of the points of condition {name!r}.")
+                raise
+            drawn[name] = jax.tree.map(jnp.asarray, points)
+        return drawn
 
     def functional(self, model: Any) -> tuple[Functional, optax.Params]:
         """``model`` and this problem's unknowns, as a function of parameters, and these.

@@ -77,13 +77,19 @@ class Condition:
         if not callable(weight):
             return weight
         try:
-            return jax.vmap(weight)(points)
+            weights = jax.vmap(weight)(points)
         except Exception as error:  # whatever it is, it goes on its way with a note
             error.add_note(
                 "In the weight of a condition. Like the residual it is given one point; where the region has "
                 "values a dictionary: x['x'] is the point and x['value'] its value."
             )
             raise
+        if np.ndim(weights) != 1:
+            raise TypeError(
+                "the weight of a condition must be one number for a point, a scalar such as 1 - x[0] ** 2, "
+                f"got an array of shape {np.shape(weights)[1:]}: choose its entry, x[0]."
+            )
+        return weights
 
     @property
     def scaled_weight(self) -> float | Callable[[Any], ArrayLike]:
