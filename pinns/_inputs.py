@@ -22,6 +22,7 @@ from pinns._identity import digest
 from pinns._notes import is_measured, meant, where
 from pinns._options import History, OnEvaluation, Shorthand, Stop
 from pinns._precision import has_coarse_products
+from pinns._regions import Domain
 from pinns._warnings import warn_at_caller
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Condition, Problem
@@ -102,11 +103,12 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
                 outer[name] = shapes
 
     x = jnp.zeros(problem.domain.dim, dtype)
+    predict: Any = problem.predict
     programs: list[ClosedJaxpr] = []
     try:
         changed = function.changing_state(params, call, lambda fn, *args: programs.append(_traced(fn, *args)))
     except TraceContextError:  # no change can leave a derivative: called plainly, the network tells its names
-        changed = function.changing_state(params, lambda u: problem.predict(u, x)) or ["a variable"]
+        changed = function.changing_state(params, lambda u: predict(u, x)) or ["a variable"]
     if changed:
         raise ValueError(
             f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
@@ -191,6 +193,8 @@ def _check_problem(problem: Any) -> None:
     name = type(problem).__name__
     if not hasattr(problem, "domain"):
         raise TypeError(f"{name} needs a domain, e.g. domain = Box((0.0, 0.0), (1.0, 1.0)).")
+    if not isinstance(problem.domain, Domain):
+        raise TypeError(f"the domain of {name} must be a Box, a Ball, ..., got {_kind(problem.domain)}.")
     conditions = problem.conditions()
     if not isinstance(conditions, Mapping) or not conditions:
         got = "none" if isinstance(conditions, Mapping) else _kind(conditions)
@@ -202,7 +206,11 @@ def _check_problem(problem: Any) -> None:
         if not isinstance(condition, Condition):
             raise TypeError(f"conditions()[{key!r}] of {name} must be a Condition, got {_kind(condition)}.")
     again = problem.conditions()
-    others = [key for key, c in conditions.items() if digest(c.region) != digest(again[key].region)]
+    others = [
+        key
+        for key, c in conditions.items()
+        if key not in again or digest(c.region) != digest(again[key].region)
+    ]
     if others:
         raise ValueError(
             f"conditions() of {name} gives other regions each time it is called, which happens many times "

@@ -171,11 +171,14 @@ class Faces:
 
     def _grids(self, num_points: int, dtype: DTypeLike) -> jax.Array:
         """Points of a grid of each face: one coordinate of a common grid has too few values to choose by."""
+        least = int(num_points >= len(self.faces))
+        numbers = numbers_by_size(self._areas, num_points, least)
         drawn = []
-        for face, number in zip(self.faces, numbers_by_size(self._areas, num_points), strict=True):
-            cells = math.ceil(round(number ** (1 / (self.box.dim - 1)), 9)) ** (self.box.dim - 1)
-            points = Faces(self.box, (face,)).sample(jax.random.key(0), cells, "grid", dtype)
-            drawn.append(points[evenly(cells, number)])
+        for face, number in zip(self.faces, numbers, strict=True):
+            if number:
+                cells = math.ceil(round(number ** (1 / (self.box.dim - 1)), 9)) ** (self.box.dim - 1)
+                points = Faces(self.box, (face,)).sample(jax.random.key(0), cells, "grid", dtype)
+                drawn.append(points[evenly(cells, number)])
         return jnp.concatenate(drawn)
 
     @property

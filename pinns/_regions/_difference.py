@@ -120,9 +120,10 @@ class Difference(Domain):
           TypeError: The first domain has no faces.
         """
         outer = self._sides[0]
-        if not hasattr(outer.owner, "face"):
-            raise TypeError(f"{outer.owner} has no faces: take domain.outer, the whole boundary.")
-        return _some([dataclasses.replace(outer, piece=outer.owner.face(axis, side))])[0]
+        first: Any = outer.owner
+        if not hasattr(first, "face"):
+            raise TypeError(f"{first} has no faces: take domain.outer, the whole boundary.")
+        return _some([dataclasses.replace(outer, piece=first.face(axis, side))])[0]
 
     def boundary(self) -> "Parts":
         """All boundaries together."""

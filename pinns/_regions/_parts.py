@@ -39,7 +39,11 @@ class Parts:
         Raises:
           ValueError: Fewer points than boundaries.
         """
-        numbers = numbers_by_size([part.measure for part in self.parts], num_points)
+        if num_points < len(self.parts):
+            raise ValueError(
+                f"{len(self.parts)} boundaries need num_points ≥ {len(self.parts)}, got {num_points}."
+            )
+        numbers = numbers_by_size([part.measure for part in self.parts], num_points, least=1)
         keys = jax.random.split(key, len(self.parts))
         drawn = [
             part.sample(k, number, method, dtype)

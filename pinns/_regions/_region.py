@@ -126,18 +126,11 @@ def choose(unit: jax.Array, sizes: np.ndarray) -> tuple[jax.Array, jax.Array]:
     return which, (unit - starts) / widths
 
 
-def numbers_by_size(sizes: Sequence[float] | np.ndarray, num_points: int) -> list[int]:
-    """How many of ``num_points`` points each of several parts has: one at least, the others by its size.
-
-    Raises:
-      ValueError: Fewer points than parts.
-    """
-    parts = len(sizes)
-    if num_points < parts:
-        raise ValueError(f"{parts} boundaries need num_points ≥ {parts}, got {num_points}.")
+def numbers_by_size(sizes: Sequence[float] | np.ndarray, num_points: int, least: int) -> list[int]:
+    """How many of ``num_points`` points each of several parts has: ``least``, the others by its size."""
     ends = np.cumsum(sizes) / np.sum(sizes)
-    numbers = np.diff(np.round((num_points - parts) * ends).astype(int), prepend=0) + 1
-    return numbers.tolist()
+    spare = num_points - least * len(sizes)
+    return (np.diff(np.round(spare * ends).astype(int), prepend=0) + least).tolist()
 
 
 def evenly(number: int, chosen: int) -> np.ndarray:

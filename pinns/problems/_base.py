@@ -171,7 +171,9 @@ class Problem:
         Returns:
           ``function``, with ``function(params)`` the ``u`` of the residuals, and ``params``.
         """
-        return functional(model, self.unknowns())
+        with jax.ensure_compile_time_eval():  # their starts are numbers, also where a program is traced
+            unknowns = self.unknowns()
+        return functional(model, unknowns)
 
     def loss(
         self, model: Any, points: Points, weights: Mapping[str, ArrayLike] | None = None

@@ -46,7 +46,7 @@ class Condition:
     def __post_init__(self) -> None:
         if self.loss is not None and not callable(self.loss):
             raise TypeError(f"a condition's loss must be a function of the residual, got {self.loss!r}.")
-        if not callable(getattr(self.region, "sample", None)):
+        if isinstance(self.region, type) or not callable(getattr(self.region, "sample", None)):
             raise TypeError(
                 "a condition's region must be a Box, one of its faces, a Ball, FixedPoints, ... or an object "
                 f"with sample(key, num_points, method, dtype), got {self.region!r}."

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from pinns import Box, Condition, FixedPoints, Problem, Scaled
+from pinns import Box, Condition, FixedPoints, Problem, Scaled, Unknown
 from pinns._inputs import check_model
 from pinns._slabs import _slab
 
@@ -31,6 +31,9 @@ class Computed(Problem):
             "data": Condition(self.data, measured, 5),
             "mean": Condition(self.mean, nodes, 1, weight=lambda nodes: jnp.sum(nodes**2)),
         }
+
+    def unknowns(self):
+        return {"k": Unknown(jnp.exp(1.0), positive=True)}
 
     def start(self, u, x):
         return u(x)

@@ -25,6 +25,7 @@ from pinns import (
     Sampling,
     SpaceTime,
     Sphere,
+    functional,
 )
 
 KEY = jax.random.key(0)
@@ -58,6 +59,8 @@ RNGS = nnx.Rngs(0)
         (lambda: SpaceTime(BALL, 1.0), r"two numbers, the first and the last"),
         (lambda: SpaceTime((0.0, 1.0), (0.0, 1.0)), r"space of a SpaceTime must be a Box"),
         (lambda: ROD.during(3), r"needs a region of space"),
+        (lambda: Condition(None, Box, 3), r"region must be a Box, .*got <class"),
+        (lambda: functional((lambda p, x: p * x, jnp.ones(1)), [1.0]), r"coefficients by name"),
         (lambda: Interpolated(LINE, LINE), r"Interpolated\(\(x,\), values\) in 1-D"),
         (lambda: PeriodicEmbedding(2.0), r"PeriodicEmbedding\(\(2.0,\)\) in 1-D"),
         (lambda: Normalize(0.0, 1.0), r"Normalize\(\(0.0,\), \(1.0,\)\) in 1-D"),
