@@ -10,7 +10,7 @@ import optax
 import pytest
 from flax import nnx
 
-from pinns import MLP, Box, Condition, FixedPoints, Problem, gradient, unit_points
+from pinns import MLP, Box, Condition, FixedPoints, Problem, gradient, scaled, unit_points
 from pinns._inputs import check_model
 
 SGD = optax.sgd(0.0)
@@ -56,6 +56,9 @@ def test_outputs_and_measured_values_that_do_not_belong_together_are_said(residu
 def test_a_network_of_other_coordinates_is_compared_with_data(make_model):
     radial = Compared(lambda u, x, v: u(jnp.linalg.norm(x)[None]) - v, 1)
     check_model(radial, *radial.functional(make_model((4,))), jnp.float32)
+    with pytest.raises(TypeError) as caught:
+        scaled(radial, make_model((4,)), jax.random.key(0))
+    assert "one of other coordinates (predict) cannot be scaled" in caught.value.__notes__[-1]
 
 
 @dataclasses.dataclass(frozen=True)
