@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import quote, unquote
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +93,7 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
         for name, condition in conditions_of(problem).items():
             x = _one_of(points[name])
             try:
-                with jax.named_scope(f"condition[{name}]"):
+                with jax.named_scope(f"condition[{quote(name, safe='')}]"):  # slashes part scopes
                     residual = condition.residual(u, x)
             except Exception as error:  # whatever it is, it goes on its way with a note
                 error.add_note(where(name, x, problem) + meant(error, problem))
@@ -183,7 +184,7 @@ def _traced(fn: Callable[..., Any], *args: Any) -> ClosedJaxpr:
 def _condition_in(scope: str) -> str:
     """The name of the condition whose residual was traced under this name; empty if none was."""
     found = re.search(r"condition\[([^/]*)\]", scope)
-    return found[1] if found else ""
+    return unquote(found[1]) if found else ""
 
 
 def _check_problem(problem: Any) -> None:
@@ -203,6 +204,8 @@ def _check_problem(problem: Any) -> None:
             f"got {got}."
         )
     for key, condition in conditions.items():
+        if not isinstance(key, str):
+            raise TypeError(f"the conditions of {name} need names, {{'pde': Condition(...)}}, got {key!r}.")
         if not isinstance(condition, Condition):
             raise TypeError(f"conditions()[{key!r}] of {name} must be a Condition, got {_kind(condition)}.")
     again = problem.conditions()

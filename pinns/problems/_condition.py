@@ -85,9 +85,10 @@ class Condition:
             )
             raise
         if np.ndim(weights) != 1:
+            got = "None" if weights is None else f"an array of shape {np.shape(weights)[1:]}"
             raise TypeError(
                 "the weight of a condition must be one number for a point, a scalar such as 1 - x[0] ** 2, "
-                f"got an array of shape {np.shape(weights)[1:]}: choose its entry, x[0]."
+                f"got {got}: choose an entry, x[0], and return it."
             )
         return weights
 

@@ -26,7 +26,7 @@ class Compared(Problem):
 
     def conditions(self):
         data = FixedPoints(np.ones((3, 2)), np.ones((3, self.columns)))
-        return {"data": Condition(lambda u, p: self.residual(u, p["x"], p["value"]), data, 3)}
+        return {"data/1": Condition(lambda u, p: self.residual(u, p["x"], p["value"]), data, 3)}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_outputs_and_measured_values_that_do_not_belong_together_are_said(residu
         check_model(problem, *problem.functional(model), jnp.float32)
     found = [str(w.message) for w in said]
     assert len(found) == (slip != "")
-    assert all(f"condition 'data' compares {slip}" in text for text in found)
+    assert all(f"condition 'data/1' compares {slip}" in text for text in found)
 
 
 def test_a_network_of_other_coordinates_is_compared_with_data(make_model):
