@@ -14,8 +14,11 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Literal
 
-VALUE = 0.6180339
-"""What stands for each measured number where a residual is traced: by it a program's constants are known."""
+VALUE = 79 / 128
+"""What stands for each measured number where a residual is traced: by it a program's constants are known.
+
+No equation has it, and every dtype has it exactly.
+"""
 
 
 class Sum(NamedTuple):
@@ -97,7 +100,7 @@ def _constant(value: Any) -> _Array:
     if not readable or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         return _Array(False, False, np.size(value) == 1)
     array = np.asarray(value)
-    measured = array.size > 0 and bool((array == array.dtype.type(VALUE)).all())
+    measured = array.size > 0 and bool((array == VALUE).all())
     return _Array(False, measured, array.size == 1)
 
 
