@@ -85,11 +85,6 @@ class Solution:
         self._main = next(iter(self._networks.values()))
         self.unknowns = unknowns
 
-    @property
-    def network_names(self) -> tuple[str, ...]:
-        """The names of the networks."""
-        return tuple(self._networks)
-
     def __call__(self, x: Any) -> Any:
         """The (first) network at ``x``."""
         return self._main(x)
