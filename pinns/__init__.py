@@ -1,8 +1,9 @@
 """Physics-informed neural networks on Flax NNX, trained by any optax optimiser."""
 
 from pinns import samplers
+from pinns._chain import Chain
 from pinns._checkpoints import Checkpoints
-from pinns._embeddings import Chain, FourierFeatures, Normalize, PeriodicEmbedding
+from pinns._embeddings import FourierFeatures, Normalize, PeriodicEmbedding
 from pinns._evaluation import (
     Errors,
     axis_names,

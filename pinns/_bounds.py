@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
@@ -48,18 +49,17 @@ def out_of_bounds(jaxpr: Jaxpr, consts: Sequence[Any] = ()) -> OutOfBounds | Non
       jaxpr: The program.
       consts: The values of its constants.
     """
-    whole = lambda value: np.asarray(value).dtype.kind in "iub"
     known: dict[Any, Any] = {
         var: np.asarray(value)
         for var, value in zip(jaxpr.constvars, consts, strict=False)
-        if not isinstance(value, Tracer) and hasattr(value, "dtype") and whole(value)
+        if not isinstance(value, Tracer) and hasattr(value, "dtype") and _is_whole(value)
     }
     for equation in jaxpr.eqns:
         values: list[Any] = [
             atom.val if isinstance(atom, Literal) else known.get(atom) for atom in equation.invars
         ]
         name = equation.primitive.name
-        if name in _OF_INTEGERS and all(value is not None and whole(value) for value in values):
+        if name in _OF_INTEGERS and all(value is not None and _is_whole(value) for value in values):
             known[equation.outvars[0]] = _OF_INTEGERS[name](*values, **equation.params)
         elif (beyond := _beyond(name, equation, values)) is not None:
             shape = tuple(getattr(equation.invars[0].aval, "shape", ()))
@@ -70,6 +70,11 @@ def out_of_bounds(jaxpr: Jaxpr, consts: Sequence[Any] = ()) -> OutOfBounds | Non
             if found:
                 return found._replace(scope=f"{equation.source_info.name_stack}/{found.scope}")
     return None
+
+
+def _is_whole(value: Any) -> bool:
+    dtype = jnp.result_type(value)  # of random keys too, which NumPy does not take
+    return jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.bool_)
 
 
 def _beyond(name: str, equation: Any, values: Sequence[Any]) -> tuple[int, int] | None:

@@ -1,7 +1,6 @@
 """What a network makes of its coordinates before its first layer; nothing of it is trained."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -10,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from pinns._jet import Jet, activate, concatenate, linear
+from pinns._numbers import are_numbers
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -43,7 +43,7 @@ class FourierFeatures(nnx.Module):
       (..., d) to (..., 2·num_features).
 
     Raises:
-      ValueError: ``num_features`` < 1 or ``scale`` ≤ 0.
+      ValueError: ``num_features`` < 1, or ``scale`` not positive and finite.
 
     Examples:
       >>> from flax import nnx
@@ -62,8 +62,10 @@ class FourierFeatures(nnx.Module):
         self, in_features: int, num_features: int, *, scale: float, rngs: nnx.Rngs, dtype: Any = jnp.float32
     ):
         check_dtype(dtype)
-        if num_features < 1 or not scale > 0:
-            raise ValueError(f"num_features and scale must be positive, got {num_features} and {scale}.")
+        if num_features < 1 or not 0 < scale < np.inf:
+            raise ValueError(
+                f"num_features and scale must be positive and finite, got {num_features} and {scale}."
+            )
         self.in_features, self.out_features = in_features, 2 * num_features
         b = scale * jax.random.normal(rngs.params(), (in_features, num_features), dtype)
         self.frequencies = FixedVariable(2 * jnp.pi * b)
@@ -107,11 +109,16 @@ class PeriodicEmbedding(nnx.Module):
 
     def __init__(self, periods: Sequence[float | None], *, num_harmonics: int = 1, dtype: Any = jnp.float32):
         check_dtype(dtype)
+        if not hasattr(periods, "__len__") or not are_numbers(_without_none(periods)):
+            raise TypeError(
+                "periods must be numbers or None, one for each coordinate, PeriodicEmbedding((2.0,)) in 1-D, "
+                f"got {periods!r}."
+            )
         axes = [i for i, period in enumerate(periods) if period is not None]
-        given = [period for period in periods if period is not None]
-        if not given or not all(period > 0 for period in given) or num_harmonics < 1:
+        given = _without_none(periods)
+        if not given or not all(0 < period < np.inf for period in given) or num_harmonics < 1:
             raise ValueError(
-                "periods must be positive, one per axis or None, at least one of them given, and "
+                "periods must be positive and finite, one per axis or None, at least one of them given, and "
                 f"num_harmonics at least 1, got {periods} and {num_harmonics}."
             )
         self.in_features = len(periods)
@@ -127,6 +134,12 @@ class PeriodicEmbedding(nnx.Module):
     def takes_units(self) -> tuple[bool, ...]:
         """Whether each coordinate must come in the unit of the problem, as those with a period must."""
         return tuple(i not in self.plain for i in range(self.in_features))
+
+    @property
+    def passed(self) -> dict[int, int]:
+        """Coordinates that stay as they are, and the features that they become."""
+        first = self.out_features - len(self.plain)
+        return {axis: first + i for i, axis in enumerate(self.plain)}
 
     def __call__(self, x: Any) -> Any:
         """The features of ``x``, an array or a jet."""
@@ -153,7 +166,8 @@ class Normalize(nnx.Module):
       (..., d) to (..., d).
 
     Raises:
-      ValueError: Corners of different lengths, or not lower < upper.
+      ValueError: Corners of different lengths, or not finite numbers lower < upper.
+      TypeError: Corners that are no sequences of numbers.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -166,6 +180,13 @@ class Normalize(nnx.Module):
 
     def __init__(self, lower: Sequence[float], upper: Sequence[float], *, dtype: Any = jnp.float32):
         check_dtype(dtype)
+        if not (are_numbers(lower) and are_numbers(upper)):
+            raise TypeError(
+                "Normalize needs the coordinates of two corners, Normalize((0.0,), (1.0,)) in 1-D, got "
+                f"{lower!r} and {upper!r}."
+            )
+        if not np.all(np.isfinite([*lower, *upper])):
+            raise ValueError(f"Normalize needs finite corners, got {lower} and {upper}.")
         if len(lower) != len(upper) or not all(a < b for a, b in zip(lower, upper, strict=True)):
             raise ValueError(f"Normalize needs lower < upper on every axis, got {lower} and {upper}.")
         self.in_features = self.out_features = len(lower)
@@ -188,44 +209,17 @@ class Normalize(nnx.Module):
         return (x - middle[broad]) * factor[broad]
 
 
-class Chain(nnx.Module):
-    """Several embeddings, one after the other, e.g. ``Chain(Normalize(...), FourierFeatures(...))``.
+def check_embedding(embedding: Any) -> None:
+    """Raises TypeError for what does not say how many coordinates it takes and how many features it gives."""
+    if not callable(embedding) or not all(hasattr(embedding, n) for n in ("in_features", "out_features")):
+        raise TypeError(
+            f"an embedding is a PeriodicEmbedding, FourierFeatures, Normalize or Chain, got {embedding!r}. "
+            "One of your own is an nnx.Module with in_features, out_features and __call__."
+        )
 
-    Args:
-      *embeddings: Each takes what the one before it gives.
 
-    Raises:
-      ValueError: No embedding, or numbers of features that do not fit.
-
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from pinns import Chain, Normalize, PeriodicEmbedding
-      >>> Chain(Normalize((0.0,), (4.0,)), PeriodicEmbedding((2.0,))).out_features
-      2
-    """
-
-    supports_jets = True
-
-    def __init__(self, *embeddings: Any):
-        fits = [a.out_features == b.in_features for a, b in itertools.pairwise(embeddings)]
-        if not embeddings or not all(fits):
-            raise ValueError(
-                "a chain needs embeddings each of which takes as many features as the one before it gives, "
-                f"got {[(e.in_features, e.out_features) for e in embeddings]}."
-            )
-        self.in_features, self.out_features = embeddings[0].in_features, embeddings[-1].out_features
-        self.embeddings = nnx.List(embeddings)
-
-    @property
-    def takes_units(self) -> tuple[bool, ...]:
-        """Whether each coordinate must come in the unit of the problem, as the first of them says."""
-        return units_of(self.embeddings[0])
-
-    def __call__(self, x: Any) -> Any:
-        """The features of ``x``, an array or a jet."""
-        for embedding in self.embeddings:
-            x = embedding(x)
-        return x
+def _without_none(periods: Iterable[float | None]) -> list[float]:
+    return [period for period in periods if period is not None]
 
 
 def units_of(embedding: Any) -> tuple[bool, ...]:

@@ -6,24 +6,28 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import quote, unquote
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.errors import TraceContextError
-from jax.extend.core import Jaxpr
+from jax.extend.core import ClosedJaxpr
 
 from pinns._bounds import out_of_bounds
-from pinns._broadcasts import broadcasts, outer_broadcast
+from pinns._broadcasts import VALUE, broadcasts, outer_broadcast
 from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
+from pinns._identity import digest
 from pinns._notes import is_measured, meant, where
 from pinns._options import History, OnEvaluation, Shorthand, Stop
 from pinns._precision import has_coarse_products
+from pinns._regions import Domain
 from pinns._warnings import warn_at_caller
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Condition, Problem
+from pinns.problems._base import conditions_of
 
 
 def check_arguments(problem: Any, optimizer: Any, key: Any, weights: Any, stop: Any) -> None:
@@ -82,16 +86,14 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
       TypeError: A residual that gives something else than real numbers.
     """
     points = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
-    broadcast: dict[str, tuple[int, int]] = {}
     sizes: dict[str, int] = {}
     outer: dict[str, str] = {}
 
     def call(u: Any) -> None:
-        for name, condition in problem.conditions().items():
-            # As numbers of NumPy, so that they are no result of an operation.
-            x = jax.tree.map(lambda leaf: jnp.asarray(np.zeros(leaf.shape[1:], leaf.dtype)), points[name])
+        for name, condition in conditions_of(problem).items():
+            x = _one_of(points[name])
             try:
-                with jax.named_scope(f"condition[{name}]"):
+                with jax.named_scope(f"condition[{quote(name, safe='')}]"):  # slashes part scopes
                     residual = condition.residual(u, x)
             except Exception as error:  # whatever it is, it goes on its way with a note
                 error.add_note(where(name, x, problem) + meant(error, problem))
@@ -100,44 +102,37 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             sizes[name] = jnp.size(residual)
             if shapes := outer_broadcast(functools.partial(condition.residual, u, x)):
                 outer[name] = shapes
-            # Several networks may take other coordinates.
-            alone = len(getattr(u, "network_names", "u")) == 1
-            if alone and is_measured(x) and x["x"].shape == (problem.domain.dim,):
-                pair = (jnp.size(u(x["x"])), jnp.size(x["value"]))
-                if min(pair) == 1 < max(pair) == jnp.size(residual):
-                    broadcast[name] = pair
 
     x = jnp.zeros(problem.domain.dim, dtype)
-    programs: list[Jaxpr] = []
+    predict: Any = problem.predict
+    programs: list[ClosedJaxpr] = []
     try:
         changed = function.changing_state(params, call, lambda fn, *args: programs.append(_traced(fn, *args)))
     except TraceContextError:  # no change can leave a derivative: called plainly, the network tells its names
-        changed = function.changing_state(params, lambda u: u(x)) or ["a variable"]
+        changed = function.changing_state(params, lambda u: predict(u, x)) or ["a variable"]
     if changed:
         raise ValueError(
             f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
             "and random streams are not carried through a training. Set use_running_average=True or "
             "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
         )
-    for name, (outputs, columns) in broadcast.items():
+    sums = {(_condition_in(s.scope), s._replace(scope="")) for p in programs for s in broadcasts(p)}
+    meant_otherwise = sorted((name, s) for name, s in sums if sizes.get(name) == s.size)
+    for name, (_, outputs, numbers, measured) in meant_otherwise:
         warn_at_caller(
             f"condition {name!r} compares {outputs} output{'s' * (outputs > 1)} of the network with "
-            f"{columns} value{'s' * (columns > 1)}, each with each: choose by u(x['x'])[i] and x['value'][j]."
+            f"{numbers} value{'s' * (numbers > 1)}, each with each: choose by u(x['x'])[i] and x['value'][j]."
+            if measured
+            else f"the residual of condition {name!r} adds one output of the network to {numbers} numbers, "
+            "each with each: is an index missing, as in u(x) - jnp.sin(x[:1]), or an output?"
         )
-    sums = {(_condition_in(scope), number) for program in programs for scope, number in broadcasts(program)}
-    for name, number in sorted(sums):
-        if name not in broadcast and sizes.get(name) == number:
-            warn_at_caller(
-                f"the residual of condition {name!r} adds one output of the network to {number} numbers, "
-                "each with each: is an index missing, as in u(x) - jnp.sin(x[:1]), or an output?"
-            )
     for name, shapes in outer.items():
-        if name not in broadcast:
+        if name not in dict(meant_otherwise):
             warn_at_caller(
                 f"the residual of condition {name!r} combines arrays of shapes {shapes}, each number with "
                 "each: is an index missing, as in jax.vmap(u)(nodes)[:, 0]? If it is meant, write [:, None]."
             )
-    if any(map(has_coarse_products, programs)):
+    if any(has_coarse_products(program.jaxpr) for program in programs):
         warn_at_caller(
             "products of float32 matrices are made with three digits or two on this device (TF32, bfloat16), "
             "which ends the fall of a residual early: jax.config.update('jax_default_matmul_precision', "
@@ -154,7 +149,20 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             )
 
 
-def _traced(fn: Callable[..., Any], *args: Any) -> Jaxpr:
+def _one_of(points: Any) -> Any:
+    """A point, or what stands for one of the points of a region: no results of operations of a program."""
+
+    def one(path: Any, leaf: Any) -> jax.Array:
+        with jax.ensure_compile_time_eval():
+            if jnp.issubdtype(leaf.dtype, jax.dtypes.extended):  # random keys
+                return jnp.zeros(leaf.shape[1:], leaf.dtype)
+            is_value = is_measured(points) and jax.tree_util.DictKey("value") in path[:1]
+            return jnp.asarray(np.full(leaf.shape[1:], VALUE if is_value else 0, leaf.dtype))
+
+    return jax.tree_util.tree_map_with_path(one, points)
+
+
+def _traced(fn: Callable[..., Any], *args: Any) -> ClosedJaxpr:
     """The program of ``fn``.
 
     Raises:
@@ -170,13 +178,13 @@ def _traced(fn: Callable[..., Any], *args: Any) -> Jaxpr:
             f"{found.shape}); JAX would take the last entry. Of a network the length is the number of its "
             "outputs, of derivatives that of the axes that were asked for."
         )
-    return closed.jaxpr
+    return closed
 
 
 def _condition_in(scope: str) -> str:
     """The name of the condition whose residual was traced under this name; empty if none was."""
     found = re.search(r"condition\[([^/]*)\]", scope)
-    return found[1] if found else ""
+    return unquote(found[1]) if found else ""
 
 
 def _check_problem(problem: Any) -> None:
@@ -186,6 +194,8 @@ def _check_problem(problem: Any) -> None:
     name = type(problem).__name__
     if not hasattr(problem, "domain"):
         raise TypeError(f"{name} needs a domain, e.g. domain = Box((0.0, 0.0), (1.0, 1.0)).")
+    if not isinstance(problem.domain, Domain):
+        raise TypeError(f"the domain of {name} must be a Box, a Ball, ..., got {_kind(problem.domain)}.")
     conditions = problem.conditions()
     if not isinstance(conditions, Mapping) or not conditions:
         got = "none" if isinstance(conditions, Mapping) else _kind(conditions)
@@ -194,8 +204,21 @@ def _check_problem(problem: Any) -> None:
             f"got {got}."
         )
     for key, condition in conditions.items():
+        if not isinstance(key, str):
+            raise TypeError(f"the conditions of {name} need names, {{'pde': Condition(...)}}, got {key!r}.")
         if not isinstance(condition, Condition):
             raise TypeError(f"conditions()[{key!r}] of {name} must be a Condition, got {_kind(condition)}.")
+    again = problem.conditions()
+    others = [
+        key
+        for key, c in conditions.items()
+        if key not in again or digest(c.region) != digest(again[key].region)
+    ]
+    if others:
+        raise ValueError(
+            f"conditions() of {name} gives other regions each time it is called, which happens many times "
+            f"({', '.join(map(repr, others))}): give random numbers in it a seed, or draw them outside of it."
+        )
 
 
 def _check_residual(name: str, residual: Any) -> None:

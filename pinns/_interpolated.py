@@ -34,7 +34,7 @@ class Interpolated:
     Raises:
       ValueError: Axes that do not increase or are too short, numbers that are not finite or are masked, or
         values of another shape.
-      TypeError: Complex values.
+      TypeError: Complex values, or axes that are no sequence of arrays.
 
     Examples:
       A reference solution of a problem, ``exact = Interpolated(...)`` in its class:
@@ -53,6 +53,10 @@ class Interpolated:
     """
 
     def __init__(self, axes: Sequence[ArrayLike], values: ArrayLike):
+        if not hasattr(axes, "__len__") or any(np.ndim(axis) == 0 for axis in axes):
+            raise TypeError(
+                "the axes of a table are one array for each coordinate: Interpolated((x,), values) in 1-D."
+            )
         arrays = tuple(np.array(unmasked("an axis", axis), dtype=float) for axis in axes)
         if np.iscomplexobj(values):
             raise TypeError("a table has real values: give the real and the imaginary part as two columns.")

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from pinns._embeddings import Embedding
+from pinns._embeddings import Embedding, check_embedding
 from pinns._jet import linear
+from pinns._numbers import check_whole
 
 Activation = Callable[[jax.Array], jax.Array]
 Initializer = Callable[..., jax.Array]
@@ -72,6 +73,8 @@ class Linear(nnx.Linear):
         rngs: nnx.Rngs,
         kernel_init: Initializer | None = None,
     ):
+        for width in (in_features, out_features):
+            check_whole(**{"the width of a layer": width})
         if in_features < 1 or out_features < 1:
             raise ValueError(
                 f"a layer needs at least one input and one output, got {in_features} and {out_features}."
@@ -95,6 +98,7 @@ def num_features(in_features: int, embedding: Embedding | None) -> int:
     """The number of inputs of the first layer."""
     if embedding is None:
         return in_features
+    check_embedding(embedding)
     if embedding.in_features != in_features:
         raise ValueError(
             f"the embedding takes {embedding.in_features} coordinates, the network {in_features}."

@@ -1,6 +1,7 @@
 """Checks of numbers and arrays that a user gives."""
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -36,6 +37,23 @@ def floating(x: Any) -> jax.Array:
 def coordinates(given: Any) -> Any:
     """``given`` as a tuple if it is a list or an array, which have no hash; what it holds is not checked."""
     return tuple(np.asarray(given).tolist()) if isinstance(given, list | np.ndarray | jax.Array) else given
+
+
+def are_numbers(given: Any) -> bool:
+    """Whether ``given`` is a sequence of real numbers."""
+    try:
+        array = np.asarray(given)
+    except ValueError:  # sequences of different lengths
+        return False
+    return array.ndim == 1 and array.dtype.kind in "iuf"
+
+
+def are_sequences(given: Any, length: int) -> bool:
+    """Whether ``given`` is a sequence of sequences of this length, such as pairs."""
+    is_sequence = lambda value: (
+        isinstance(value, Sequence | np.ndarray | jax.Array) and not isinstance(value, str)
+    )
+    return is_sequence(given) and all(is_sequence(item) and len(item) == length for item in given)
 
 
 def unmasked(name: str, array: Any) -> Any:

@@ -11,6 +11,7 @@ import optax
 from pinns._functional import Functional, params_dtype
 from pinns._programs import Program
 from pinns.problems import Condition, Problem
+from pinns.problems._base import conditions_of
 
 _PROBES = 4096  # points that find a look back of a thousandth of a slab
 
@@ -118,7 +119,7 @@ def looking_back(problem: Problem, model: Any, axis: int, begin: float) -> tuple
         u = function(params)
         probe = _Joined([_Blank(u), u], [edge], axis, problem.domain.dim)
         found = {}
-        for name, condition in problem.conditions().items():
+        for name, condition in conditions_of(problem).items():
             residuals = lambda u, c=condition, n=name: jax.vmap(lambda x: c.residual(u, x))(points[n])
             found[name] = jnp.any(jnp.isnan(residuals(probe)) & ~jnp.isnan(residuals(u)))
         return found

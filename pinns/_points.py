@@ -11,6 +11,7 @@ from pinns._placement import ONE_DEVICE, Placement
 from pinns._samplers import at_least, is_fixed
 from pinns._sampling import AdaptiveSampling, Sampling
 from pinns.problems import Points, Problem
+from pinns.problems._base import conditions_of
 
 # nnx.Rngs(seed) draws from fold_in(key(seed), 0), fold_in(key(seed), 1), ..., and split(key(seed))[0] is the
 # first of them: points drawn from key(seed) itself are a monotone map of the first layer's weights.
@@ -117,7 +118,7 @@ class PointSource:
         """The numbers of points times ``factor``, of a grid a few more."""
         if factor == 1:
             return self.numbers
-        regions = {name: condition.region for name, condition in self._problem.conditions().items()}
+        regions = {name: condition.region for name, condition in conditions_of(self._problem).items()}
         return {name: at_least(factor * n, regions[name], method) for name, n in self.numbers.items()}
 
     def _factor(self, params: Any) -> int:

@@ -32,6 +32,7 @@ class Sampling:
     Raises:
       ValueError: A number below 1; of :func:`pinns.fit`, points drawn anew by a method that gives the same
         ones for every key.
+      TypeError: Numbers that are not whole, or one number of points for all conditions.
 
     Examples:
       >>> from pinns import Sampling
@@ -45,6 +46,10 @@ class Sampling:
     num_points: Mapping[str, int] | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.num_points, str | Mapping | None):
+            raise TypeError(
+                f"num_points must be numbers by condition, e.g. {{'pde': 1000}}, got {self.num_points!r}."
+            )
         if isinstance(self.num_points, str) and self.num_points != "auto":
             raise ValueError(f"num_points must be 'auto' or numbers by condition, got {self.num_points!r}.")
         if isinstance(self.num_points, Mapping):

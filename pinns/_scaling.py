@@ -15,6 +15,7 @@ from pinns._points import data_key
 from pinns._scaled_network import ScaledFunctional
 from pinns._warnings import warn_at_caller
 from pinns.problems import Condition, Problem
+from pinns.problems._base import conditions_of
 
 _ROUNDS = 3
 _POINTS = 256
@@ -61,7 +62,7 @@ class Scaled(Problem):
         sizes = dict(self.residuals)
         return {
             name: dataclasses.replace(condition, size=sizes[name])
-            for name, condition in self.problem.conditions().items()
+            for name, condition in conditions_of(self.problem).items()
         }
 
     def unknowns(self) -> Mapping[str, Any]:
@@ -159,7 +160,15 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
     numbers = dict.fromkeys(conditions, _POINTS)
     points = problem.sample(on_conditions, method="sobol", dtype=dtype, num_points=numbers)
     inside = problem.domain.sample(in_domain, _POINTS, "sobol", dtype)
-    probe = _sizes_of(jax.vmap(function(params))(inside).reshape(_POINTS, -1))
+    try:
+        values = jax.vmap(function(params))(inside)
+    except Exception as error:  # whatever it is, it goes on its way with a note
+        error.add_note(
+            "scaled calls the network at points of the domain: one of other coordinates (predict) cannot "
+            "be scaled so; divide by sizes of your own inside of the residuals."
+        )
+        raise
+    probe = _sizes_of(values.reshape(_POINTS, -1))
     num_outputs = probe.size
 
     @jax.jit

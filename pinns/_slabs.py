@@ -25,6 +25,7 @@ from pinns._slabs_result import SlabsResult
 from pinns._slabs_times import check_regions, check_times, initial_conditions, slab_edges, warn_unmeasured
 from pinns._unknowns import Values
 from pinns.problems import Condition, Problem
+from pinns.problems._base import conditions_of
 
 
 class _OfBefore:
@@ -87,7 +88,7 @@ class _Slab(Problem):
 
     def conditions(self) -> Mapping[str, Condition]:
         conditions = {}
-        for name, condition in self.problem.conditions().items():
+        for name, condition in conditions_of(self.problem).items():
             region = condition.region
             if isinstance(region, FixedPoints):
                 region = self._of_its_time(region)

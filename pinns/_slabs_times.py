@@ -103,9 +103,10 @@ def _begins(problem: Problem, condition: Condition, axis: int) -> bool:
         return False
     dtype = jax.dtypes.canonicalize_dtype(float)
     drawn = region.sample(jax.random.key(0), condition.num_points, "uniform", dtype)
-    points = np.asarray(drawn.get("x", 0.0) if isinstance(drawn, Mapping) else drawn)
-    if points.ndim != 2 or points.shape[1] != dim:
-        return False
+    points: Any = drawn.get("x") if isinstance(drawn, Mapping) else drawn
+    if getattr(points, "ndim", 0) != 2 or points.shape[1] != dim:
+        return False  # a region of one's own gives what it likes
+    points = np.asarray(points)
     width = problem.domain.upper[axis] - begin
     there = np.abs(points[:, axis] - begin) <= _NEAR * width
     # Measurements may begin where time does.

@@ -57,7 +57,13 @@ class Unknown:
 
 
 def declared(unknowns: Mapping[str, Unknown | ArrayLike]) -> dict[str, Unknown]:
-    """``unknowns`` of a problem, with plain numbers as starts."""
+    """``unknowns`` of a problem, with plain numbers as starts.
+
+    Raises:
+      TypeError: Something else than coefficients by name.
+    """
+    if not isinstance(unknowns, Mapping):
+        raise TypeError(f"unknowns are coefficients by name, e.g. {{'k': Unknown(1.0)}}, got {unknowns!r}.")
     return {
         name: unknown if isinstance(unknown, Unknown) else Unknown(unknown)
         for name, unknown in unknowns.items()
@@ -78,11 +84,6 @@ class Solution:
         self._networks = dict(networks)
         self._main = next(iter(self._networks.values()))
         self.unknowns = unknowns
-
-    @property
-    def network_names(self) -> tuple[str, ...]:
-        """The names of the networks."""
-        return tuple(self._networks)
 
     def __call__(self, x: Any) -> Any:
         """The (first) network at ``x``."""

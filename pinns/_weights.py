@@ -11,6 +11,7 @@ import optax
 from pinns._numbers import check_positive
 from pinns._points import Loss
 from pinns.problems import Points, Problem
+from pinns.problems._base import conditions_of
 
 Weights = dict[str, jax.Array]
 
@@ -65,7 +66,7 @@ class AdaptiveWeights:
 
 def check_weights(problem: Problem, points: Points) -> None:
     """Raises ValueError for weights of points that are none; on other points later ones may be, too."""
-    for name, condition in problem.conditions().items():
+    for name, condition in conditions_of(problem).items():
         weights = condition.weights(points[name]) if callable(condition.weight) else None
         if weights is None or not getattr(weights, "is_fully_addressable", True):
             continue

@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from pinns._numbers import coordinates, floating
+from pinns._numbers import are_numbers, coordinates, floating
 from pinns._regions._region import Domain
 from pinns._samplers import Sampler, unit_points
 
@@ -22,7 +23,8 @@ class Ball(Domain):
       radius: The radius, a positive number.
 
     Raises:
-      ValueError: A radius that is not positive, or no coordinates.
+      ValueError: A radius that is not positive, numbers that are not finite, or no coordinates.
+      TypeError: A centre that is no sequence of numbers, a radius that is no number.
 
     Examples:
       >>> import jax, jax.numpy as jnp
@@ -78,7 +80,8 @@ class Sphere:
       radius: The radius, a positive number.
 
     Raises:
-      ValueError: A radius that is not positive, or no coordinates.
+      ValueError: A radius that is not positive, numbers that are not finite, or no coordinates.
+      TypeError: A centre that is no sequence of numbers, a radius that is no number.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -116,9 +119,14 @@ class Sphere:
         return center + self.radius * _directions(unit, dim)
 
 
-def _check(center: tuple[float, ...], radius: float) -> None:
-    if not radius > 0 or not center:
-        raise ValueError(f"a ball needs a centre and a radius > 0, got {center} and {radius}.")
+def _check(center: Any, radius: Any) -> None:
+    if not (are_numbers(center) and are_numbers([radius])):
+        raise TypeError(
+            "a ball needs the coordinates of its centre and a radius, Ball((0.5,), 0.5) in 1-D, got "
+            f"{center!r} and {radius!r}."
+        )
+    if not radius > 0 or not center or not np.all(np.isfinite([*center, radius])):
+        raise ValueError(f"a ball needs a centre and a radius > 0, both finite, got {center} and {radius}.")
 
 
 def _num_coordinates(dim: int) -> int:
@@ -131,6 +139,9 @@ def _directions(unit: jax.Array, dim: int) -> jax.Array:
     if dim > 3:  # a normal distribution has no preferred direction
         margin = jnp.finfo(unit.dtype).eps
         normal = jax.scipy.special.ndtri(jnp.clip(unit, margin, 1 - margin))
+        first = jnp.zeros((1, dim), unit.dtype).at[0, 0].set(1)
+        # The middle of the cube, a point of odd grids, has no direction.
+        normal = jnp.where(jnp.all(normal == 0, axis=1, keepdims=True), first, normal)
         return normal / jnp.linalg.norm(normal, axis=1, keepdims=True)
     angle = 2 * jnp.pi * unit[:, -1:]
     circle = jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=1)

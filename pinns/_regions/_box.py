@@ -1,15 +1,16 @@
 """Boxes and their faces."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from pinns._numbers import coordinates, floating
-from pinns._regions._region import Domain, choose
-from pinns._samplers import Sampler, unit_points
+from pinns._numbers import are_numbers, are_sequences, coordinates, floating
+from pinns._regions._region import Domain, choose, evenly, numbers_by_size
+from pinns._samplers import Grid, Sampler, as_sampler, unit_points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Box(Domain):
     def __post_init__(self) -> None:
         object.__setattr__(self, "lower", coordinates(self.lower))
         object.__setattr__(self, "upper", coordinates(self.upper))
-        if np.ndim(self.lower) != 1 or np.ndim(self.upper) != 1:
+        if not (are_numbers(self.lower) and are_numbers(self.upper)):
             raise TypeError(
                 "a box needs the coordinates of its corners, Box((0.0,), (1.0,)) in 1-D, got "
                 f"{self.lower!r} and {self.upper!r}."
@@ -96,7 +97,7 @@ class Faces:
     """Some faces of a box. Points are spread over them by area.
 
     The faces of an interval are single points: there every one is returned once, whatever number
-    is asked for.
+    is asked for. On several faces of three or more dimensions each has a part of a ``"grid"`` of its own.
 
     Args:
       box: The box.
@@ -104,6 +105,7 @@ class Faces:
 
     Raises:
       ValueError: No faces, or one that the box does not have.
+      TypeError: Faces that are no pairs, or of another domain than a box.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -116,8 +118,16 @@ class Faces:
     faces: tuple[tuple[int, str], ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.box, Box):
+            raise TypeError(
+                f"Faces are those of a Box, got {self.box!r}: of a Difference take domain.face(axis, side), "
+                "of a SpaceTime domain.face(-1, side), or domain.during(space.face(axis, side))."
+            )
+        if not are_sequences(self.faces, 2):
+            raise TypeError(f"faces must be pairs, e.g. ((0, 'lower'), (0, 'upper')), got {self.faces!r}.")
+        object.__setattr__(self, "faces", tuple(map(tuple, self.faces)))
         if not self.faces or any(
-            not 0 <= axis < self.box.dim or side not in ("lower", "upper") for axis, side in self.faces
+            axis not in range(self.box.dim) or side not in ("lower", "upper") for axis, side in self.faces
         ):
             raise ValueError(
                 f"faces must be pairs (axis, 'lower' or 'upper') of a {self.box.dim}-dimensional box, "
@@ -143,6 +153,8 @@ class Faces:
         dim = self.box.dim
         if dim == 1:
             return jnp.asarray([[corner] for _, _, corner in self._planes], dtype)
+        if dim > 2 and len(self.faces) > 1 and isinstance(as_sampler(method), Grid):
+            return self._grids(num_points, dtype)
         unit = unit_points(key, num_points, dim - 1, method, dtype)
         which, position = choose(unit[:, 0], self._areas)
         unit = unit.at[:, 0].set(position)
@@ -156,6 +168,18 @@ class Faces:
         axes = jnp.asarray([axis for axis, _ in self.faces])[which, None]
         corners = jnp.asarray([corner for _, _, corner in self._planes], dtype)[which, None]
         return jnp.where(jnp.arange(dim)[None] == axes, corners, points)
+
+    def _grids(self, num_points: int, dtype: DTypeLike) -> jax.Array:
+        """Points of a grid of each face: one coordinate of a common grid has too few values to choose by."""
+        least = int(num_points >= len(self.faces))
+        numbers = numbers_by_size(self._areas, num_points, least)
+        drawn = []
+        for face, number in zip(self.faces, numbers, strict=True):
+            if number:
+                cells = math.ceil(round(number ** (1 / (self.box.dim - 1)), 9)) ** (self.box.dim - 1)
+                points = Faces(self.box, (face,)).sample(jax.random.key(0), cells, "grid", dtype)
+                drawn.append(points[evenly(cells, number)])
+        return jnp.concatenate(drawn)
 
     @property
     def _areas(self) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from pinns._numbers import floating
+from pinns._regions._parts import Parts
 from pinns._regions._region import Boundary, Domain
 from pinns._regions._rejection import accepted, measured_share, sample_part
 from pinns._samplers import Sampler
@@ -39,6 +40,7 @@ class Difference(Domain):
 
     Raises:
       ValueError: Domains of different dimensions, or less than a thousandth of the domain is left.
+      TypeError: A domain or a hole that is none, as several holes in a list are.
 
     Examples:
       >>> import jax, jax.numpy as jnp
@@ -57,6 +59,12 @@ class Difference(Domain):
     upper: tuple[float, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for name, given in (("domain", self.domain), ("hole", self.hole)):
+            if not isinstance(given, Domain):
+                raise TypeError(
+                    f"a difference needs a domain and a hole, a Box, a Ball, ..., got the {name} {given!r}. "
+                    "For two holes: Difference(Difference(domain, one), other)."
+                )
         if self.domain.dim != self.hole.dim:
             raise ValueError(
                 f"domain and hole need the same dimension, got {self.domain.dim} and {self.hole.dim}."
@@ -104,6 +112,19 @@ class Difference(Domain):
         parts = _some(self._sides[1:])
         return parts[0] if len(parts) == 1 else Parts(parts)
 
+    def face(self, axis: int, side: str) -> "BoundaryPart":
+        """One face of the first domain, a :class:`Box`, without what lies in a hole.
+
+        Raises:
+          ValueError: Nothing of it is left, or the box has no such face.
+          TypeError: The first domain has no faces.
+        """
+        outer = self._sides[0]
+        first: Any = outer.owner
+        if not hasattr(first, "face"):
+            raise TypeError(f"{first} has no faces: take domain.outer, the whole boundary.")
+        return _some([dataclasses.replace(outer, piece=first.face(axis, side))])[0]
+
     def boundary(self) -> "Parts":
         """All boundaries together."""
         return Parts(_some(self._sides))
@@ -125,16 +146,18 @@ class BoundaryPart:
       difference: The difference.
       owner: Its domain or hole whose boundary it is.
       side: On which side of that boundary the difference lies: 1 where its normal points to, or −1.
+      piece: The piece of that boundary that it is a part of, None for all of it.
     """
 
     difference: Difference
     owner: Domain
     side: int
+    piece: Any = None
 
     @property
     def whole(self) -> Any:
-        """The whole boundary of the owner."""
-        return self.owner.boundary()
+        """The whole boundary of the owner, or the piece of it."""
+        return self.owner.boundary() if self.piece is None else self.piece
 
     @property
     def share(self) -> float:
@@ -190,49 +213,6 @@ class BoundaryPart:
                 points = self.whole.sample(jax.random.key(0), num_points, method, dtype)
                 return points[accepted(self, points)]
         return sample_part(self.whole, self, self.share, dim - 1, key, num_points, method, dtype)
-
-
-@dataclasses.dataclass(frozen=True)
-class Parts:
-    """Several boundaries together. Points are spread over them by area, in fixed numbers.
-
-    Args:
-      parts: The boundaries.
-    """
-
-    parts: tuple[Any, ...]
-
-    @property
-    def measure(self) -> float:
-        """The sum of their areas."""
-        return sum(part.measure for part in self.parts)
-
-    def normal(self, x: jax.Array) -> jax.Array:
-        """The unit normal at one point of them, out of the difference, shape (d,)."""
-        *others, normal = (part.normal(x) for part in self.parts)
-        for part, other in zip(self.parts, others, strict=False):
-            normal = jnp.where(part.separates(x), other, normal)
-        return normal
-
-    def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
-        """Points of all of them, shape (num_points, d).
-
-        Raises:
-          ValueError: Fewer points than boundaries.
-        """
-        if num_points < len(self.parts):
-            raise ValueError(
-                f"{len(self.parts)} boundaries need num_points ≥ {len(self.parts)}, got {num_points}."
-            )
-        ends = np.cumsum([part.measure for part in self.parts]) / self.measure
-        spare = num_points - len(self.parts)  # every boundary has one point at least
-        numbers = np.diff(np.round(spare * ends).astype(int), prepend=0) + 1
-        keys = jax.random.split(key, len(self.parts))
-        drawn = [
-            part.sample(k, int(number), method, dtype)
-            for k, part, number in zip(keys, self.parts, numbers, strict=True)
-        ]
-        return jnp.concatenate(drawn)
 
 
 def _some(parts: Sequence[BoundaryPart]) -> tuple[BoundaryPart, ...]:

@@ -63,12 +63,19 @@ class FixedPoints:
                     f"FixedPoints needs one finite value for each of its {len(self.points)} points, got "
                     f"{len(self.values)}, an array of shape {self.values.shape}."
                 )
-            missing = np.flatnonzero(~np.isfinite(self.values).reshape(len(self.values), -1).all(axis=1))
+            finite = np.isfinite(self.values).reshape(len(self.values), -1)
+            missing = np.flatnonzero(~finite.all(axis=1))
             if missing.size:
+                advice = (
+                    "Leave those points out."
+                    if not finite[missing].any()
+                    else "Where only some values of a point are missing, give each output FixedPoints and a "
+                    "condition of its own, or zeros for them and a column more that is 0 there and else 1, "
+                    "by which the residual is multiplied."
+                )
                 raise ValueError(
                     f"FixedPoints needs one finite value for each point: {missing.size} of "
-                    f"{len(self.values)} rows have NaN or infinity, the first is row {missing[0]}. Leave "
-                    "those points out."
+                    f"{len(self.values)} rows have NaN or infinity, the first is row {missing[0]}. {advice}"
                 )
             self.values.setflags(write=False)
         self.points.setflags(write=False)  # equal objects stay equal

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from pinns._numbers import floating
+from pinns._numbers import are_numbers, are_sequences, floating
 from pinns._regions._region import Domain, choose
 from pinns._regions._triangles import is_simple, signed_area, triangulate
 from pinns._samplers import Sampler, unit_points
@@ -24,7 +24,7 @@ class Polygon(Domain):
       vertices: The vertices in their order along the boundary, in either sense, three pairs at least.
 
     Raises:
-      ValueError: Fewer vertices, edges that cross or touch each other, or no area.
+      ValueError: Fewer vertices, one that is repeated, edges that cross or touch each other, or no area.
 
     Examples:
       The L of the unit squares:
@@ -49,10 +49,17 @@ class Polygon(Domain):
     triangles: tuple[tuple[int, int, int], ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        corners = np.array(self.vertices, dtype=float)
-        if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
+        pairs = are_sequences(self.vertices, 2) and all(map(are_numbers, self.vertices))
+        if not pairs or len(self.vertices) < 3 or not np.isfinite(self.vertices).all():
             raise ValueError(
                 f"a polygon needs three vertices or more, each two numbers, got {self.vertices}."
+            )
+        corners = np.array(self.vertices, dtype=float)
+        repeated = np.flatnonzero((corners == np.roll(corners, -1, axis=0)).all(axis=1))
+        if repeated.size:
+            raise ValueError(
+                f"vertex {repeated[0]} of the polygon is repeated; the last vertex need not be the first "
+                f"again: leave it out, got {self.vertices}."
             )
         if not is_simple(corners):
             raise ValueError(
@@ -110,6 +117,7 @@ class Edges:
 
     Raises:
       ValueError: No edges, or one that the polygon does not have.
+      TypeError: No sequence of indices, or another domain than a polygon.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -125,8 +133,14 @@ class Edges:
     edges: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.polygon, Polygon) or not are_numbers(self.edges):
+            raise TypeError(
+                f"Edges are those of a Polygon, by indices, Edges(polygon, (0,)), got {self.polygon!r} and "
+                f"{self.edges!r}."
+            )
+        object.__setattr__(self, "edges", tuple(self.edges))
         number = len(self.polygon.vertices)
-        if not self.edges or any(not 0 <= index < number for index in self.edges):
+        if not self.edges or any(index not in range(number) for index in self.edges):
             raise ValueError(f"edges must be indices from 0 to {number - 1}, got {self.edges}.")
 
     @property

@@ -1,6 +1,7 @@
 """What a region, a domain and its boundary are."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -123,3 +124,15 @@ def choose(unit: jax.Array, sizes: np.ndarray) -> tuple[jax.Array, jax.Array]:
     starts = jnp.asarray(np.concatenate([[0.0], ends[:-1]]), unit.dtype)[which]
     widths = jnp.asarray(sizes / np.sum(sizes), unit.dtype)[which]
     return which, (unit - starts) / widths
+
+
+def numbers_by_size(sizes: Sequence[float] | np.ndarray, num_points: int, least: int) -> list[int]:
+    """How many of ``num_points`` points each of several parts has: ``least``, the others by its size."""
+    ends = np.cumsum(sizes) / np.sum(sizes)
+    spare = num_points - least * len(sizes)
+    return (np.diff(np.round(spare * ends).astype(int), prepend=0) + least).tolist()
+
+
+def evenly(number: int, chosen: int) -> np.ndarray:
+    """Indices of ``chosen`` of ``number`` points, of which those left out are spread evenly."""
+    return np.linspace(0, number - 1, chosen).round().astype(int)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from pinns._regions._region import Region
+from pinns._regions._region import Region, evenly
 from pinns._samplers import SAMPLERS, Grid, Sampler, as_sampler
 
 _PROBES = 2**13
@@ -122,8 +122,7 @@ def _even(
             points = jax.jit(lambda number=number: region.sample(key, number, "grid", dtype))()
             inside = np.asarray(points)[accepted(part, points)]
             if len(inside) >= num_points:
-                index = np.linspace(0, len(inside) - 1, num_points).round().astype(int)
-                return jnp.asarray(inside[index])
+                return jnp.asarray(inside[evenly(len(inside), num_points)])
             side += 1
 
 

@@ -5,9 +5,10 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
-from pinns._numbers import floating
+from pinns._numbers import are_numbers, floating
 from pinns._regions._region import Domain, Region
 from pinns._samplers import Sampler, as_sampler, unit_points
 
@@ -21,7 +22,8 @@ class SpaceTime(Domain):
       times: The first and the last time.
 
     Raises:
-      ValueError: Times that do not increase.
+      ValueError: Times that do not increase, or are not finite.
+      TypeError: A space that is no domain, or times that are no two numbers.
 
     Examples:
       >>> import jax, jax.numpy as jnp
@@ -41,9 +43,13 @@ class SpaceTime(Domain):
     upper: tuple[float, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.space, Domain):
+            raise TypeError(f"the space of a SpaceTime must be a Box, a Ball, ..., got {self.space!r}.")
+        if not are_numbers(self.times) or len(self.times) != 2:
+            raise TypeError(f"times must be two numbers, the first and the last, got {self.times!r}.")
         begin, end = (float(time) for time in self.times)
-        if not begin < end:
-            raise ValueError(f"times must be the first and a later last one, got {self.times}.")
+        if not (begin < end and np.isfinite([begin, end]).all()):
+            raise ValueError(f"times must be the first and a later last one, both finite, got {self.times}.")
         object.__setattr__(self, "times", (begin, end))
         object.__setattr__(self, "lower", (*self.space.lower, begin))
         object.__setattr__(self, "upper", (*self.space.upper, end))
@@ -60,6 +66,8 @@ class SpaceTime(Domain):
 
     def during(self, region: Any) -> "During":
         """A region of space at all times: of ``space.boundary()``, or a part of it, a part of the wall."""
+        if not callable(getattr(region, "sample", None)):
+            raise TypeError(f"during(region) needs a region of space, got {region!r}.")
         return During(region, self.times)
 
     def boundary(self) -> "During":
@@ -111,13 +119,25 @@ class During:
     def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points of it, shape (num_points, d): points of space, and times of their own in random order.
 
+        Of a region that has more points than are asked for, as :class:`FixedPoints` may, some are taken at
+        random; where it has fewer, each is taken as often as any other, or once more.
+
         Raises:
           ValueError: A sampler that gives the same points for every key, as a grid does.
+          TypeError: A region that gives something else than points of space, as measured values.
         """
         if getattr(as_sampler(method), "fixed", False):
             raise ValueError(f"points of space and time cannot be drawn by {method!r}: take 'sobol'.")
         in_space, in_time, order = jax.random.split(key, 3)
         points = self.region.sample(in_space, num_points, method, dtype)
+        if getattr(points, "ndim", 0) != 2:
+            raise TypeError(
+                f"during(region) needs points of space alone, got {jax.tree.map(jnp.shape, points)} from "
+                f"{self.region}. Measured values have times of their own: FixedPoints of space and time."
+            )
+        points = jnp.asarray(points)
+        if num_points % len(points):  # else each is taken equally often
+            points = jax.random.permutation(jax.random.fold_in(order, 1), points)
         points = points[jnp.arange(num_points) % len(points)]  # ends of an interval are given once
         begin, end = self.times
         times = begin + (end - begin) * unit_points(in_time, num_points, 1, method, dtype)

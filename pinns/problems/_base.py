@@ -92,7 +92,11 @@ class Problem:
     """Whether the network gets coordinates of size one, whatever the domain."""
 
     def conditions(self) -> Mapping[str, Condition]:
-        """What the solution must satisfy, by name (``"pde"``, ``"boundary"``, ``"initial"``, ...)."""
+        """What the solution must satisfy, by name (``"pde"``, ``"boundary"``, ``"initial"``, ...).
+
+        It is called many times, and must give the same every time: random numbers in it, such as noise of
+        data, need a seed.
+        """
         raise TypeError(f"{type(self).__name__} must define conditions().")
 
     def unknowns(self) -> Mapping[str, Unknown | ArrayLike]:
@@ -147,13 +151,18 @@ class Problem:
         Returns:
           Arrays of shape (num_points, d) by condition, or what the condition's region gives.
         """
-        conditions = self.conditions()
+        conditions = conditions_of(self)
         numbers = {name: c.num_points for name, c in conditions.items()} | dict(num_points or {})
         keys = jax.random.split(key, len(conditions))
-        return {
-            name: jax.tree.map(jnp.asarray, condition.region.sample(k, numbers[name], method, dtype))
-            for k, (name, condition) in zip(keys, conditions.items(), strict=True)
-        }
+        drawn: Points = {}
+        for k, (name, condition) in zip(keys, conditions.items(), strict=True):
+            try:
+                points = condition.region.sample(k, numbers[name], method, dtype)
+            except Exception as error:  # whatever it is, it goes on its way with a note
+                error.add_note(f"This is of the points of condition {name!r}.")
+                raise
+            drawn[name] = jax.tree.map(jnp.asarray, points)
+        return drawn
 
     def functional(self, model: Any) -> tuple[Functional, optax.Params]:
         """``model`` and this problem's unknowns, as a function of parameters, and these.
@@ -164,7 +173,9 @@ class Problem:
         Returns:
           ``function``, with ``function(params)`` the ``u`` of the residuals, and ``params``.
         """
-        return functional(model, self.unknowns())
+        with jax.ensure_compile_time_eval():  # their starts are numbers, also where a program is traced
+            unknowns = self.unknowns()
+        return functional(model, unknowns)
 
     def loss(
         self, model: Any, points: Points, weights: Mapping[str, ArrayLike] | None = None
@@ -194,7 +205,7 @@ class Problem:
           >>> loss(nnx.state(model, nnx.Param)).shape
           ()
         """
-        conditions = self.conditions()
+        conditions = conditions_of(self)
         if set(points) != set(conditions):
             raise ValueError(f"points must be given for {sorted(conditions)}, got {sorted(points)}.")
         declared = {name: c.weights(points[name]) for name, c in conditions.items()}
@@ -212,3 +223,9 @@ class Problem:
                 raise
 
         return LeastSquares(*(block(name, c) for name, c in conditions.items()))
+
+
+def conditions_of(problem: Problem) -> Mapping[str, Condition]:
+    """The conditions of a problem, also where a program is traced: their regions and weights are numbers."""
+    with jax.ensure_compile_time_eval():
+        return problem.conditions()

@@ -181,6 +181,5 @@ def measurements(
     lower, upper = np.array(whole.lower), np.array(whole.upper)
     unit = np.linspace(0, 1, num_data)[:, None] if grid else random.uniform(size=(num_data, len(lower)))
     points = lower + (upper - lower) * unit
-    with jax.ensure_compile_time_eval():
-        values = np.asarray(jax.vmap(problem.exact)(jnp.asarray(points)))
+    values = np.asarray(jax.vmap(problem.exact)(jnp.asarray(points)))
     return FixedPoints(points, values + noise * values.std(axis=0) * random.normal(size=values.shape))

@@ -46,7 +46,7 @@ class Condition:
     def __post_init__(self) -> None:
         if self.loss is not None and not callable(self.loss):
             raise TypeError(f"a condition's loss must be a function of the residual, got {self.loss!r}.")
-        if not callable(getattr(self.region, "sample", None)):
+        if isinstance(self.region, type) or not callable(getattr(self.region, "sample", None)):
             raise TypeError(
                 "a condition's region must be a Box, one of its faces, a Ball, FixedPoints, ... or an object "
                 f"with sample(key, num_points, method, dtype), got {self.region!r}."
@@ -67,7 +67,8 @@ class Condition:
             )
         if not isinstance(self.weight, jax.Array | np.generic | float | int):
             raise TypeError(f"a condition's weight must be a number or a function, got {self.weight!r}.")
-        if not (self.weight >= 0 and np.isfinite(self.weight)):
+        weight = np.asarray(self.weight)  # a number, also while a program is traced
+        if not (weight >= 0 and np.isfinite(weight)):
             raise ValueError(f"a condition needs a finite weight ≥ 0, got {self.weight}.")
 
     def weights(self, points: Any) -> ArrayLike:
@@ -76,13 +77,20 @@ class Condition:
         if not callable(weight):
             return weight
         try:
-            return jax.vmap(weight)(points)
+            weights = jax.vmap(weight)(points)
         except Exception as error:  # whatever it is, it goes on its way with a note
             error.add_note(
                 "In the weight of a condition. Like the residual it is given one point; where the region has "
                 "values a dictionary: x['x'] is the point and x['value'] its value."
             )
             raise
+        if np.ndim(weights) != 1:
+            got = "None" if weights is None else f"an array of shape {np.shape(weights)[1:]}"
+            raise TypeError(
+                "the weight of a condition must be one number for a point, a scalar such as 1 - x[0] ** 2, "
+                f"got {got}: choose an entry, x[0], and return it."
+            )
+        return weights
 
     @property
     def scaled_weight(self) -> float | Callable[[Any], ArrayLike]:

@@ -22,6 +22,37 @@ def test_faces_of_a_box_in_three_dimensions():
     assert np.ptp(start[:, 0]) > 0.5
 
 
+def test_every_face_has_its_share_of_a_grid():
+    """One coordinate of a common grid has four values, and the box six faces."""
+    box = Box((0.0, 0.0, 0.0), (1.0, 1.0, 2.0))
+    points = np.asarray(jax.jit(lambda: box.boundary().sample(KEY, 20, "grid", jnp.float32))())
+    on_faces = np.stack([points == 0, points == [1, 1, 2]], axis=-1).sum(axis=0)  # centres of cells: no edges
+    assert on_faces.sum() == len(points) == 20
+    np.testing.assert_allclose(on_faces, [[3.8] * 2, [3.8] * 2, [2.4] * 2], atol=1)
+    few = jax.eval_shape(lambda: box.boundary().sample(KEY, 4, "grid", jnp.float32))
+    assert few.shape == (4, 3)
+
+
+def test_grids_in_four_dimensions_are_of_numbers():
+    """The middle of an odd grid has no direction."""
+    for region, parameters in ((Ball((1.0,) * 4, 2.0), 5), (Sphere((1.0,) * 4, 2.0), 4)):
+        draw = jax.jit(lambda r=region, n=3**parameters: r.sample(KEY, n, "grid", jnp.float32))
+        points = np.asarray(draw())
+        assert np.all(np.linalg.norm(points - 1, axis=1) < 2.00001)
+
+
+def test_a_face_of_a_difference_has_no_points_in_the_hole():
+    """A channel whose inlet a hole cuts."""
+    channel = Difference(Box((0.0, 0.0), (4.0, 1.0)), Ball((0.0, 0.0), 0.5))
+    inlet = channel.face(0, "lower")
+    points = np.asarray(inlet.sample(KEY, 20, "sobol", jnp.float32))
+    assert np.all(points[:, 0] == 0)
+    assert points[:, 1].min() > 0.499
+    assert inlet.measure == pytest.approx(0.5, rel=1e-2)
+    np.testing.assert_array_equal(inlet.normal(jnp.array([0.0, 0.8])), [-1, 0])
+    assert inlet == channel.face(0, "lower")
+
+
 def test_boundary_of_an_interval_is_its_two_ends():
     points = Poisson1D().sample(KEY)
     np.testing.assert_array_equal(points["boundary"], [[0.0], [1.0]])

@@ -43,6 +43,8 @@ def problem_of(residual, region=LINE, **attributes):
         ({"key": 0}, TypeError, "key must be a JAX random key"),
         ({"evaluate_evry": 3}, TypeError, "no option evaluate_evry. Is evaluate_every meant"),
         ({"problem": SingularlyPerturbedODE}, TypeError, r"make one: SingularlyPerturbedODE\(\)"),
+        ({"problem": problem_of(None, domain=VALUES)}, TypeError, "must be a Box.* got a FixedPoints"),
+        ({"problem": problem_of(None, conditions=lambda self: {1: 2})}, TypeError, "need names.* got 1"),
         ({"problem": problem_of(None, conditions=lambda self: [1])}, TypeError, "conditions by name"),
         ({"problem": problem_of(None, conditions=lambda self: {"a": (1, 2)})}, TypeError, "got a tuple"),
         ({"problem": problem_of(lambda u, x: None)}, TypeError, "'a' must be an array.* it has no return"),

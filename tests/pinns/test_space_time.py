@@ -15,6 +15,7 @@ from pinns import (
     Box,
     Condition,
     Difference,
+    FixedPoints,
     Problem,
     SpaceTime,
     fit,
@@ -118,3 +119,17 @@ def test_heat_on_a_disk(x64, slabs):
         error = result.final["rel_l2"]
         plot_solution(Cooling(), {"it": result.model})
     assert error < 1e-3
+
+
+def test_given_points_of_space_are_all_taken_in_turn():
+    """Fewer than are given are others for every key, and not the first ones."""
+    given = np.arange(10.0).reshape(5, 2)
+    drawn = lambda key, number: np.asarray(
+        DOMAIN.during(FixedPoints(given)).sample(jax.random.key(key), number, "sobol", jnp.float32)
+    )
+    assert {x for key in range(12) for x in drawn(key, 2)[:, 0]} == set(given[:, 0])
+    counts = np.unique(drawn(0, 12)[:, 0], return_counts=True)[1]
+    assert sorted(counts) == [2, 2, 2, 3, 3]
+    np.testing.assert_array_equal(drawn(0, 5)[:, :2], given)
+    with pytest.raises(TypeError, match="points of space alone"):
+        DOMAIN.during(FixedPoints(given, given[:, 0])).sample(KEY, 5, "sobol", jnp.float32)

@@ -1,6 +1,7 @@
 """Networks of scalars and of several outputs, modules as activations, and modules that networks share."""
 
 import dataclasses
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,9 @@ from pinns import (
     Beam,
     Biharmonic,
     Box,
+    Chain,
     Condition,
+    Normalize,
     OscillatorInverse,
     Problem,
     Wave,
@@ -25,6 +28,7 @@ from pinns import (
     scaled,
 )
 from pinns._past import _Blank, _Joined, looking_back
+from pinns._warnings import warn_coordinates
 
 KEY = jax.random.key(0)
 
@@ -146,3 +150,27 @@ def test_problems_take_networks_of_scalars():
 def test_a_wave_that_leaves_its_ends_is_refused():
     with pytest.raises(ValueError, match="whole number"):
         Wave(beta=4.5)
+
+
+class Polar(nnx.Module):
+    """By code of its own, that a jet does not go through."""
+
+    supports_jets = False
+    in_features = out_features = 2
+
+    def __call__(self, x):
+        return jnp.stack([jnp.hypot(x[..., 0], x[..., 1]), jnp.arctan2(x[..., 1], x[..., 0])], axis=-1)
+
+
+def test_a_chain_takes_jets_if_all_of_it_do():
+    embedding = Chain(Normalize((-2.0, -2.0), (2.0, 2.0)), Polar())
+    u = MLP(2, [4], 1, embedding=embedding, rngs=nnx.Rngs(0))
+    x = jnp.array([0.3, 0.4])
+    np.testing.assert_allclose(gradient(u, x)[1], gradient(lambda x: u(x), x)[1], rtol=1e-5)
+
+
+def test_coordinates_are_not_told_of_networks_that_have_others():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        embedded = MLP(1, [4], 1, embedding=Normalize((0.0,), (1e5,)), rngs=nnx.Rngs(0))
+        warn_coordinates(Biharmonic(), embedded, jnp.float32)

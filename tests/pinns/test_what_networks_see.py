@@ -18,6 +18,7 @@ from pinns import (
     Condition,
     FitWarning,
     FixedPoints,
+    FourierFeatures,
     ModifiedMLP,
     Normalize,
     OscillatorInverse,
@@ -25,6 +26,7 @@ from pinns import (
     Poisson2D,
     Problem,
     Robertson,
+    Scaled,
     fit,
     fit_in_slabs,
     plot_solution,
@@ -68,6 +70,23 @@ def test_large_coordinates_are_told_where_a_network_sees_them():
     assert said(Long(), network(PeriodicEmbedding((None, 1.0))))
     assert not said(scaled(Long(), network(), KEY), network())
     assert said(scaled(Long(), network(), KEY, inputs=False), network())
+
+
+def test_a_coordinate_that_an_embedding_passes_on_has_the_unit_of_the_next():
+    time = Chain(PeriodicEmbedding((2.0, None)), Normalize((-1.0, -1.0, 0.0), (1.0, 1.0, 1000.0)))
+    assert time.takes_units == (True, True)
+    assert PeriodicEmbedding((2.0, None)).takes_units == (True, False)
+    twice = Chain(PeriodicEmbedding((2.0, None, None)), PeriodicEmbedding((None, None, None, 1.0)))
+    assert twice.takes_units == (True, False, True)
+    assert twice.passed == {1: 4}
+    assert Chain(twice, Normalize((0.0,) * 5, (1.0,) * 5)).takes_units == (True, True, True)
+    features = FourierFeatures(3, 2, scale=1.0, rngs=nnx.Rngs(0))
+    assert Chain(PeriodicEmbedding((2.0, None)), features).takes_units == (True, False)
+    brought = Scaled(Long(), (1.0,), (("a", 1.0),))
+    function, _ = brought.functional(
+        network(Chain(PeriodicEmbedding((6000.0, None)), Normalize((-1,) * 3, (1,) * 3)))
+    )
+    np.testing.assert_array_equal(function.half, [1.0, 1.0])
 
 
 def test_a_period_behind_a_normalisation_is_exact(x64):
