@@ -67,9 +67,10 @@ def warn_coordinates(problem: Problem, model: Any, dtype: Any) -> None:
 
 def _sees(network: Any, dim: int) -> np.ndarray:
     """Along which axes a network sees coordinates as they are; none where it has others, or units inside."""
-    if getattr(network, "in_features", dim) != dim or holds_units(network):
+    embedding = getattr(network, "embedding", None)
+    if getattr(embedding or network, "in_features", dim) != dim or holds_units(network):
         return np.zeros(dim, bool)
-    return ~np.array(units_of(getattr(network, "embedding", None)) or (False,) * dim)
+    return ~np.array(units_of(embedding) or (False,) * dim)
 
 
 def warn_not_predicted(points: np.ndarray) -> None:
