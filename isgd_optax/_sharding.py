@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 Result = TypeVar("Result")
 Tree = TypeVar("Tree")
@@ -79,12 +80,14 @@ def varying_as(tree: Tree, *like: object) -> Tree:
     # Without the names of those axes, which JAX's versions keep in different places.
     no = jnp.zeros((), bool)
     for leaf in jax.tree.leaves(like):
-        if isinstance(leaf, jax.Array) and leaf.size and jnp.issubdtype(leaf.dtype, jnp.number):
-            no &= leaf.ravel()[0] != 0
+        if isinstance(leaf, jax.Array) and leaf.size:
+            is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+            no &= (jax.random.key_data(leaf) if is_key else leaf).ravel()[0] != 0
 
-    def vary(x: jax.Array) -> jax.Array:
-        if jnp.issubdtype(x.dtype, jax.dtypes.extended):
-            return x  # a random key
+    def vary(x: ArrayLike) -> jax.Array:
+        x = jnp.asarray(x)
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(vary(jax.random.key_data(x)), impl=jax.random.key_impl(x))
         return x ^ no if x.dtype == bool else x + no.astype(x.dtype)
 
     return jax.tree.map(vary, tree)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from isgd_optax._checks import check_at_least, check_positive
 from isgd_optax._gauss_newton._linear_solver import Jacobian, LinearSolver, Sizes, Solve
 from isgd_optax._norms import dot
+from isgd_optax._sharding import varying_as
 
 Product = Callable[[jax.Array], jax.Array]
 
@@ -164,5 +165,5 @@ def _conjugate_gradients(
 
     start = precondition(data)
     carry = _Carry(jnp.zeros((), jnp.int32), jnp.zeros_like(data), data, start, dot(data, start))
-    carry = jax.lax.while_loop(unfinished, body, carry)
+    carry = jax.lax.while_loop(unfinished, body, varying_as(carry, data, start))
     return carry.x, carry.count
