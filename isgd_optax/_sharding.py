@@ -93,6 +93,23 @@ def varying_as(tree: Tree, *like: object) -> Tree:
     return jax.tree.map(vary, tree)
 
 
+def check_varies_as(grad: object, loss: jax.Array) -> None:
+    """Raises TypeError where, inside shard_map, devices have a loss each and share a gradient."""
+    if not _has_axes("Manual"):
+        return
+    no = jnp.zeros((), bool)
+    types_of = lambda *like: lambda: varying_as(no, *like)
+    try:
+        jax.eval_shape(lambda: jax.lax.cond(no, types_of(grad), types_of(grad, loss)))
+    except TypeError as error:
+        raise TypeError(
+            "inside shard_map the loss differs between devices and its gradient does not: by parameters that "
+            "devices share, jax.grad is the sum over all of them. Either the devices train together: reduce "
+            "the loss in value_fn, e.g. by jax.lax.pmean. Or each trains alone: make the parameters its own "
+            'before, by jax.lax.pcast(params, axis_name, to="varying").'
+        ) from error
+
+
 def _has_axes(kind: str) -> bool:
     """Whether the mesh in context has an axis of this type."""
     sharding = jax.sharding

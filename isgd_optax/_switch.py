@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from isgd_optax._checks import check_count, check_transformation
+from isgd_optax._sharding import varying_as
 from isgd_optax._tree import own
 
 
@@ -66,7 +67,8 @@ def switch_after(
     second = optax.with_extra_args_support(second)
 
     def init_fn(params: optax.Params) -> SwitchState:
-        return SwitchState(jnp.zeros((), jnp.int32), own(first.init(params)), own(second.init(params)))
+        state = SwitchState(jnp.zeros((), jnp.int32), own(first.init(params)), own(second.init(params)))
+        return varying_as(state, params)
 
     def update_fn(
         updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: object
@@ -79,7 +81,7 @@ def switch_after(
 
         def run_first():
             new_updates, first_state = first.update(updates, state.first, params, **extra_args)
-            return cast(new_updates), _cast(first_state, state.first), state.second
+            return alike((cast(new_updates), _cast(first_state, state.first), state.second))
 
         def run_second():
             first_state, second_state = state.first, state.second
@@ -88,7 +90,11 @@ def switch_after(
                 fresh = _cast((first.init(params), second.init(params)), both)
                 first_state, second_state = optax.tree.where(state.count == num_steps, fresh, both)
             new_updates, second_state = second.update(updates, second_state, params, **extra_args)
-            return cast(new_updates), first_state, _cast(second_state, state.second)
+            return alike((cast(new_updates), first_state, _cast(second_state, state.second)))
+
+        def alike(result: tuple) -> tuple:
+            """The types of both must be the same."""
+            return varying_as(result, updates, state, params)
 
         def cast(tree: optax.Updates) -> optax.Updates:
             return _cast(tree, updates if params is None else params)

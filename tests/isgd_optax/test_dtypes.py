@@ -137,3 +137,5 @@ def test_python_floats_are_of_the_widest_dtype_from_the_start(dtypes):
     _, after = solver.update(jax.grad(loss)(params), before, params, value_fn=loss)
     assert dtypes(after) == dtypes(before)
     assert before.velocity.loss_before.dtype == jnp.float64
+    shapes = jax.eval_shape(lambda s: solver.update({"a": 2.0}, s, params, value_fn=loss), before)
+    assert dtypes(shapes[1]) == dtypes(before)  # of a gradient that is a Python float

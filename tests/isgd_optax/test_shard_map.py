@@ -2,9 +2,18 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 import pytest
 
-from isgd_optax import LeastSquares, Residual, diagnostics, gauss_newton, implicit_step
+from isgd_optax import (
+    LeastSquares,
+    Residual,
+    diagnostics,
+    gain_ratio,
+    gauss_newton,
+    implicit_step,
+    switch_after,
+)
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 from isgd_optax.linear_solvers import cg
 
@@ -31,20 +40,23 @@ def members():
     return {"first": first, "last": jnp.linspace(0.5, 1.5, 24).reshape(4, 6)}
 
 
+def each_alone(fn):
+    """``fn`` of each member, on its device, as ``jax.vmap`` has it."""
+    mesh = jax.make_mesh((4,), ("members",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.P("members")
+
+    def own(*stacked):
+        return jax.tree.map(lambda leaf: leaf[None], fn(*jax.tree.map(lambda leaf: leaf[0], stacked)))
+
+    return jax.jit(jax.shard_map(own, mesh=mesh, in_specs=spec, out_specs=spec))
+
+
 @pytest.fixture
 def assert_alone(assert_close):
     """``assert_alone(fn, *members)``: ``fn`` of each member is what ``jax.vmap`` gives."""
 
-    def check(fn, *members, **tolerances):
-        mesh = jax.make_mesh((4,), ("members",), axis_types=(jax.sharding.AxisType.Auto,))
-        spec = jax.P("members")
-
-        def own(*stacked):
-            result = fn(*jax.tree.map(lambda leaf: leaf[0], stacked))
-            return jax.tree.map(lambda leaf: leaf[None], result)
-
-        found = jax.jit(jax.shard_map(own, mesh=mesh, in_specs=spec, out_specs=spec))(*members)
-        assert_close(found, jax.jit(jax.vmap(fn))(*members), **({"rtol": 1e-4, "atol": 1e-5} | tolerances))
+    def check(fn, *members):
+        assert_close(each_alone(fn)(*members), jax.jit(jax.vmap(fn))(*members), rtol=1e-4, atol=1e-5)
 
     return check
 
@@ -84,3 +96,44 @@ def test_the_kernel_is_of_each_device_alone(members, assert_alone):
 
     matrices = jax.random.normal(jax.random.key(2), (4, 30, 30)) / 30
     assert_alone(kernels, members, matrices, jnp.linspace(0.5, 2.0, 4))
+
+
+def test_each_device_trains_in_a_scan(members):
+    """States from ``init`` vary as those from ``update``, and α may be what differs."""
+    loss = LeastSquares(Residual(network, X))
+
+    def train(params, rate):
+        inner = implicit_step(optax.sgd(0.1), gain_ratio(rate), max_inner_steps=2, store_grad=True)
+        solver = switch_after(1, inner, optax.adam(0.01))
+
+        def step(carry, _):
+            params, state = carry
+            value, grad = jax.value_and_grad(loss)(params)
+            updates, state = solver.update(grad, state, params, value=value, value_fn=loss)
+            return (optax.apply_updates(params, updates), state), value
+
+        return jax.lax.scan(step, (params, solver.init(params)), length=3)[1]
+
+    values = jax.eval_shape(each_alone(train), members, jnp.ones(4))
+    assert values.shape == (4, 3)
+
+
+def test_devices_that_share_parameters_share_the_loss():
+    """Else the gradient is a sum over devices, and the loss that of one."""
+    mesh = jax.make_mesh((4,), ("points",), axis_types=(jax.sharding.AxisType.Auto,))
+    solver = implicit_step(optax.sgd(0.1), 1.0, max_inner_steps=2, rtol=0)
+    own = lambda p, x: jnp.mean((x @ p - 1) ** 2)
+    together = lambda p, x: jax.lax.pmean(own(p, x), "points")
+
+    def traced(loss):
+        def step(p, x):
+            of_points = lambda p: loss(p, x)
+            return solver.update(jax.grad(of_points)(p), solver.init(p), p, value_fn=of_points)[0]
+
+        specs = (jax.P(), jax.P("points"))
+        on_mesh = jax.shard_map(step, mesh=mesh, in_specs=specs, out_specs=jax.P())  # refused if they differ
+        return jax.eval_shape(on_mesh, jnp.ones(3), jnp.ones((8, 3)))
+
+    assert traced(together).shape == (3,)
+    with pytest.raises(TypeError, match=r"jax.grad is the sum over all of them.*pmean.*pcast"):
+        traced(own)
