@@ -15,6 +15,7 @@ from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
 from isgd_optax._gauss_newton._residual_checks import check_functions, check_points, check_weight, one_array
 from isgd_optax._gauss_newton._rows import along_points
 from isgd_optax._norms import sum_dtype
+from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._tree import ArrayTree, FieldsAsLeaves, as_pytree
 
 
@@ -96,8 +97,8 @@ class Residual(FieldsAsLeaves):
 
     def num_residuals(self, params: optax.Params) -> int:
         """The number of residuals M at each point."""
-        residual = jax.eval_shape(self.fn, params, jax.tree.map(lambda x: x[0], self.points))
-        return math.prod(one_array(residual).shape)
+        point = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], jnp.result_type(x)), self.points)
+        return math.prod(one_array(jax.eval_shape(self.fn, params, point)).shape)
 
     def __repr__(self) -> str:
         fn = getattr(self.fn, "func", self.fn)
@@ -208,6 +209,7 @@ class LeastSquares(FieldsAsLeaves):
         """Each block's loss by name, without the weight of the block."""
         return {name: block(params) for name, block in zip(self.names, self.blocks, strict=True)}
 
+    @without_explicit_axes
     def residuals(self, params: optax.Params) -> jax.Array:
         """The stacked vector r with ‖r‖² = L: √(w/N) times each residual, flat.
 
@@ -220,13 +222,10 @@ class LeastSquares(FieldsAsLeaves):
                     f"the block {name!r} has a loss that is no sum of squares, so that there is no vector r "
                     "with ‖r‖² = L. Its own residuals are block.residuals(params)."
                 )
-        return jnp.concatenate(
-            [
-                (along_points(block.scale(r.dtype), r) * r).reshape(-1)
-                for block, r in ((block, block.residuals(params)) for block in self.blocks)
-            ]
-        )
+        pairs = zip(self.blocks, self.evaluate(params), strict=True)
+        return jnp.concatenate([(along_points(b.scale(r.dtype), r) * r).reshape(-1) for b, r in pairs])
 
+    @without_explicit_axes
     def gauss_newton_diagonal(self, params: optax.Params) -> optax.Params:
         """diag(JᵀJ) of the stacked residuals (of their quadratic models), a pytree like ``params``."""
         return ResidualJacobian(self, params).squared_columns()
