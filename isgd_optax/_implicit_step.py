@@ -19,7 +19,7 @@ from isgd_optax._momentum import Momentum
 from isgd_optax._norms import scalar_dtype
 from isgd_optax._outcome import asked_for, informed, outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
-from isgd_optax._sharding import varying_as, without_explicit_axes
+from isgd_optax._sharding import varying_as, varying_init, without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
 from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
 from isgd_optax._tree import own, without_names
@@ -247,4 +247,4 @@ def implicit_step(
             new_state = new_state._replace(velocity=Momentum(own(params), start.loss.astype(dtype)))
         return delta, varying_as(new_state, start, alpha)
 
-    return optax.GradientTransformationExtraArgs(lambda p: varying_as(init_fn(p), p), update_fn)
+    return optax.GradientTransformationExtraArgs(varying_init(init_fn), update_fn)

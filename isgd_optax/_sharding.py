@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.typing import ArrayLike
 
 Result = TypeVar("Result")
@@ -91,6 +92,15 @@ def varying_as(tree: Tree, *like: object) -> Tree:
         return x ^ no if x.dtype == bool else x + no.astype(x.dtype)
 
     return jax.tree.map(vary, tree)
+
+
+def varying_init(init: Callable[[optax.Params], optax.OptState]) -> optax.TransformInitFn:
+    """``init`` of an optimiser whose first state varies as the parameters do, like all later ones."""
+
+    def init_fn(params: optax.Params) -> optax.OptState:
+        return varying_as(init(params), params)
+
+    return init_fn
 
 
 def check_varies_as(grad: object, loss: jax.Array) -> None:
