@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from isgd_optax._gauss_newton import _residual_checks as _checks
 from isgd_optax._gauss_newton._factors import ResidualFn
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
-from isgd_optax._gauss_newton._residual_checks import check_functions, check_points, check_weight, one_array
 from isgd_optax._gauss_newton._rows import along_points
 from isgd_optax._norms import sum_dtype
 from isgd_optax._sharding import without_explicit_axes
@@ -77,8 +77,8 @@ class Residual(FieldsAsLeaves):
         name: str | None = None,
         loss: Callable[..., ArrayLike] | None = None,
     ):
-        check_functions(fn, loss)
-        check_weight(weight, check_points(points))
+        _checks.check_functions(fn, loss)
+        _checks.check_weight(weight, _checks.check_points(points))
         self.fn = as_pytree(fn)
         self.points = points
         self.weight = weight
@@ -93,12 +93,13 @@ class Residual(FieldsAsLeaves):
 
     def residuals(self, params: optax.Params) -> jax.Array:
         """The residuals at every point, unscaled: shape (N, ...)."""
-        return one_array(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
+        return _checks.one_array(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
 
     def num_residuals(self, params: optax.Params) -> int:
         """The number of residuals M at each point."""
-        point = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], jnp.result_type(x)), self.points)
-        return math.prod(one_array(jax.eval_shape(self.fn, params, point)).shape)
+        return math.prod(
+            _checks.one_array(jax.eval_shape(self.fn, params, _checks.a_point(self.points))).shape
+        )
 
     def __repr__(self) -> str:
         fn = getattr(self.fn, "func", self.fn)
