@@ -16,11 +16,10 @@ from isgd_optax._iterate import StoppingRule, minimize
 from isgd_optax._learning_rate import LearningRateController, as_controller
 from isgd_optax._metric import as_metric
 from isgd_optax._momentum import Momentum
-from isgd_optax._norms import norm, scalar_dtype
-from isgd_optax._outcome import informed, outcome_of, stored_evaluation
+from isgd_optax._norms import scalar_dtype
+from isgd_optax._outcome import asked_for, informed, outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
-from isgd_optax._rates import as_rate
-from isgd_optax._sharding import without_explicit_axes
+from isgd_optax._sharding import varying_as, varying_init, without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
 from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
 from isgd_optax._tree import own, without_names
@@ -207,10 +206,11 @@ def implicit_step(
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
         program, loss_dtype = _checks.check_loss(loss_fn, params)
         dtype = scalar_dtype(params)
-        loss_grad = optax.tree.cast_like(updates if grad is None else grad, params)
-        start, renewed = starting_evaluation(loss_fn, loss_dtype, params, state.stored, value, loss_grad)
-        alpha = controller.propose(state.controller_state, state.count, start.loss, norm(start.grad))
-        alpha = as_rate(alpha, controller.bounds, dtype)
+        start, renewed, unmoved = starting_evaluation(
+            loss_fn, loss_dtype, params, state.stored, value, updates, grad
+        )
+        alpha, start = asked_for(controller, state, start, dtype)
+        params = start.params
         center = None
         if momentum is not None and isinstance(state.velocity, Momentum):
             center = state.velocity.center(params, momentum, start.loss)
@@ -231,7 +231,7 @@ def implicit_step(
                 num_gradients=solution.num_gradients + renewed,
                 controller_state=informed(controller, state.controller_state, start, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
-                stored=stored_evaluation(problem, start, solution, delta) if keeps else (),
+                stored=stored_evaluation(problem, start, solution, delta, unmoved) if unmoved else (),
                 velocity=state.velocity,
                 metric_state=metric_state,
                 floor=floor,
@@ -245,6 +245,6 @@ def implicit_step(
         )
         if center is not None:
             new_state = new_state._replace(velocity=Momentum(own(params), start.loss.astype(dtype)))
-        return delta, new_state
+        return delta, varying_as(new_state, start, alpha)
 
-    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return optax.GradientTransformationExtraArgs(varying_init(init_fn), update_fn)

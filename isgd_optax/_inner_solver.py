@@ -58,7 +58,7 @@ class Evaluation(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """A point that an inner solver proposes. What it does not know is None, and computed for it.
+    """A point that an inner solver proposes. What it does not know is None, or False, and computed for it.
 
     Attributes:
       params: The point p.
@@ -70,7 +70,8 @@ class Proposal(NamedTuple):
       grad: ∇φ(p).
       predicted_decrease: The decrease of φ that the solver's model predicts.
       decrease: The actual decrease of φ, free of the rounding of φ.
-      accepted: Whether it is a step at all; a search that finds none returns the start.
+      accepted: Whether it is a step at all; a search that finds none returns the start. Where it is none, the
+        inner iteration ends at the point before.
       at_floor: Whether the step is lost in rounding errors, of the loss or of the parameters, whatever α.
       too_small: Whether it is lost in them because α is small.
     """
@@ -175,15 +176,18 @@ def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) ->
     predicted = proposal.predicted_decrease
     if predicted is None:
         predicted = -vdot(start_grad, displacement) / 2
-    predicted = predicted.astype(start.loss.dtype)
+    predicted = jnp.asarray(predicted, start.loss.dtype)
     longer = objective.squared_distance_gain(proposal.params, start.params)
-    decrease = start.loss - loss - (longer / (2 * objective.learning_rate)).astype(start.loss.dtype)
+    decrease = proposal.decrease
+    if decrease is None:
+        decrease = start.loss - loss - (longer / (2 * objective.learning_rate)).astype(start.loss.dtype)
     negligible = (jnp.abs(predicted) <= rounding(start.loss)) | is_lost_in_rounding(
         displacement, start.params, problem.metric
     )
     # A step along the gradient, α∇φ, promises ½α‖∇φ‖²; what is not shorter would gain by a larger α.
     slope = objective.dual_norm(start_grad)  # whose square may be too small for a number
     steepest = proposal.learning_rate * jnp.square(slope) / 2
+    at_floor, too_small = jnp.asarray(proposal.at_floor), jnp.asarray(proposal.too_small)
     straight = (predicted >= 0.9 * steepest) & (slope > 0) & jnp.isfinite(steepest)
     return proposal._replace(
         loss=loss,
@@ -191,8 +195,8 @@ def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) ->
         grad=grad,
         num_gradients=jnp.asarray(num_gradients, jnp.int32),
         predicted_decrease=predicted,
-        decrease=decrease,
+        decrease=jnp.asarray(decrease, start.loss.dtype),
         accepted=jnp.asarray(proposal.accepted),
-        at_floor=negligible & ~straight,
-        too_small=negligible & straight,
+        at_floor=at_floor | (negligible & ~straight & ~too_small),
+        too_small=too_small | (negligible & straight & ~at_floor),
     )

@@ -180,7 +180,7 @@ def minimize(
         return _Carry(
             num_steps=carry.num_steps + 1,
             done=solved | ~finite,
-            iterate=new,
+            iterate=optax.tree.where(proposal.accepted, new, carry.iterate),
             best=best,
             lowest=lowest,
             inner_state=proposal.state,

@@ -43,7 +43,7 @@ def largest_trusted(
 
     Args:
       initial_learning_rate: The first α; it may be traced, then it is not checked.
-      factors: The factors of the candidates, at least two.
+      factors: The factors of the candidates, at least two, not all above 1 nor all below.
       min_gain_ratio: The least gain ratio of a trusted step, in (0, 1).
       min_learning_rate: The smallest α that is tried.
       max_learning_rate: The largest α that is tried; ``info.at_bound`` says when α stands at a bound.
@@ -52,7 +52,7 @@ def largest_trusted(
       A :class:`LearningRateController` for :func:`implicit_step`.
 
     Raises:
-      ValueError: A number is out of range, or there are fewer than two factors.
+      ValueError: A number is out of range, or there are fewer than two factors, or all on one side of 1.
 
     Examples:
       >>> from isgd_optax import gauss_newton, implicit_step, largest_trusted
@@ -66,6 +66,11 @@ def largest_trusted(
         raise ValueError(f"factors must be at least two, e.g. (0.1, 1.0, 10.0), got {factors}.")
     for factor in factors:
         check_positive("each factor", factor)
+    if not min(factors) <= 1 <= max(factors):
+        raise ValueError(
+            f"factors must not lie all on one side of 1, e.g. (0.1, 1.0, 10.0), got {factors}: α could only "
+            "rise, or only fall."
+        )
     if not 0 < min_gain_ratio < 1:
         raise ValueError(f"min_gain_ratio must lie between 0 and 1, got {min_gain_ratio}.")
 

@@ -1,4 +1,4 @@
-"""What a solved step tells its controller, and what it leaves for the next step."""
+"""What a controller asks for, what a solved step tells it, and what that leaves for the next step."""
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,19 @@ from isgd_optax._inner_solver import Evaluation, ProximalProblem
 from isgd_optax._iterate import Solution
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
 from isgd_optax._norms import norm, rounding, vdot
+from isgd_optax._rates import as_rate
+from isgd_optax._sharding import varying_as
 from isgd_optax._state import ImplicitStepState
 from isgd_optax._stored import StoredEvaluation
+
+
+def asked_for(
+    controller: LearningRateController, state: ImplicitStepState, start: Evaluation, dtype: jnp.dtype
+) -> tuple[jax.Array, Evaluation]:
+    """The α that the controller asks for, in ``dtype``, and the start, both varying alike over devices."""
+    alpha = controller.propose(state.controller_state, state.count, start.loss, norm(start.grad))
+    alpha = as_rate(alpha, controller.bounds, dtype)
+    return varying_as((alpha, start), alpha, start)
 
 
 def outcome_of(
@@ -68,14 +79,16 @@ def informed(
 
 
 def stored_evaluation(
-    problem: ProximalProblem, start: Evaluation, solution: Solution, delta: optax.Updates
+    problem: ProximalProblem,
+    start: Evaluation,
+    solution: Solution,
+    delta: optax.Updates,
+    unmoved: StoredEvaluation,
 ) -> StoredEvaluation:
-    """L and ∇L at the new parameters."""
+    """L and ∇L at the new parameters; ``unmoved`` where these are the old ones."""
     at = solution.iterate.at
     solved = problem.objective(start.params, solution.proximal_learning_rate)
     grad = optax.tree.sub(at.grad, solved.term_gradient(at.params))
-    return StoredEvaluation(
-        value=jnp.where(solution.moved, at.loss, start.loss),
-        grad=optax.tree.where(solution.moved, grad, start.grad),
-        point=optax.apply_updates(start.params, delta),
-    )
+    value = at.loss.astype(unmoved.value.dtype)
+    new = StoredEvaluation(value, grad, optax.apply_updates(start.params, delta))
+    return optax.tree.where(solution.moved, new, unmoved)

@@ -65,7 +65,7 @@ class ProximalObjective(FieldsAsLeaves):
         metric: optax.Params | None = None,
     ):
         self.value_fn = as_pytree(value_fn)
-        self.center = center
+        self.center = jax.tree.map(jnp.asarray, center)  # which may be Python floats
         self.learning_rate = jnp.asarray(learning_rate)
         self.metric = metric
 
@@ -96,10 +96,10 @@ class ProximalObjective(FieldsAsLeaves):
         """D(p − c)/α, the gradient of the proximal term, in the dtypes of p."""
         alpha = self.learning_rate
         if self.metric is None:
-            return jax.tree.map(lambda p, c: ((p - c) / alpha).astype(p.dtype), params, self.center)
-        return jax.tree.map(
-            lambda p, c, d: (d * (p - c) / alpha).astype(p.dtype), params, self.center, self.metric
-        )
+            way = jax.tree.map(lambda p, c: (p - c) / alpha, params, self.center)
+        else:
+            way = jax.tree.map(lambda p, c, d: d * (p - c) / alpha, params, self.center, self.metric)
+        return jax.tree.map(lambda p, v: v.astype(jnp.result_type(p)), params, way)
 
     def value_and_grad(self, params: optax.Params) -> tuple[jax.Array, jax.Array, optax.Updates]:
         """L(p), φ(p) and ∇φ(p); L is returned too, free of the rounding of φ."""

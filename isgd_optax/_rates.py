@@ -17,6 +17,8 @@ def clip_between(initial: float | jax.Array, lower: float, upper: float) -> Call
     """Checks the three learning rates; returns the function that keeps α between the last two."""
     check_positive("initial_learning_rate", initial)
     check_positive("min_learning_rate", lower)
+    if not lower <= upper:  # also where the first α is traced
+        raise ValueError(f"max_learning_rate must be at least min_learning_rate, got {upper} and {lower}.")
     if not isinstance(initial, Tracer) and not lower <= initial <= upper:
         raise ValueError(
             "initial_learning_rate must lie between min_learning_rate and max_learning_rate, got "

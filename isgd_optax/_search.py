@@ -30,7 +30,7 @@ def backtracking(factor: float, max_trials: int) -> Search:
         def failed(carry: tuple[jax.Array, Proposal]) -> jax.Array:
             count, proposal = carry
             finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(proposal.params)]).all()
-            falls = is_descent(jnp.asarray(proposal.decrease), start.value) & finite
+            falls = is_descent(jnp.asarray(proposal.decrease), start.value) & finite & proposal.accepted
             return (count == 0) | ((count < max_trials) & ~falls)
 
         def retry(carry: tuple[jax.Array, Proposal]) -> tuple[jax.Array, Proposal]:
@@ -94,10 +94,10 @@ def trust_region_search(
             assert new.decrease is not None
             assert new.predicted_decrease is not None
             assert new.loss is not None
-            finite = jnp.isfinite(new.decrease)
-            trusted = finite & (new.decrease >= min_gain_ratio * new.predicted_decrease) & (new.decrease > 0)
-            trusted |= new.too_small & is_descent(new.decrease, start.loss)  # of which nothing is known
-            take = trusted | (is_descent(new.decrease, start.loss) & (new.loss < walk.best_loss))
+            falls = new.accepted & is_descent(new.decrease, start.loss)
+            trusted = falls & (new.decrease >= min_gain_ratio * new.predicted_decrease) & (new.decrease > 0)
+            trusted |= falls & new.too_small  # of which nothing is known
+            take = trusted | (falls & (new.loss < walk.best_loss))
             direction = jnp.where(trusted, 1, -1).astype(jnp.int32)
             index = walk.index + direction
             # A turn means that the boundary between trusted and not trusted lies behind.

@@ -7,6 +7,8 @@ from typing import TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
 
 Result = TypeVar("Result")
 Tree = TypeVar("Tree")
@@ -79,15 +81,43 @@ def varying_as(tree: Tree, *like: object) -> Tree:
     # Without the names of those axes, which JAX's versions keep in different places.
     no = jnp.zeros((), bool)
     for leaf in jax.tree.leaves(like):
-        if isinstance(leaf, jax.Array) and leaf.size and jnp.issubdtype(leaf.dtype, jnp.number):
-            no &= leaf.ravel()[0] != 0
+        if isinstance(leaf, jax.Array) and leaf.size:
+            is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+            no &= (jax.random.key_data(leaf) if is_key else leaf).ravel()[0] != 0
 
-    def vary(x: jax.Array) -> jax.Array:
-        if jnp.issubdtype(x.dtype, jax.dtypes.extended):
-            return x  # a random key
+    def vary(x: ArrayLike) -> jax.Array:
+        x = jnp.asarray(x)
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(vary(jax.random.key_data(x)), impl=jax.random.key_impl(x))
         return x ^ no if x.dtype == bool else x + no.astype(x.dtype)
 
     return jax.tree.map(vary, tree)
+
+
+def varying_init(init: Callable[[optax.Params], optax.OptState]) -> optax.TransformInitFn:
+    """``init`` of an optimiser whose first state varies as the parameters do, like all later ones."""
+
+    def init_fn(params: optax.Params) -> optax.OptState:
+        return varying_as(init(params), params)
+
+    return init_fn
+
+
+def check_varies_as(grad: object, loss: jax.Array) -> None:
+    """Raises TypeError where, inside shard_map, devices have a loss each and share a gradient."""
+    if not _has_axes("Manual"):
+        return
+    no = jnp.zeros((), bool)
+    types_of = lambda *like: lambda: varying_as(no, *like)
+    try:
+        jax.eval_shape(lambda: jax.lax.cond(no, types_of(grad), types_of(grad, loss)))
+    except TypeError as error:
+        raise TypeError(
+            "inside shard_map the loss differs between devices and its gradient does not: by parameters that "
+            "devices share, jax.grad is the sum over all of them. Either the devices train together: reduce "
+            "the loss in value_fn, e.g. by jax.lax.pmean. Or each trains alone: make the parameters its own "
+            'before, by jax.lax.pcast(params, axis_name, to="varying").'
+        ) from error
 
 
 def _has_axes(kind: str) -> bool:

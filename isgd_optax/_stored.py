@@ -12,6 +12,7 @@ from jax.typing import ArrayLike, DTypeLike
 from isgd_optax._inner_solver import Evaluation
 from isgd_optax._norms import scalar_dtype
 from isgd_optax._proximal import Loss
+from isgd_optax._sharding import check_varies_as
 
 
 class StoredEvaluation(NamedTuple):
@@ -60,15 +61,35 @@ def starting_evaluation(
     params: optax.Params,
     stored: optax.OptState,
     value: ArrayLike | None,
-    grad: optax.Updates,
-) -> tuple[Evaluation, jax.Array | int]:
-    """What a step starts from, with L in ``dtype``, and how many gradients were evaluated for it."""
-    renewed = 0
-    if isinstance(stored, StoredEvaluation):
-        loss, grad, renewed = current_evaluation(loss_fn, params, stored, value, grad)
-    else:
-        loss = jnp.asarray(loss_fn(params) if value is None else value)
-    return Evaluation(params, loss.astype(dtype), loss.astype(dtype), grad), renewed
+    updates: optax.Updates,
+    grad: optax.Updates | None,
+) -> tuple[Evaluation, jax.Array | int, StoredEvaluation | None]:
+    """What a step starts from, with L in ``dtype``.
+
+    Args:
+      loss_fn: The loss L.
+      dtype: The dtype of L.
+      params: The parameters.
+      stored: What the last step has left, () where steps leave nothing.
+      value: L at ``params`` if the caller knows it.
+      updates: The gradient there, or what earlier transformations have made of it.
+      grad: The gradient itself, where the caller has handed it on.
+
+    Returns:
+      The start; how many gradients were evaluated for it; and what to leave for the next step if this one
+      does not move.
+    """
+    given = jax.tree.map(lambda g, p: jnp.asarray(g, p.dtype), updates if grad is None else grad, params)
+    if not isinstance(stored, StoredEvaluation):
+        loss = jnp.asarray(loss_fn(params) if value is None else value).astype(dtype)
+        check_varies_as(given, loss)
+        return Evaluation(params, loss, loss, given), 0, None
+    loss, start_grad, renewed = current_evaluation(loss_fn, params, stored, value, given)
+    # The updates may be another multiple of the gradient at each step: they are not what optax asks for.
+    known = renewed if grad is None else renewed | ~jnp.isfinite(stored.value)
+    start = StoredEvaluation(loss.astype(stored.value.dtype), start_grad, params)
+    unmoved = optax.tree.where(known, start, stored)
+    return Evaluation(params, loss.astype(dtype), loss.astype(dtype), start_grad), renewed, unmoved
 
 
 def current_evaluation(
@@ -82,24 +103,27 @@ def current_evaluation(
 
     What follows ``implicit_step`` in a chain may have changed the parameters, and fresh points or another
     mini-batch the loss. The first shows in the parameters, the second in the loss, which is evaluated once;
-    where either differs from what is stored, both are evaluated anew, which the last result says.
+    where either differs from what is stored, both are evaluated anew, which the last result says. A value
+    that agrees with the loss does not tell that the gradient is not the stored one.
     """
     loss = jnp.asarray(loss_fn(params))
+    check_varies_as(grad, loss)
     nothing_stored = ~jnp.isfinite(stored.value)
-    # Without a value, the gradient may still be the stored one.
-    given = jnp.where(nothing_stored, loss, stored.value.astype(loss.dtype)) if value is None else value
-    given = jnp.asarray(given).astype(loss.dtype)
+    given = loss if value is None else jnp.asarray(value).astype(loss.dtype)
     pairs = zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
-    same_point = nothing_stored | functools.reduce(jnp.logical_and, [jnp.all(p == q) for p, q in pairs], True)
+    same_point = functools.reduce(jnp.logical_and, [jnp.all(p == q) for p, q in pairs], True)
     # Compiled in another place, the same loss may be rounded otherwise; in half precision even the smallest
     # difference may be that of another mini-batch.
     tolerance = min(100 * float(jnp.finfo(loss.dtype).eps), 1e-3) * jnp.abs(loss)
-    same_loss = jnp.abs(given - loss) <= tolerance
+    is_loss = lambda number: jnp.abs(number - loss) <= tolerance
+    current = is_loss(given) & (nothing_stored | (same_point & is_loss(stored.value.astype(loss.dtype))))
     # What is not finite makes a step of zero, as without stored values.
-    current = (same_point & same_loss) | ~jnp.isfinite(given) | ~jnp.isfinite(loss)
+    is_number = jnp.isfinite(given) & jnp.isfinite(loss)
+    given = jnp.where(jnp.isfinite(loss), given, loss)  # the stored one may be finite
 
     def evaluate() -> tuple[jax.Array, optax.Updates]:
         value, grad = jax.value_and_grad(lambda p: jnp.asarray(loss_fn(p)))(params)
         return value.astype(loss.dtype), grad
 
-    return *jax.lax.cond(current, lambda: (given, grad), evaluate), ~current
+    anew = is_number & ~current
+    return *jax.lax.cond(anew, evaluate, lambda: (given, grad)), anew

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from isgd_optax._checks import check_count, check_transformation
+from isgd_optax._sharding import varying_as, varying_init
 from isgd_optax._tree import own
 
 
@@ -79,7 +80,7 @@ def switch_after(
 
         def run_first():
             new_updates, first_state = first.update(updates, state.first, params, **extra_args)
-            return cast(new_updates), _cast(first_state, state.first), state.second
+            return alike((cast(new_updates), _cast(first_state, state.first), state.second))
 
         def run_second():
             first_state, second_state = state.first, state.second
@@ -88,7 +89,11 @@ def switch_after(
                 fresh = _cast((first.init(params), second.init(params)), both)
                 first_state, second_state = optax.tree.where(state.count == num_steps, fresh, both)
             new_updates, second_state = second.update(updates, second_state, params, **extra_args)
-            return cast(new_updates), first_state, _cast(second_state, state.second)
+            return alike((cast(new_updates), first_state, _cast(second_state, state.second)))
+
+        def alike(result: tuple) -> tuple:
+            """The types of both must be the same."""
+            return varying_as(result, updates, state, params)
 
         def cast(tree: optax.Updates) -> optax.Updates:
             return _cast(tree, updates if params is None else params)
@@ -98,7 +103,7 @@ def switch_after(
             jnp.asarray(optax.safe_increment(state.count)), first_state, second_state
         )
 
-    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    return optax.GradientTransformationExtraArgs(varying_init(init_fn), update_fn)
 
 
 def _cast(tree: optax.OptState, like: optax.OptState) -> optax.OptState:

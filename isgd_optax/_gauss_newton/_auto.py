@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from isgd_optax._checks import check_at_least
 from isgd_optax._gauss_newton._cg import cg
 from isgd_optax._gauss_newton._exact import dual, primal, qr
 from isgd_optax._gauss_newton._linear_solver import Jacobian, LinearSolver, Sizes, Solve
@@ -30,10 +31,12 @@ def auto(
       A :class:`LinearSolver`.
 
     Raises:
-      ValueError: There are no candidates.
+      ValueError: There are no candidates, or ``memory_limit`` is below 1.
     """
     if not candidates:
         raise ValueError("auto needs at least one candidate, e.g. dual().")
+    if memory_limit is not None:
+        check_at_least("memory_limit", memory_limit, 1)
     limit = lambda: available_bytes() if memory_limit is None else memory_limit
 
     def init(jacobian: Jacobian) -> Solve:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from isgd_optax._checks import check_at_least, check_positive
+from isgd_optax._checks import check_count, check_positive
 from isgd_optax._gauss_newton._linear_solver import Jacobian, LinearSolver, Sizes, Solve
 from isgd_optax._norms import dot
+from isgd_optax._sharding import varying_as
 
 Product = Callable[[jax.Array], jax.Array]
 
@@ -44,12 +45,12 @@ def nystrom(rank: int = 50) -> Preconditioner:
       rank: The number of products with K, and of eigenvalues that are approximated; at least 1.
 
     Raises:
-      ValueError: ``rank`` is below 1.
+      ValueError: ``rank`` is below 1 or no whole number.
 
     References:
       Frangella, Tropp and Udell, Randomized Nyström preconditioning, 2023, Algorithm 2.1 and Eq. 1.3.
     """
-    check_at_least("rank", rank, 1)
+    check_count("rank", rank, 1)
 
     def init(product: Product, n: int, dtype: jnp.dtype) -> Callable[[jax.Array], Product]:
         basis, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (n, min(rank, n)), dtype))
@@ -104,9 +105,9 @@ def cg(
       ValueError: A number is out of range, or both the preconditioner and its rank are given.
     """
     check_positive("rtol", rtol)
-    check_at_least("max_steps", max_steps, 1)
+    check_count("max_steps", max_steps, 1)
     if preconditioner_rank is not None:
-        check_at_least("preconditioner_rank", preconditioner_rank, 0)
+        check_count("preconditioner_rank", preconditioner_rank, 0)
         if preconditioner is not _DEFAULT:
             raise ValueError("cg takes either preconditioner or preconditioner_rank, not both.")
         preconditioner = nystrom(preconditioner_rank) if preconditioner_rank else None
@@ -164,5 +165,5 @@ def _conjugate_gradients(
 
     start = precondition(data)
     carry = _Carry(jnp.zeros((), jnp.int32), jnp.zeros_like(data), data, start, dot(data, start))
-    carry = jax.lax.while_loop(unfinished, body, carry)
+    carry = jax.lax.while_loop(unfinished, body, varying_as(carry, data, start))
     return carry.x, carry.count

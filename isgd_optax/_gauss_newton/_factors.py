@@ -11,6 +11,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._program import Program
+from isgd_optax._sharding import varying_as
 from isgd_optax._tree import ArrayTree
 
 ResidualFn = Callable[[Any, Any], ArrayLike]  # of any two pytrees, parameters and a point
@@ -133,6 +134,7 @@ def block_factors(
     unflatten = functools.partial(jax.tree.unflatten, structure)
     if not leaves:
         raise ValueError("the parameters have no leaves, there is nothing to differentiate by.")
+    leaves = varying_as([jnp.asarray(leaf) for leaf in leaves], leaves, points, basis)
     if basis is None:
         return jax.vmap(lambda point: _at_point(fn, leaves, unflatten, point, None))(points)
     return jax.vmap(lambda point, rows: _at_point(fn, leaves, unflatten, point, rows))(points, basis)
@@ -177,8 +179,11 @@ def _at_point(
     fn: ResidualFn, leaves: list[jax.Array], unflatten: Unflatten, point: ArrayTree, basis: jax.Array | None
 ) -> list[LeafFactors]:
     """The factors at one point: arrays as in :class:`LeafFactors`, without the axis of points."""
-    leaves = [jnp.asarray(leaf) for leaf in leaves]
     program = _program(fn, leaves, unflatten, point)
+    # A derivative by what all devices of a shard_map share is summed over them: here each has its own.
+    varying = varying_as(leaves, leaves, program.closed.consts)
+    if varying is not leaves:
+        leaves, program = varying, _program(fn, varying, unflatten, point)
     own = sorted(program.live)
 
     def residuals(taps: list[jax.Array], live: list[jax.Array]) -> tuple[jax.Array, list[jax.Array]]:
@@ -187,13 +192,13 @@ def _at_point(
             arrays[k] = leaf
         return program.run(leaves, arrays, jax.tree.leaves(point), taps)
 
-    taps = [jnp.zeros(tap.shape, tap.dtype) for tap in program.taps]
+    taps = varying_as([jnp.zeros(tap.shape, tap.dtype) for tap in program.taps], leaves)
     r, pull, inputs = jax.vjp(residuals, taps, [leaves[k] for k in own], has_aux=True)
     if basis is None and r.size == 1:  # a vmap would be one more axis in every operation
         by_tap, by_leaf = jax.tree.map(lambda g: g[None], pull(jnp.ones_like(r)))
     else:
         seeds = jnp.eye(r.size, dtype=r.dtype) if basis is None else basis.astype(r.dtype)
-        by_tap, by_leaf = jax.vmap(pull)(seeds)
+        by_tap, by_leaf = jax.vmap(pull)(varying_as(seeds, r))
 
     num_rows = r.size if basis is None else basis.shape[0]
     streams: dict[tuple[int, int], list[tuple[jax.Array, jax.Array]]] = {}

@@ -17,6 +17,7 @@ from isgd_optax._gauss_newton._kernel_check import check_factors
 from isgd_optax._gauss_newton._linear_solver import Sizes
 from isgd_optax._gauss_newton._quadratic import QuadraticModel, numbers
 from isgd_optax._gauss_newton._rows import along_points
+from isgd_optax._sharding import varying_as
 
 if TYPE_CHECKING:
     from isgd_optax._gauss_newton._losses import LeastSquares, Residual
@@ -56,6 +57,7 @@ class ResidualJacobian:
         kernel: str = "auto",
         row_block: int = ROW_BLOCK,
     ):
+        params = varying_as(params, params, loss, metric)
         self.loss, self.params, self.kernel, self.row_block = loss, params, kernel, row_block
         flat, self._unravel = ravel_pytree(params)
         self._flat_dtype = flat.dtype
@@ -118,14 +120,12 @@ class ResidualJacobian:
             total = jnp.zeros((), self.dtype)
             for block, model in zip(self.loss.blocks, self._models, strict=True):
                 if model is not None:
-                    outputs = numbers(
-                        block.residuals(params).astype(self.dtype).reshape(block.num_points, -1)
-                    )
+                    outputs = block.residuals(params).astype(self.dtype).reshape(block.num_points, -1)
                     weights = along_points(jnp.square(block.scale(self.dtype)), outputs)
-                    total += jnp.sum(weights * model.slope * outputs)
+                    total += jnp.sum(weights * model.slope * numbers(outputs))
             return total
 
-        return self.ravel(jax.grad(straight)(self.params))
+        return self.ravel(jax.grad(straight)(varying_as(self.params, self.outputs)))
 
     @functools.cached_property
     def factors(self) -> list[list[_factors.LeafFactors]]:
@@ -158,10 +158,11 @@ class ResidualJacobian:
 
     def mv(self, v: jax.Array) -> jax.Array:
         """J v, shape (N,), for v of shape (P,)."""
-        return self._push(self.unravel(v)).astype(self.dtype)
+        return self._push(self.unravel(varying_as(v, self.residual))).astype(self.dtype)
 
     def rmv(self, y: jax.Array) -> jax.Array:
         """Jᵀ y, shape (P,), for y of shape (N,)."""
+        y = varying_as(y, self.residual)
         factors = self.__dict__.get("factors")  # where K was formed from them they are at hand
         if factors is None:
             pull = jax.linear_transpose(self._push, self.params)
@@ -180,9 +181,7 @@ class ResidualJacobian:
             return _devices.gram(self._row_blocks())
         if self.kernel == "rows":
             return _gram.symmetric_product(self.rows())
-        inverse = None
-        if self._metric is not None:
-            inverse = [1 / jnp.asarray(d, self.dtype) for d in jax.tree.leaves(self._metric)]
+        inverse = [1 / jnp.asarray(d, self.dtype) for d in jax.tree.leaves(self._metric)]
         return _gram.gram(self.factors, self._scales, self.dtype, inverse)
 
     def normal(self) -> jax.Array:

@@ -6,6 +6,7 @@ import jax
 import optax
 
 from isgd_optax._gauss_newton import _factors
+from isgd_optax._gauss_newton._residual_checks import a_point
 
 if TYPE_CHECKING:
     from isgd_optax._gauss_newton._losses import LeastSquares
@@ -16,7 +17,7 @@ def check_factors(loss: "LeastSquares", params: optax.Params) -> None:
     missing: dict[str, str] = {}
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     for name, block in zip(loss.names, loss.blocks, strict=True):
-        point = jax.tree.map(lambda x: x[0], block.points)
+        point = a_point(block.points)
         for path, way in zip(paths, _factors.leaf_ways(block.fn, params, point), strict=True):
             if way.rows:
                 missing.setdefault(f"params{path}", f"{way.reason} in {name!r}")

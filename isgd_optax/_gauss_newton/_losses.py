@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from isgd_optax._gauss_newton import _residual_checks as _checks
 from isgd_optax._gauss_newton._factors import ResidualFn
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
-from isgd_optax._gauss_newton._residual_checks import check_functions, check_points, check_weight, one_array
 from isgd_optax._gauss_newton._rows import along_points
 from isgd_optax._norms import sum_dtype
+from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._tree import ArrayTree, FieldsAsLeaves, as_pytree
 
 
@@ -76,8 +77,8 @@ class Residual(FieldsAsLeaves):
         name: str | None = None,
         loss: Callable[..., ArrayLike] | None = None,
     ):
-        check_functions(fn, loss)
-        check_weight(weight, check_points(points))
+        _checks.check_functions(fn, loss)
+        _checks.check_weight(weight, _checks.check_points(points))
         self.fn = as_pytree(fn)
         self.points = points
         self.weight = weight
@@ -92,12 +93,13 @@ class Residual(FieldsAsLeaves):
 
     def residuals(self, params: optax.Params) -> jax.Array:
         """The residuals at every point, unscaled: shape (N, ...)."""
-        return one_array(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
+        return _checks.one_array(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
 
     def num_residuals(self, params: optax.Params) -> int:
         """The number of residuals M at each point."""
-        residual = jax.eval_shape(self.fn, params, jax.tree.map(lambda x: x[0], self.points))
-        return math.prod(one_array(residual).shape)
+        return math.prod(
+            _checks.one_array(jax.eval_shape(self.fn, params, _checks.a_point(self.points))).shape
+        )
 
     def __repr__(self) -> str:
         fn = getattr(self.fn, "func", self.fn)
@@ -208,6 +210,7 @@ class LeastSquares(FieldsAsLeaves):
         """Each block's loss by name, without the weight of the block."""
         return {name: block(params) for name, block in zip(self.names, self.blocks, strict=True)}
 
+    @without_explicit_axes
     def residuals(self, params: optax.Params) -> jax.Array:
         """The stacked vector r with ‖r‖² = L: √(w/N) times each residual, flat.
 
@@ -220,13 +223,10 @@ class LeastSquares(FieldsAsLeaves):
                     f"the block {name!r} has a loss that is no sum of squares, so that there is no vector r "
                     "with ‖r‖² = L. Its own residuals are block.residuals(params)."
                 )
-        return jnp.concatenate(
-            [
-                (along_points(block.scale(r.dtype), r) * r).reshape(-1)
-                for block, r in ((block, block.residuals(params)) for block in self.blocks)
-            ]
-        )
+        pairs = zip(self.blocks, self.evaluate(params), strict=True)
+        return jnp.concatenate([(along_points(b.scale(r.dtype), r) * r).reshape(-1) for b, r in pairs])
 
+    @without_explicit_axes
     def gauss_newton_diagonal(self, params: optax.Params) -> optax.Params:
         """diag(JᵀJ) of the stacked residuals (of their quadratic models), a pytree like ``params``."""
         return ResidualJacobian(self, params).squared_columns()

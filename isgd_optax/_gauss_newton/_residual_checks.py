@@ -22,8 +22,7 @@ def check_functions(fn: Any, loss: Any) -> None:
 
 def check_forward_mode(fn: Any, params: Any, points: Any) -> None:
     """Raises TypeError where parameters enter what has no forward derivative; JAX does so when it lowers."""
-    own = functools.partial(jax.dtypes.canonicalize_dtype, allow_extended_dtype=True)  # NumPy's may be wider
-    point = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x)[1:], own(x.dtype)), points)
+    point = a_point(points)
     if not _has(jax.make_jaxpr(fn)(params, point).jaxpr, "custom_vjp_call"):
         return
     # Of points alone it may be: JAX knows which of them a derivative goes through.
@@ -34,6 +33,12 @@ def check_forward_mode(fn: Any, params: Any, points: Any) -> None:
             "gauss_newton takes such: define it by jax.custom_jvp, or take another inner solver, e.g. "
             "optax.lbfgs()."
         )
+
+
+def a_point(points: Any) -> Any:
+    """The shapes and dtypes of one point: a slice of sharded arrays may be refused."""
+    own = functools.partial(jax.dtypes.canonicalize_dtype, allow_extended_dtype=True)  # NumPy's may be wider
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x)[1:], own(x.dtype)), points)
 
 
 def _has(jaxpr: Jaxpr, name: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from isgd_optax._gauss_newton._factors import Product
 from isgd_optax._gauss_newton._rows import matmul
+from isgd_optax._sharding import varying_as
 
 # Rows of a table of products of streams: large for the matrix products, small enough for the cache.
 _TABLE_ROWS = 1024
@@ -65,7 +66,7 @@ def add_products(
         total = jax.lax.dynamic_update_slice(total, part, (row, column))
         return jax.lax.dynamic_update_slice(total, part.T, (column, row)), None
 
-    return jax.lax.scan(add, total, jnp.asarray(tiles))[0]
+    return jax.lax.scan(add, varying_as(total, total, pairs), jnp.asarray(tiles))[0]
 
 
 def _product(a: Streams, b: Streams) -> jax.Array:

@@ -61,6 +61,7 @@ def contraction(
 
     Raises:
       TypeError: ``loss`` is no :class:`LeastSquares`.
+      ValueError: As of :func:`gram_matrix`.
 
     Examples:
       >>> import jax.numpy as jnp

@@ -10,9 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from isgd_optax._checks import check_at_least
 from isgd_optax._gauss_newton._losses import LeastSquares
+from isgd_optax._sharding import without_explicit_axes
 from isgd_optax.diagnostics._gram import compiled_rows
-from isgd_optax.diagnostics._noise import NoiseStd, estimated_noise, given_noise, noisy_blocks, propagated
+from isgd_optax.diagnostics._noise import (
+    NoiseStd,
+    NoisyBlock,
+    estimated_noise,
+    given_noise,
+    noisy_blocks,
+    propagated,
+)
 from isgd_optax.diagnostics._profile import profile
 from isgd_optax.diagnostics._uncertainty import Covariance
 
@@ -74,7 +83,7 @@ def covariance(
     Raises:
       TypeError: ``loss`` is no :class:`LeastSquares`, or one of its blocks has a loss that is no square.
       ValueError: ``select`` does more than pick parameters or picks none; names in ``noisy`` or
-        ``noise_std`` that no block has; a ``noise_std`` of another shape.
+        ``noise_std`` that no block has; a ``noise_std`` of another shape; ``rcond`` below 0.
 
     Warns:
       UserWarning: The parameters are float32 or narrower, and others than the chosen ones are free: what a
@@ -103,6 +112,8 @@ def covariance(
       Satterthwaite, An approximate distribution of estimates of variance components, 1946. Rao, Estimation of
       heteroscedastic variances in linear models, 1970.
     """
+    if rcond is not None:
+        check_at_least("rcond", rcond, 0)
     rows, residual, _ = compiled_rows(loss, params)
     for name, block in zip(loss.names, loss.blocks, strict=True):
         if block.loss is not None:
@@ -123,16 +134,32 @@ def covariance(
         )
     if rcond is None:
         rcond = 10 * max(rows.shape) * eps
-    found = profile(rows, tuple(columns.tolist()), rcond)
+    spread = without_explicit_axes(_spread)
+    given = (tuple(columns.tolist()), rcond, noise_std, pooled)
+    matrix, std, freedom, left = spread(rows, residual, blocks, *given)
+    error = _like(chosen, jnp.sqrt(jnp.diagonal(matrix)))
+    freedom = freedom if freedom.ndim == 0 else _like(chosen, freedom)
+    return Covariance(chosen, error, matrix, std, freedom, _like(chosen, left))
+
+
+def _spread(
+    rows: jax.Array,
+    residual: jax.Array,
+    blocks: Sequence[NoisyBlock],
+    columns: tuple[int, ...],
+    rcond: float,
+    noise_std: NoiseStd | None,
+    pooled: bool,
+) -> tuple[jax.Array, dict[str, jax.Array], jax.Array, jax.Array]:
+    """The covariance, the noise by block, the degrees of freedom (one or by parameter), the step left."""
+    found = profile(rows, columns, rcond)
     if noise_std is None:
         noise = estimated_noise(blocks, residual, found.hat_basis, pooled)
     else:
         noise = given_noise(blocks, noise_std, rows.dtype)
     matrix, freedom = propagated(found, np.concatenate([block.index for block in blocks]), noise)
-    error = _like(chosen, jnp.sqrt(jnp.diagonal(matrix)))
-    left = _like(chosen, -jnp.matmul(found.response, residual, precision="highest"))
-    freedom = freedom[0] if noise.told.size == 1 else _like(chosen, freedom)
-    return Covariance(chosen, error, matrix, noise.std, freedom, left)
+    left = -jnp.matmul(found.response, residual, precision="highest")
+    return matrix, noise.std, freedom[0] if noise.told.size == 1 else freedom, left
 
 
 def _select(params: optax.Params, select: Callable[[Any], Tree] | None) -> tuple[Tree, np.ndarray]:

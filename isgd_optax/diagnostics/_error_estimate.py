@@ -9,6 +9,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from isgd_optax._checks import check_at_least
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax.diagnostics._gram import compiled_rows
 
@@ -57,6 +58,7 @@ def error_estimate(
 
     Raises:
       TypeError: ``loss`` is no :class:`LeastSquares`.
+      ValueError: ``rcond`` is below 0.
 
     Examples:
       A slope of 1 instead of 2, which a point at 0 does not show and others do:
@@ -73,6 +75,8 @@ def error_estimate(
     References:
       Stetter, The defect correction principle and discretization methods, Numerische Mathematik 29, 1978.
     """
+    if rcond is not None:
+        check_at_least("rcond", rcond, 0)
     rows, residual, slope = compiled_rows(loss, params)
     flat, unravel = ravel_pytree(params)
     if rcond is None:

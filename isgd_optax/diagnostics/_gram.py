@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from isgd_optax._gauss_newton._jacobian import ROW_BLOCK, ResidualJacobian
+from isgd_optax._checks import check_choice, check_count
+from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
 from isgd_optax._gauss_newton._losses import LeastSquares
+from isgd_optax._sharding import without_explicit_axes
 
 
 def gram_matrix(
@@ -30,8 +32,8 @@ def gram_matrix(
 
     Raises:
       TypeError: ``loss`` is no :class:`LeastSquares`.
-      ValueError: With ``kernel="layers"``, parameters that are no matrix in products or added vector; the
-        message names them.
+      ValueError: Another ``kernel``, a ``row_block`` < 1, or with ``kernel="layers"`` parameters that are no
+        matrix in products or added vector; the message names them.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -66,6 +68,7 @@ def gram_spectrum(loss: LeastSquares, params: optax.Params, *, kernel: str = "au
 
     Raises:
       TypeError: ``loss`` is no :class:`LeastSquares`.
+      ValueError: As of :func:`gram_matrix`.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -87,13 +90,15 @@ def compiled_gram(
 ) -> tuple[jax.Array, jax.Array]:
     """K and the residuals."""
     _check(loss)
-    return _gram(loss, params, kernel, row_block)
+    check_choice("kernel", kernel, KERNELS)
+    check_count("row_block", row_block, 1)
+    return without_explicit_axes(_gram)(loss, params, kernel, row_block)
 
 
 def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """J, the residuals, and half of what ∇L has beside 2 Jᵀr where a loss has no curvature, or None."""
     _check(loss)
-    return _rows(loss, params)
+    return without_explicit_axes(_rows)(loss, params)
 
 
 def _check(loss: LeastSquares) -> None:

@@ -8,6 +8,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from isgd_optax._checks import check_count
 from isgd_optax._norms import sum_dtype
 from isgd_optax._proximal import Loss
 
@@ -72,7 +73,7 @@ def hessian_spectrum(
 
     Raises:
       ImportError: The package matfree is not installed.
-      ValueError: A number is below 1, or there are more steps than parameters.
+      ValueError: A number is below 1 or no whole one, or there are more steps than parameters.
 
     Examples:
       >>> import jax, jax.numpy as jnp
@@ -95,10 +96,10 @@ def hessian_spectrum(
     flat = given.astype(sum_dtype(given.dtype))  # of half precision no eigenvalues are offered
     unravel = lambda v: unravel_given(v.astype(given.dtype))
     num_steps = min(80, flat.size) if num_steps is None else num_steps
-    if not 1 <= num_steps <= flat.size:
-        raise ValueError(f"num_steps must be between 1 and the {flat.size} parameters, got {num_steps}.")
-    if num_probes < 1:
-        raise ValueError(f"num_probes must be at least 1, got {num_probes}.")
+    check_count("num_steps", num_steps, 1)
+    if num_steps > flat.size:
+        raise ValueError(f"num_steps must be at most the {flat.size} parameters, got {num_steps}.")
+    check_count("num_probes", num_probes, 1)
     grad = jax.grad(lambda p: jnp.asarray(value_fn(unravel(p))))
     product = lambda v: jax.jvp(grad, (flat,), (v,))[1]
     lanczos = decomp.tridiag_sym(num_steps, reortho="full")

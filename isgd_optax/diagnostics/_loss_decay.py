@@ -8,6 +8,7 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
+from isgd_optax._checks import check_count
 from isgd_optax._proximal import Loss
 
 
@@ -58,6 +59,9 @@ def loss_decay(
     Returns:
       A :class:`LossDecay`.
 
+    Raises:
+      ValueError: ``num_nodes`` is below 1 or no whole number.
+
     Examples:
       >>> import jax.numpy as jnp
       >>> from isgd_optax import diagnostics
@@ -70,6 +74,7 @@ def loss_decay(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Eqs. 10 and 11.
     """
+    check_count("num_nodes", num_nodes, 1)
     learning_rate = jnp.asarray(learning_rate)
     step = optax.tree.sub(new_params, params)
     base, sign = (new_params, -1) if implicit else (params, 1)

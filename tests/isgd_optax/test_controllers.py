@@ -143,6 +143,8 @@ def test_bad_bounds_are_refused(make, options):
         (switched_evolution_relaxation, {"shrink": 1.0}, "shrink"),
         (largest_trusted, {"factors": (1.0,)}, "factors"),
         (largest_trusted, {"factors": (1.0, -1.0)}, "factor"),
+        (largest_trusted, {"factors": (10.0, 30.0)}, "one side of 1.*only rise"),
+        (largest_trusted, {"factors": (0.1, 0.5)}, "one side of 1.*only fall"),
         (largest_trusted, {"min_gain_ratio": 1.0}, "min_gain_ratio"),
     ],
 )

@@ -52,10 +52,10 @@ def test_density_of_a_known_spectrum():
     )
 
 
-@pytest.mark.parametrize("options", [{"num_steps": 4}, {"num_steps": 0}, {"num_steps": 2, "num_probes": 0}])
-def test_lanczos_refuses_impossible_counts(options):
+@pytest.mark.parametrize(("steps", "probes"), [(4, 1), (0, 1), (2.5, 1), (2, 0)])
+def test_lanczos_refuses_impossible_counts(steps, probes):
     with pytest.raises(ValueError, match="num_"):
-        diagnostics.hessian_spectrum(LOSS, PARAMS, jax.random.key(0), **options)
+        diagnostics.hessian_spectrum(LOSS, PARAMS, jax.random.key(0), num_steps=steps, num_probes=probes)
 
 
 def test_lanczos_without_matfree_says_what_to_install(monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
+from isgd_optax import LeastSquares, ProximalObjective, Residual, gauss_newton, implicit_step
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 
@@ -137,3 +137,7 @@ def test_python_floats_are_of_the_widest_dtype_from_the_start(dtypes):
     _, after = solver.update(jax.grad(loss)(params), before, params, value_fn=loss)
     assert dtypes(after) == dtypes(before)
     assert before.velocity.loss_before.dtype == jnp.float64
+    shapes = jax.eval_shape(lambda s: solver.update({"a": 2.0}, s, params, value_fn=loss), before)
+    assert dtypes(shapes[1]) == dtypes(before)  # of a gradient that is a Python float
+    phi = ProximalObjective(lambda p: p["a"] ** 2, params, 0.5)
+    assert (phi({"a": 3.0}), phi.term_gradient({"a": 3.0})) == (13.0, {"a": 4.0})

@@ -7,9 +7,11 @@ import optax
 import pytest
 
 from isgd_optax import (
+    Evaluation,
     InnerSolver,
     LearningRateController,
     Proposal,
+    ProximalProblem,
     as_inner_solver,
     from_optax,
     gauss_newton,
@@ -19,6 +21,7 @@ from isgd_optax import (
     step_info,
     switch_after,
 )
+from isgd_optax._inner_solver import complete
 
 START = np.array([-0.7, 0.4, 0.9])
 
@@ -144,6 +147,27 @@ def test_a_search_that_rejects_everything_leaves_the_parameters_alone():
     params, _, _, (info,) = run(implicit_step(newton(), nothing, max_inner_steps=1), quadratic, 1)
     np.testing.assert_array_equal(params, jnp.asarray(START))
     assert not info.accepted
+
+
+@pytest.mark.parametrize("controller", [1.0, largest_trusted()], ids=["no search", "search"])
+def test_a_point_that_its_solver_does_not_accept_is_not_taken(controller):
+    refused = lambda alpha, query: Proposal(jnp.zeros(3), alpha, 0, (), accepted=False)
+    inner = InnerSolver(lambda p: (), lambda problem, evaluation, state: (), refused)
+    solver = implicit_step(inner, controller, max_inner_steps=2, safeguard=False)
+    params, _, _, (info,) = run(solver, quadratic, 1)
+    np.testing.assert_array_equal(params, jnp.asarray(START))
+    assert not info.accepted
+
+
+def test_what_a_solver_knows_of_its_proposal_is_not_computed():
+    """Nothing but what is None, and the flags that say no."""
+    start = Evaluation(jnp.ones(2), jnp.asarray(2.0), jnp.asarray(2.0), 2 * jnp.ones(2))
+    problem = ProximalProblem(lambda p: jnp.sum(p**2), None, None, None)
+    point = Proposal(0.5 * jnp.ones(2), jnp.asarray(1.0), 0, (), loss=jnp.asarray(0.5))
+    told = lambda p: (p.decrease, p.predicted_decrease, p.at_floor, p.too_small)
+    given = point._replace(decrease=3.0, predicted_decrease=4.0, at_floor=True)
+    found = jax.jit(lambda: [told(complete(problem, start, p)) for p in (given, point)])()
+    assert found == [(3, 4, True, False), (1.25, 1, False, False)]
 
 
 @pytest.mark.parametrize(

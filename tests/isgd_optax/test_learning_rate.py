@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import LearningRateController, StepOutcome, implicit_step
+from isgd_optax import LearningRateController, StepOutcome, implicit_step, largest_trusted
 
 START = np.array([1.0, -2.0], np.float32)
 CURVATURES = np.array([1.0, 3.0], np.float32)
@@ -133,3 +133,9 @@ def test_controller_shrinks_alpha_until_the_step_is_accepted(make_step):
     assert accepted == [False] * 6 + [True]
     assert state.info.learning_rate == 0.75
     np.testing.assert_allclose(params[0], (1 + 8 * 0.75) / (1 + 2 * 0.75), rtol=1e-3)
+
+
+def test_bad_bounds_are_refused_around_an_alpha_that_is_traced():
+    swapped = lambda first: largest_trusted(first, min_learning_rate=2.0, max_learning_rate=1.0).init()
+    with pytest.raises(ValueError, match="max_learning_rate must be at least min_learning_rate"):
+        jax.eval_shape(swapped, 1.5)

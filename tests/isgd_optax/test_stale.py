@@ -148,3 +148,58 @@ def test_what_is_stored_is_of_the_loss_with_a_search_a_metric_and_momentum():
         value, grad = jax.value_and_grad(loss)(params)
         np.testing.assert_allclose(state.stored.value, value, rtol=1e-12)
         np.testing.assert_allclose(state.stored.grad, grad, rtol=1e-10, atol=1e-12)
+
+
+def test_a_fresh_value_does_not_vouch_for_a_stored_gradient():
+    """The user evaluates the loss of another mini-batch; the gradient is still that of the one before."""
+    square = lambda p, target: jnp.sum((p - target) ** 2)
+    solver = optax.chain(
+        optax.scale(0.5), implicit_step(optax.sgd(0.1), 1.0, max_inner_steps=1, rtol=0, store_grad=True)
+    )
+    before, after = (lambda p, target=target: square(p, target) for target in (1.0, -1.0))
+    params = jnp.zeros(2)
+    _, state = solver.update(
+        jax.grad(before)(params), solver.init(params), params, grad=jax.grad(before)(params), value_fn=before
+    )
+    params = jnp.asarray(state[1].stored.point)
+    _, grad = optax.value_and_grad_from_state(after)(params, state=state)
+    np.testing.assert_array_equal(grad, jax.grad(before)(params))
+    updates, state = solver.update(grad, state, params, value=after(params), value_fn=after)
+    np.testing.assert_allclose(updates, -0.1 * jax.grad(after)(params))
+    assert state[1].num_gradients == 2
+
+
+def test_what_is_kept_after_rejections_is_the_gradient_itself():
+    """Not what stands before the step makes of it, which would then be made of that again."""
+    loss = lambda p: jnp.sum(p**2)
+    solver = optax.chain(
+        optax.scale(0.5), implicit_step(optax.sgd(10.0), 1.0, max_inner_steps=1, store_grad=True)
+    )
+    params = jnp.ones(2)
+    for explicit in (False, True):
+        state = solver.init(params)
+        for _ in range(2):
+            value, grad = optax.value_and_grad_from_state(loss)(params, state=state)
+            np.testing.assert_array_equal(grad, 2 * params)
+            extra = {"grad": grad} if explicit else {}
+            updates, state = solver.update(grad, state, params, value=value, value_fn=loss, **extra)
+            assert not updates.any()
+            assert bool(jnp.isfinite(state[1].stored.value)) == explicit
+
+
+def test_a_loss_that_is_no_number_is_seen_behind_a_stored_one():
+    solver = implicit_step(gauss_newton(), largest_trusted(10.0), max_inner_steps=1, store_grad=True)
+    params = jnp.asarray(3.0)
+
+    @jax.jit
+    def step(params, state, batch):
+        loss = LeastSquares(Residual(lambda p, y: p - y, batch))
+        value, grad = optax.value_and_grad_from_state(loss)(params, state=state)
+        updates, state = solver.update(grad, state, params, value=value, grad=grad, value_fn=loss)
+        return params + updates, state
+
+    params, first = step(params, solver.init(params), jnp.array([1.0, 2.0]))
+    same, state = step(params, first, jnp.array([jnp.nan, 2.0]))
+    assert same == params
+    assert not state.info.accepted
+    np.testing.assert_array_equal(state.controller_state, first.controller_state)

@@ -13,6 +13,7 @@ from isgd_optax import (
     gauss_newton,
     implicit_step,
     largest_trusted,
+    linear_solvers,
     step_info,
 )
 
@@ -41,6 +42,32 @@ fit = lambda p, x: p * x - 1
 def test_constructors(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("measure", "message"),
+    [
+        (lambda loss: diagnostics.gram_matrix(loss, 1.0, kernel="layer"), "kernel must be one of 'auto'"),
+        (lambda loss: diagnostics.gram_matrix(loss, 1.0, row_block=0), "row_block must be at least 1"),
+        (lambda loss: diagnostics.gram_spectrum(loss, 1.0, kernel="layer"), "kernel must be one of 'auto'"),
+        (
+            lambda loss: diagnostics.contraction(loss, 1.0, 1.0, 1.0, kernel=""),
+            "kernel must be one of 'auto'",
+        ),
+        (lambda loss: diagnostics.loss_decay(loss, 1.0, 1.0, 1.0, num_nodes=0), "num_nodes must be at least"),
+        (lambda loss: diagnostics.covariance(loss, 1.0, rcond=-1.0), "rcond must be at least 0"),
+        (
+            lambda loss: diagnostics.error_estimate(loss, 1.0, lambda p: p, rcond=-1.0),
+            "rcond must be at least",
+        ),
+        (lambda loss: linear_solvers.nystrom(2.5), "rank must be a whole number"),
+        (lambda loss: linear_solvers.cg(max_steps=2.5), "max_steps must be a whole number"),
+        (lambda loss: gauss_newton(memory_limit=-1), "memory_limit must be at least 1"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(measure, message):
+    with pytest.raises(ValueError, match=message):
+        measure(LeastSquares(Residual(fit, X)))
 
 
 @pytest.mark.parametrize(
