@@ -19,7 +19,7 @@ from isgd_optax._momentum import Momentum
 from isgd_optax._norms import scalar_dtype
 from isgd_optax._outcome import asked_for, informed, outcome_of, stored_evaluation
 from isgd_optax._proximal import Loss, select_kwargs
-from isgd_optax._sharding import varying_as, varying_init, without_explicit_axes
+from isgd_optax._sharding import varying_as, without_explicit_axes
 from isgd_optax._state import ImplicitStepInfo, ImplicitStepState
 from isgd_optax._stored import StoredEvaluation, as_stored_dtype, starting_evaluation
 from isgd_optax._tree import own, without_names
@@ -52,8 +52,7 @@ def implicit_step(
       \lVert (p - \theta_n) + \alpha \nabla L(p) \rVert
       \le \mathrm{rtol} \, \lVert p - \theta_n \rVert + \mathrm{atol}
 
-    or for ``max_inner_steps``. The update is :math:`\theta_{n+1} - \theta_n`, sign and size
-    included: apply it as it is.
+    or for ``max_inner_steps``. The update is :math:`\theta_{n+1} - \theta_n`: apply it as it is.
 
     Call ``update`` under ``jax.jit``: outside, each call compiles the loop anew. Put this first in a chain;
     what comes before it changes only the first inner gradient, not the equation that is solved (put weight
@@ -161,7 +160,7 @@ def implicit_step(
 
     def init_fn(params: optax.Params) -> ImplicitStepState:
         _checks.check_params(params)
-        return ImplicitStepState(
+        state = ImplicitStepState(
             count=jnp.zeros((), jnp.int32),
             info=ImplicitStepInfo.initial(scalar_dtype(params)),
             num_gradients=jnp.zeros((), jnp.int32),
@@ -172,6 +171,7 @@ def implicit_step(
             metric_state=own(weights.init(params)),
             floor=jnp.zeros((), scalar_dtype(params)),
         )
+        return varying_as(state, params)
 
     def update_fn(
         updates: optax.Updates,
@@ -231,7 +231,7 @@ def implicit_step(
                 num_gradients=solution.num_gradients + renewed,
                 controller_state=informed(controller, state.controller_state, start, outcome),
                 inner_state=() if reset_inner else without_names(solution.inner_state),
-                stored=stored_evaluation(problem, start, solution, delta, unmoved) if unmoved else (),
+                stored=stored_evaluation(problem, start, solution, delta, unmoved) if keeps else (),
                 velocity=state.velocity,
                 metric_state=metric_state,
                 floor=floor,
@@ -247,4 +247,4 @@ def implicit_step(
             new_state = new_state._replace(velocity=Momentum(own(params), start.loss.astype(dtype)))
         return delta, varying_as(new_state, start, alpha)
 
-    return optax.GradientTransformationExtraArgs(varying_init(init_fn), update_fn)
+    return optax.GradientTransformationExtraArgs(init_fn, update_fn)

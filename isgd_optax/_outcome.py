@@ -83,9 +83,11 @@ def stored_evaluation(
     start: Evaluation,
     solution: Solution,
     delta: optax.Updates,
-    unmoved: StoredEvaluation,
-) -> StoredEvaluation:
-    """L and ∇L at the new parameters; ``unmoved`` where these are the old ones."""
+    unmoved: StoredEvaluation | None,
+) -> StoredEvaluation | tuple[()]:
+    """L and ∇L at the new parameters; ``unmoved`` where these are the old ones; () where nothing is kept."""
+    if unmoved is None:
+        return ()
     at = solution.iterate.at
     solved = problem.objective(start.params, solution.proximal_learning_rate)
     grad = optax.tree.sub(at.grad, solved.term_gradient(at.params))

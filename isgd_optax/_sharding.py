@@ -7,7 +7,6 @@ from typing import TypeVar, cast
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.typing import ArrayLike
 
 Result = TypeVar("Result")
@@ -94,23 +93,14 @@ def varying_as(tree: Tree, *like: object) -> Tree:
     return jax.tree.map(vary, tree)
 
 
-def varying_init(init: Callable[[optax.Params], optax.OptState]) -> optax.TransformInitFn:
-    """``init`` of an optimiser whose first state varies as the parameters do, like all later ones."""
-
-    def init_fn(params: optax.Params) -> optax.OptState:
-        return varying_as(init(params), params)
-
-    return init_fn
-
-
-def check_varies_as(grad: object, loss: jax.Array) -> None:
+def check_varies_as(grad: object, loss: Callable[[], object]) -> None:
     """Raises TypeError where, inside shard_map, devices have a loss each and share a gradient."""
     if not _has_axes("Manual"):
         return
     no = jnp.zeros((), bool)
     types_of = lambda *like: lambda: varying_as(no, *like)
     try:
-        jax.eval_shape(lambda: jax.lax.cond(no, types_of(grad), types_of(grad, loss)))
+        jax.eval_shape(lambda: jax.lax.cond(no, types_of(grad), types_of(grad, loss())))
     except TypeError as error:
         raise TypeError(
             "inside shard_map the loss differs between devices and its gradient does not: by parameters that "

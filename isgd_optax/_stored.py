@@ -82,11 +82,12 @@ def starting_evaluation(
     given = jax.tree.map(lambda g, p: jnp.asarray(g, p.dtype), updates if grad is None else grad, params)
     if not isinstance(stored, StoredEvaluation):
         loss = jnp.asarray(loss_fn(params) if value is None else value).astype(dtype)
-        check_varies_as(given, loss)
+        check_varies_as(given, lambda: loss_fn(params))
         return Evaluation(params, loss, loss, given), 0, None
-    loss, start_grad, renewed = current_evaluation(loss_fn, params, stored, value, given)
-    # The updates may be another multiple of the gradient at each step: they are not what optax asks for.
-    known = renewed if grad is None else renewed | ~jnp.isfinite(stored.value)
+    exact = grad is not None
+    loss, start_grad, renewed = current_evaluation(loss_fn, params, stored, value, given, exact=exact)
+    # Of a step that does not move: what earlier transformations made of a gradient is not stored for one.
+    known = renewed | ~jnp.isfinite(stored.value) if exact else renewed
     start = StoredEvaluation(loss.astype(stored.value.dtype), start_grad, params)
     unmoved = optax.tree.where(known, start, stored)
     return Evaluation(params, loss.astype(dtype), loss.astype(dtype), start_grad), renewed, unmoved
@@ -98,16 +99,19 @@ def current_evaluation(
     stored: StoredEvaluation,
     value: ArrayLike | None,
     grad: optax.Updates,
+    *,
+    exact: bool = False,
 ) -> tuple[jax.Array, optax.Updates, jax.Array]:
     """L and ∇L at ``params``: those given, unless they may be stored ones of other parameters or data.
 
     What follows ``implicit_step`` in a chain may have changed the parameters, and fresh points or another
     mini-batch the loss. The first shows in the parameters, the second in the loss, which is evaluated once;
     where either differs from what is stored, both are evaluated anew, which the last result says. A value
-    that agrees with the loss does not tell that the gradient is not the stored one.
+    that agrees with the loss does not tell that the gradient is not the stored one; where it is ``exact``, no
+    multiple of one, its numbers do.
     """
     loss = jnp.asarray(loss_fn(params))
-    check_varies_as(grad, loss)
+    check_varies_as(grad, lambda: loss)
     nothing_stored = ~jnp.isfinite(stored.value)
     given = loss if value is None else jnp.asarray(value).astype(loss.dtype)
     pairs = zip(jax.tree.leaves(params), jax.tree.leaves(stored.point), strict=True)
@@ -116,7 +120,11 @@ def current_evaluation(
     # difference may be that of another mini-batch.
     tolerance = min(100 * float(jnp.finfo(loss.dtype).eps), 1e-3) * jnp.abs(loss)
     is_loss = lambda number: jnp.abs(number - loss) <= tolerance
-    current = is_loss(given) & (nothing_stored | (same_point & is_loss(stored.value.astype(loss.dtype))))
+    current = nothing_stored | (same_point & is_loss(stored.value.astype(loss.dtype)))
+    if exact:
+        pairs = zip(jax.tree.leaves(grad), jax.tree.leaves(stored.grad), strict=True)
+        current |= functools.reduce(jnp.logical_or, [jnp.any(g != s) for g, s in pairs], False)
+    current &= is_loss(given)
     # What is not finite makes a step of zero, as without stored values.
     is_number = jnp.isfinite(given) & jnp.isfinite(loss)
     given = jnp.where(jnp.isfinite(loss), given, loss)  # the stored one may be finite

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from isgd_optax._checks import check_count, check_transformation
-from isgd_optax._sharding import varying_as, varying_init
+from isgd_optax._sharding import varying_as
 from isgd_optax._tree import own
 
 
@@ -67,7 +67,8 @@ def switch_after(
     second = optax.with_extra_args_support(second)
 
     def init_fn(params: optax.Params) -> SwitchState:
-        return SwitchState(jnp.zeros((), jnp.int32), own(first.init(params)), own(second.init(params)))
+        state = SwitchState(jnp.zeros((), jnp.int32), own(first.init(params)), own(second.init(params)))
+        return varying_as(state, params)
 
     def update_fn(
         updates: optax.Updates, state: Any, params: optax.Params | None = None, **extra_args: object
@@ -103,7 +104,7 @@ def switch_after(
             jnp.asarray(optax.safe_increment(state.count)), first_state, second_state
         )
 
-    return optax.GradientTransformationExtraArgs(varying_init(init_fn), update_fn)
+    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
 
 
 def _cast(tree: optax.OptState, like: optax.OptState) -> optax.OptState:

@@ -79,8 +79,9 @@ class Checkpoints:
                 "Choose another directory, or wait for its end."
             ) from None
         if not any(path.name.isdigit() for path in self._path.iterdir()):
-            for stale in self._path.glob("identity*.json"):  # of a run that has left no state
-                stale.unlink()
+            for name in ("identity.json", "identity-python*.json"):  # of a run that has left no state
+                for stale in self._path.glob(name):
+                    stale.unlink()
         check_identity(self._path / "identity.json", identity)
         for versions, program in programs.items():
             check_identity(self._path / f"identity-{versions}.json", program)
@@ -105,8 +106,8 @@ class Checkpoints:
         self._manager.close()
         self._lock.release()
 
-    def restore(self, state: Any) -> tuple[Any, list[dict[str, Any]]] | None:
-        """The newest state that can be read, in the structure of ``state``, and its history; or None.
+    def restore(self, state: Any) -> tuple[Any, list[dict[str, Any]], bool] | None:
+        """The newest state that can be read, in the structure of ``state``, history and ``ended``; or None.
 
         Raises:
           ValueError: There are states, and none can be read.
@@ -137,7 +138,7 @@ class Checkpoints:
                     f"the checkpoint of step {unread[0]} cannot be read ({short(fault)}); the run goes on "
                     f"from that of step {step}, and what could not be read is now called unreadable-*."
                 )
-            return restored, rows
+            return restored, rows, bool(found["history"].get("ended"))
         if fault:
             raise ValueError(
                 f"no checkpoint in {self._path} can be read ({short(fault)}). Mend that, choose another "
@@ -145,7 +146,15 @@ class Checkpoints:
             ) from fault
         return None
 
-    def save(self, step: int, state: Any, history: list[dict[str, Any]], *, force: bool = False) -> None:
+    def save(
+        self,
+        step: int,
+        state: Any,
+        history: list[dict[str, Any]],
+        *,
+        ended: bool = False,
+        force: bool = False,
+    ) -> None:
         """Saves, unless the last time was a moment ago."""
         due = force or time.monotonic() - self._last_save >= self._min_seconds
         if not self._placement.agreed(due):
@@ -157,7 +166,12 @@ class Checkpoints:
         args = ocp.args.Composite(
             state=ocp.args.StandardSave(_named(leaves)),
             history=ocp.args.JsonSave(
-                {"rows": history, "digests": _digests(leaves), "x64": jax.config.read("jax_enable_x64")}
+                {
+                    "rows": history,
+                    "digests": _digests(leaves),
+                    "x64": jax.config.read("jax_enable_x64"),
+                    "ended": ended,
+                }
             ),
         )
         try:

@@ -11,6 +11,7 @@ from jax.errors import JAXTypeError
 from jax.typing import DTypeLike
 
 from pinns._numbers import floating
+from pinns._programs import Program
 from pinns.problems import Problem
 
 _PER_AXIS = {1: 1001, 2: 101}
@@ -190,7 +191,7 @@ def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:
     try:
         if jax.eval_shape(problem.exact, points[0]) is None:
             return None
-        values = jax.jit(lambda points: predict(problem.exact, points))(points)  # not operation by operation
+        values = Program(lambda points: predict(problem.exact, points))(points)
     except JAXTypeError as error:
         error.add_note(
             f"In exact(x) of {type(problem).__name__}, which is traced: choose by jnp.where(condition, a, b) "

@@ -159,11 +159,11 @@ def fit(
             checkpoints = stack.enter_context(saved)
         state = start(params, optimizer, source, rule, key)
         check_weights(problem, state.points)
-        history: list[dict[str, Any]] = []
+        history, ended = [], False
         told = lambda params: tell is not None and asks_for_end(tell(history, function.model(params)))
         otherwise = bool(checkpoints and checkpoints.begun_otherwise(start_identity(params)))
         if checkpoints and (restored := checkpoints.restore(state)):
-            state, history = restored
+            state, history, ended = restored
             warn_other_start(otherwise, params, state.params)
             warn_more_steps(int(state.step), num_steps)
             if options.stop.lacks(history[-1]):  # the run measured something else, before
@@ -187,7 +187,7 @@ def fit(
                 watch.say(not_finite(row))
         else:
             reason = watch.reason(history)
-            if reason is None and placement.any(told(state.params)):  # as it was when it ended
+            if reason is None and ended and placement.any(told(state.params)):  # asks for it still
                 reason = "on_evaluation"
 
         good = state
@@ -214,19 +214,21 @@ def fit(
                 bar.set_postfix_str(summary(row))
                 watch.warn(history, functools.partial(evaluator.without_gradient, good))
                 reason = watch.reason(history)
+                fault, ended = None, False
                 try:
-                    if placement.any(told(good.params)):
-                        reason = "on_evaluation"
-                except BaseException:  # of what the user calls: nothing is lost by it
-                    if checkpoints:
-                        checkpoints.save(row["step"], good, history, force=True)
-                    raise
+                    ended = told(good.params)
+                except BaseException as error:  # of what the user calls, raised when all processes know of it
+                    fault = error
+                failed, ended = placement.any(fault is not None), placement.any(ended)
+                reason = "on_evaluation" if ended else reason
                 if checkpoints:
-                    checkpoints.save(row["step"], good, history)
+                    checkpoints.save(row["step"], good, history, ended=ended, force=failed or ended)
+                if failed:
+                    raise fault or RuntimeError("on_evaluation failed in another process.")
                 if placement.any(interrupt.requested):
                     reason = "interrupted"  # whatever else has ended it: the next slab must not begin
             if checkpoints and good.step > 0:
-                checkpoints.save(int(good.step), good, history, force=True)
+                checkpoints.save(int(good.step), good, history, ended=reason == "on_evaluation", force=True)
     return FitResult(
         model=function.model(good.params),
         params=good.params,

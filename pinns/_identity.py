@@ -46,30 +46,6 @@ def digest(value: Any, *, code: bool = False) -> str:
     return _hash(json.dumps(fingerprint(value, code=code), sort_keys=True).encode())
 
 
-def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """Where two fingerprints differ: the names that lead there, and the value of each; ``...`` for none."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        found = []
-        inside = ("constants", "names") if _is_library(str(one.get("function", ""))) else ()
-        for key in sorted((one.keys() | other.keys()) - set(inside)):
-            inner = path if key in _PARTS else ".".join(filter(None, (path, key)))
-            found += differences(one.get(key, ...), other.get(key, ...), inner)
-        return found
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [d for pair in zip(one, other, strict=True) for d in differences(*pair, path)]
-    return [] if one == other or _is_same_name(one, other) else [(path, one, other)]
-
-
-def _is_same_name(one: Any, other: Any) -> bool:
-    """Whether a notebook's or script's own name is that of the same thing in a module."""
-    names = sorted(map(str, (one, other)), key=lambda name: not name.startswith("__main__."))
-    return names[0].startswith("__main__.") and names[1].endswith(names[0].removeprefix("__main__"))
-
-
-_PARTS = ("function", "closure", "arguments", "globals")
-"""Entries of the fingerprint of a function that are no names of its author."""
-
-
 def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return "NaN"  # which differs from itself
@@ -122,7 +98,7 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
 
 def _of_call(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[str, Any]:
     """What an object of the user's does when it is called."""
-    if not code or not callable(value) or _is_library(type(value).__module__):
+    if not code or not callable(value) or is_library(type(value).__module__):
         return {}
     return {"call": inside(type(value).__call__)}
 
@@ -150,12 +126,13 @@ def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[s
     if code:
         found["code"] = _hash(b"".join(part.co_code for part in codes))
         called = {name: getattr(known[name], "__wrapped__", known[name]) for name in names}
-        own = {k: f for k, f in called.items() if hasattr(f, "__code__") and not _is_library(f.__module__)}
+        own = {k: f for k, f in called.items() if hasattr(f, "__code__") and not is_library(f.__module__)}
         found["called"] = {name: inside(function) for name, function in own.items()}
     return found
 
 
-def _is_library(name: str) -> bool:
+def is_library(name: str) -> bool:
+    """Whether a dotted name is that of a part of one of these."""
     return name.partition(".")[0] in _LIBRARIES
 
 

@@ -6,9 +6,35 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pinns._identity import differences
+from pinns._identity import is_library
 
 _SHOWN = 3  # differences in a message
+_PARTS = ("function", "closure", "arguments", "globals")  # of a function's fingerprint, no author's names
+
+
+def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two fingerprints differ: the names that lead there, and the value of each; ``...`` for none."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        found = []
+        inside = ("constants", "names") if is_library(str(one.get("function", ""))) else ()
+        for key in sorted((one.keys() | other.keys()) - set(inside)):
+            inner = path if key in _PARTS else ".".join(filter(None, (path, key)))
+            pair = (one.get(key, ...), other.get(key, ...))
+            if any(value not in (None, ...) for value in pair):  # else a field of a later version, unused
+                found += differences(*pair, inner)
+        return found
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [d for pair in zip(one, other, strict=True) for d in differences(*pair, path)]
+    return [] if one == other or _is_same_name(one, other) else [(path, one, other)]
+
+
+def _is_same_name(one: Any, other: Any) -> bool:
+    """Whether two names are of one thing: in a script and a module, or moved between modules of ours."""
+    names = sorted(map(str, (one, other)), key=lambda name: not name.startswith("__main__."))
+    if names[0].startswith("__main__."):
+        return names[1].endswith(names[0].removeprefix("__main__"))
+    ends = [(name.partition(".")[0], name.rpartition(".")[2]) for name in names]
+    return ends[0] == ends[1] and ends[0][0] in ("isgd_optax", "pinns") and "<locals>" not in names[0]
 
 
 def short(error: BaseException | None) -> str:

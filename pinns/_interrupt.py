@@ -19,10 +19,10 @@ class Interrupt:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-        if isinstance(outer, Interrupt):
-            self._outer, self.requested = outer, outer.requested
         if threading.current_thread() is threading.main_thread():
+            outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+            if isinstance(outer, Interrupt):
+                self._outer, self.requested = outer, outer.requested
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._handle)
         return self

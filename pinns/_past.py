@@ -109,7 +109,10 @@ def looking_back(problem: Problem, model: Any, axis: int, begin: float) -> tuple
     """Names of conditions that ask for the network before ``begin``: that are NaN where the network is."""
     function, params = problem.functional(model)
     dtype = params_dtype(params)
-    numbers = {name: max(c.num_points, _PROBES) for name, c in problem.conditions().items()}
+    declared = jax.eval_shape(lambda: problem.sample(jax.random.key(0), dtype=dtype))
+    shapes: dict[str, Any] = {name: getattr(p, "shape", ()) for name, p in declared.items()}
+    # Not of sets of nodes, which may be large.
+    numbers = {n: max(s[0], _PROBES) for n, s in shapes.items() if s[1:] == (problem.domain.dim,)}
     points = problem.sample(jax.random.key(0), method="sobol", dtype=dtype, num_points=numbers)
     extent = problem.domain.upper[axis] - begin
     # Rounding of a point on the edge is no look back.

@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,10 +16,9 @@ from pinns._functional import Functional
 from pinns._interrupt import Interrupt
 from pinns._options import Options
 from pinns._past import Past, looking_back
-from pinns._placement import Placement
 from pinns._regions import FixedPoints
 from pinns._result import FitResult
-from pinns._slabs_folder import check_ends
+from pinns._slabs_folder import Folder
 from pinns._slabs_result import SlabsResult
 from pinns._slabs_times import check_regions, check_times, initial_conditions, slab_edges, warn_unmeasured
 from pinns._unknowns import Values
@@ -161,7 +159,7 @@ def fit_in_slabs(
       axis: The coordinate of time; by default the one that the problem's ``axis_names`` call t, or the last.
       initial: Names of the initial conditions; by default those on the face where time begins.
       checkpoint_dir: Folder of checkpoints, one in it for each slab. The same call continues a run that was
-        interrupted.
+        interrupted. A slab from which another one has begun stays as it is, whatever is asked for now.
       **options: Whatever else :func:`pinns.fit` takes.
 
     Returns:
@@ -206,10 +204,7 @@ def fit_in_slabs(
     shorthand: Any = {name: options.pop(name, None) for name in ("batch_size", "resample_every")}
     sampling = Options.of(options.pop("sampling", "uniform"), None, shorthand).sampling
     sampling.check_names(problem)  # before the first slab
-    if checkpoint_dir is not None:
-        of_stop: Any = {name: options.get(name) for name in ("target", "time_limit")}
-        stop = Options.of("uniform", options.get("stop"), of_stop).stop
-        check_ends(Path(checkpoint_dir), num_steps, stop, Placement(options.get("mesh")))
+    folder = Folder(checkpoint_dir, options.get("mesh"))
     results: list[FitResult] = []
     start, previous = model, None
     with Interrupt():  # what comes between two slabs ends the second one after its first chunk
@@ -223,12 +218,13 @@ def fit_in_slabs(
                 slab,
                 start,
                 optimizer,
-                num_steps=num_steps,
+                num_steps=folder.closed(i) or num_steps,
                 key=jax.random.fold_in(key, i),
                 sampling=sampling.within(slab),
-                checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir) / f"slab-{i:04d}",
+                checkpoint_dir=folder.of(i),
                 **options,
             )
+            folder.say(i, result, num_steps)
             results.append(result)
             if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
                 break

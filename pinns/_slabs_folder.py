@@ -1,56 +1,45 @@
-"""Slabs on disk: one that others began from must not go on."""
+"""The folders of slabs on disk: one from which another has begun must not go on."""
 
-import dataclasses
-import json
-import math
+import os
 from pathlib import Path
-from typing import Any
 
-from pinns._options import Stop
 from pinns._placement import Placement
+from pinns._result import FitResult
+from pinns._warnings import warn_at_caller
 
 
-def check_ends(directory: Path, num_steps: int, stop: Stop, placement: Placement) -> None:
-    """Notes when the slabs of a folder end, or refuses a later end where a slab began from that of another.
+class Folder:
+    """A folder with one for each slab in it.
 
     Args:
-      directory: The folder of the slabs.
-      num_steps: The steps of each.
-      stop: What ends them before.
-      placement: The devices of the run; of several processes the first one looks after the folder.
-
-    Raises:
-      ValueError: The slab before one that has begun would go on.
+      directory: Where, or None.
+      mesh: The devices of the run; all processes are told what the first one finds.
     """
-    fault: Exception | None = None
-    if placement.leads:
-        try:
-            _check(directory, {"num_steps": num_steps} | dataclasses.asdict(stop))
-        except (OSError, ValueError) as error:  # raised below, once the other processes know of it
-            fault = error
-    if placement.agreed(fault is not None):
-        raise fault or RuntimeError(f"the first process could not take {directory} for these slabs.")
 
+    def __init__(self, directory: str | os.PathLike[str] | None, mesh: object):
+        self._path = None if directory is None else Path(directory)
+        self._placement = Placement(mesh)  # pyright: ignore[reportArgumentType]
 
-def _check(directory: Path, ends: dict[str, Any]) -> None:
-    file = directory / "slabs.json"
-    begun = any(path.name.isdigit() for path in directory.glob("slab-0001/*"))
-    if begun and file.exists():
-        before = json.loads(file.read_text())
-        later = [name for name, limit in ends.items() if _length(name, limit) > _length(name, before[name])]
-        if later:
-            changes = ", ".join(f"{name}={before[name]}, not {ends[name]}" for name in later)
-            raise ValueError(
-                f"{directory} holds slabs that end by {changes}: each began where the one before it ended, "
-                "so that none can be lengthened. Choose another folder."
+    def of(self, slab: int) -> Path | None:
+        """The folder of a slab."""
+        return None if self._path is None else self._path / f"slab-{slab:04d}"
+
+    def closed(self, slab: int) -> int:
+        """The steps at which a slab ended if the next one has begun from there; else 0."""
+        return self._placement.agreed(self._steps(slab) if self._steps(slab + 1) else 0)
+
+    def say(self, slab: int, result: FitResult, num_steps: int) -> None:
+        """Warns of a slab that stays as it is where more was asked for."""
+        if result.stop_reason == "num_steps" and result.num_steps < num_steps:
+            warn_at_caller(
+                f"slab {slab} was made of {result.num_steps} steps and stays so, since the next one began from "
+                f"it: num_steps={num_steps} is for those that have not. For all choose another folder.",
+                stacklevel=3,
             )
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(ends))
 
-
-def _length(name: str, limit: float | None) -> float:
-    """A limit as a number that is the larger the later it ends a training."""
-    if limit is None:
-        return math.inf
-    return -limit if name in ("rel_l2", "fresh_loss") else limit
+    def _steps(self, slab: int) -> int:
+        """The steps of its last state."""
+        path = self.of(slab)
+        if path is None or not path.exists():
+            return 0
+        return max((int(state.name) for state in path.iterdir() if state.name.isdigit()), default=0)

@@ -139,4 +139,5 @@ class WeightRule:
             raw[name] = (1 - adaptive.rate) * weights[name] + adaptive.rate * target
         scale = of_all(self._declared) / jnp.maximum(of_all(raw), jnp.finfo(largest.dtype).tiny)
         # Without a gradient anywhere there is nothing to follow.
-        return {name: jnp.where(counts[name], weight * scale, weights[name]) for name, weight in raw.items()}
+        scaled = {name: (weight * scale).astype(weights[name].dtype) for name, weight in raw.items()}
+        return {name: jnp.where(counts[name], weight, weights[name]) for name, weight in scaled.items()}

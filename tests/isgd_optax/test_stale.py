@@ -203,3 +203,16 @@ def test_a_loss_that_is_no_number_is_seen_behind_a_stored_one():
     assert same == params
     assert not state.info.accepted
     np.testing.assert_array_equal(state.controller_state, first.controller_state)
+
+
+def test_a_gradient_that_was_evaluated_for_new_data_is_not_evaluated_again():
+    solver = implicit_step(optax.sgd(0.1), 1.0, max_inner_steps=1, store_grad=True)
+    state, params = solver.init(START), START
+    for shift in (0.0, 1.0, 2.0):
+        loss = lambda p, shift=shift: jnp.sum((p - shift) ** 2)
+        value, grad = jax.value_and_grad(loss)(params)
+        updates, state = jax.jit(solver.update, static_argnames="value_fn")(
+            grad, state, params, value=value, grad=grad, value_fn=loss
+        )
+        assert state.num_gradients == 1  # of the inner step
+        params = params + updates

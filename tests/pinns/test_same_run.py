@@ -13,7 +13,8 @@ from flax import nnx
 
 from isgd_optax import diagnostics
 from pinns import MLP, Box, Condition, Problem, unit_points
-from pinns._identity import differences, digest, fingerprint
+from pinns._identity import digest, fingerprint
+from pinns._identity_file import differences
 from pinns._run_identity import program_identity
 
 

@@ -21,6 +21,7 @@ from pinns import (
     fit,
 )
 from pinns._points import PointSource
+from pinns._weights import WeightRule
 
 KEY = jax.random.key(0)
 
@@ -209,3 +210,14 @@ def test_steps_of_evaluation_must_be_steps(train):
     assert [row["step"] for row in train(optax.sgd(0.0), 6, evaluate_every={2, 60}).history] == [0, 2, 6]
     with pytest.raises(TypeError, match="num_steps must be a whole number"):
         train(optax.sgd(0.0), 1e2)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_weights_that_adapt_keep_the_type_of_the_network(dtype, x64):
+    problem, model = Poisson2D(6, 4), MLP(2, [3], 1, dtype=dtype, rngs=nnx.Rngs(0))
+    loss = lambda points, weights=None: problem.loss(model, points, weights)
+    rule = WeightRule(problem, AdaptiveWeights(every=1), loss)
+    params = nnx.state(model, nnx.Param)
+    points = jax.eval_shape(lambda: problem.sample(KEY, dtype=dtype))
+    changed = jax.eval_shape(rule.at, jnp.asarray(1), params, points, rule.first(dtype))
+    assert {leaf.dtype for leaf in changed.values()} == {jnp.dtype(dtype)}

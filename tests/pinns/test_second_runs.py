@@ -16,7 +16,6 @@ from pinns import (
     Condition,
     Problem,
     Sampling,
-    Stop,
     Unknown,
     fit,
     fit_in_slabs,
@@ -86,7 +85,9 @@ def test_a_run_that_its_callback_ended_stays_ended(tmp_path):
     options = {"num_steps": 8, "evaluate_every": 2, "checkpoint_dir": tmp_path}
     enough = lambda history: history[-1]["step"] >= 4
     once = short(Decay(), small(), on_evaluation=enough, **options)
-    again = short(Decay(), small(), on_evaluation=enough, **options)
+    asked = []
+    again = short(Decay(), small(), on_evaluation=lambda h: asked.append(len(h)) or enough(h), **options)
+    assert asked == [3]  # at its end alone
     assert (once.num_steps, once.stop_reason) == (again.num_steps, again.stop_reason) == (4, "on_evaluation")
     assert short(Decay(), small(), **options).num_steps == 8  # without it, it goes on
 
@@ -95,9 +96,13 @@ def test_what_a_callback_raises_loses_nothing(tmp_path):
     def fails(history):
         raise ZeroDivisionError
 
+    options = {"evaluate_every": 1, "num_steps": 3, "checkpoint_dir": tmp_path}
     with pytest.raises(ZeroDivisionError):
-        short(Decay(), small(), on_evaluation=fails, evaluate_every=1, num_steps=3, checkpoint_dir=tmp_path)
+        short(Decay(), small(), on_evaluation=fails, **options)
     assert (tmp_path / "1").exists()
+    asked = []
+    short(Decay(), small(), on_evaluation=lambda history: asked.append(history[-1]["step"]), **options)
+    assert asked == [2, 3]  # not of what was there
 
 
 def test_bfloat16_has_checkpoints(tmp_path):
@@ -134,13 +139,15 @@ def in_slabs(folder, **options):
     return fit_in_slabs(Decay(), small(), ADAM, checkpoint_dir=folder, **options)
 
 
-def test_slabs_on_disk_are_not_lengthened(tmp_path):
-    before = in_slabs(tmp_path, stop=Stop(seconds=100.0))
-    for later in ({"num_steps": 2, "stop": Stop(seconds=100.0)}, {"time_limit": 200.0}, {}):
-        with pytest.raises(ValueError, match="none can be lengthened"):
-            in_slabs(tmp_path, **later)
-    again = in_slabs(tmp_path, time_limit=50.0)
-    assert [r.history for r in again.results] == [r.history for r in before.results]
+def test_slabs_that_others_began_from_stay_as_they_are(tmp_path):
+    before = in_slabs(tmp_path, num_steps=np.int64(1), time_limit=50.0)
+    again = in_slabs(tmp_path, time_limit=200.0)
+    with pytest.warns(UserWarning, match="slab 0 was made of 1 steps and stays so"):
+        longer = in_slabs(tmp_path, num_steps=2)
+    assert longer.results[1].num_steps == 2
+    for found in (again, longer):
+        assert found.results[0].history == before.results[0].history
+    assert again.results[1].history == before.results[1].history
 
 
 def test_an_interruption_between_two_slabs_keeps_those_that_are_done(monkeypatch):

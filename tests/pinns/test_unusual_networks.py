@@ -40,6 +40,7 @@ def test_an_activation_that_mixes_numbers_is_refused_as_a_module_too():
     u = MLP(2, [8], 1, activation=nnx.Sequential(nnx.PReLU(), jnp.tanh), rngs=rngs)
     x = jnp.array([0.3, -0.2])
     np.testing.assert_allclose(gradient(u, x)[1], gradient(lambda x: u(x), x)[1], rtol=1e-5)
+    MLP(2, [8], 1, activation=nnx.Dropout(0.5, rngs=rngs), rngs=rngs)  # fit refuses what changes when called
 
 
 @dataclasses.dataclass(frozen=True)
