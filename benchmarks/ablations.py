@@ -159,13 +159,14 @@ class Ablations(Artefact):
 
     @classmethod
     def data(cls, result: Row) -> Table:
-        """The errors, a line for every change; over several seeds the median and the range."""
+        """The errors, a line for every change; over the seeds that were trained alike, median and range."""
+        now = {(row["problem"], row["change"]): row.get("trained") for row in result["rows"]}  # the last ones
         problems = list(dict.fromkeys(row["problem"] for row in result["rows"]))
         lines = []
         for change in dict.fromkeys(row["change"] for row in result["rows"]):
             errors = {problem: [] for problem in problems}
             for row in result["rows"]:
-                if row["change"] == change:
+                if row["change"] == change and row.get("trained") == now[row["problem"], change]:
                     errors[row["problem"]].append(row["rel_l2"])
             lines.append([change, *map(spread, errors.values())])
         return Table(["relative L2 error", *problems], lines)

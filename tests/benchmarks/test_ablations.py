@@ -63,6 +63,8 @@ def test_changes_are_trained_and_shown(cli, tmp_path, monkeypatch):
     # A row of the field that is another now is trained anew: medians are over equals.
     study = ablations.Ablations(problems=("beam",), changes=changes)
     assert not any(study.is_stale(row) for row in result["rows"])
+    other = [row | {"seed": 1, "rel_l2": 7.0, "trained": {"hidden": [5]}} for row in result["rows"]]
+    assert ablations.Ablations.data({"rows": [*other, *result["rows"]]}) == table
     monkeypatch.setitem(_field.ROWS, "beam", dataclasses.replace(row, momentum=0.5))
     assert all(study.is_stale(row) for row in result["rows"])
 
