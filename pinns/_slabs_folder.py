@@ -32,8 +32,8 @@ class Folder:
         """Warns of a slab that stays as it is where more was asked for."""
         if result.stop_reason == "num_steps" and result.num_steps < num_steps:
             warn_at_caller(
-                f"slab {slab} was made of {result.num_steps} steps and stays so, since the next one began from "
-                f"it: num_steps={num_steps} is for those that have not. For all choose another folder.",
+                f"slab {slab} was made of {result.num_steps} steps and stays so, since the next one began "
+                f"there: num_steps={num_steps} is for those without a next one. For all choose another folder.",
                 stacklevel=3,
             )
 
