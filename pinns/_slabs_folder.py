@@ -33,7 +33,7 @@ class Folder:
         if result.stop_reason == "num_steps" and result.num_steps < num_steps:
             warn_at_caller(
                 f"slab {slab} was made of {result.num_steps} steps and stays so, since the next one began "
-                f"there: num_steps={num_steps} is for those without a next one. For all choose another folder.",
+                f"there: num_steps={num_steps} is for those without a next one; for all take another folder.",
                 stacklevel=3,
             )
 
