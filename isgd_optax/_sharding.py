@@ -62,7 +62,8 @@ def _explained() -> Iterator[None]:
                 "leaf: Residual(jax.tree_util.Partial(fn, array), points) with fn(array, params, point). Or "
                 f"make the mesh with axis_types=(jax.sharding.AxisType.Auto,). JAX says: {error}"
             ) from error
-        if type(error).__name__ == "ShardingTypeError" and not _has_axes("Explicit"):
+        apart = type(error).__name__ == "ShardingTypeError" or "is not found in mesh: ()" in str(error)
+        if apart and not _has_axes("Explicit"):
             raise TypeError(
                 "arrays lie on a mesh with Explicit axes that is not in context: call all of this within "
                 f"`with jax.set_mesh(mesh):`. JAX says: {error}"
