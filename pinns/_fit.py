@@ -92,7 +92,8 @@ def fit(
         network's shapes, the optimiser and its settings, the key, the sampling or the weights is refused. To
         go on with another optimiser, give the result in place of the network, and a new folder.
       on_evaluation: Called with the history after every chunk, or with history and model if it takes two
-        arguments: to log, to measure more. Where it returns True, the training ends.
+        arguments: to log, to measure more. Where it returns True, the training ends; a run on disk that it
+        has ended is shown to it once more, and goes on if it wants more now.
       mesh: Devices over which the points are spread, of one process or of several; the parameters are on all.
         Numbers of points that the devices do not divide stay whole.
       **shorthand: ``batch_size`` and ``resample_every`` of :class:`Sampling`; ``target`` and ``time_limit``
