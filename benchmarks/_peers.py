@@ -25,7 +25,7 @@ def is_installed(package: str) -> bool:
 
 def version(package: str) -> str:
     """The distributions that a peer is imported from, with their versions."""
-    owners = importlib.metadata.packages_distributions().get(package, [])
+    owners = importlib.metadata.packages_distributions().get(package, [package])  # none owns an editable one
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(owners)))
 
 
