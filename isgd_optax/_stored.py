@@ -86,7 +86,7 @@ def starting_evaluation(
         return Evaluation(params, loss, loss, given), 0, None
     exact = grad is not None
     loss, start_grad, renewed = current_evaluation(loss_fn, params, stored, value, given, exact=exact)
-    # Of a step that does not move: what earlier transformations made of a gradient is not stored for one.
+    # Updates that nobody calls the gradient may be what a chain has made of it: those are not stored.
     known = renewed | ~jnp.isfinite(stored.value) if exact else renewed
     start = StoredEvaluation(loss.astype(stored.value.dtype), start_grad, params)
     unmoved = optax.tree.where(known, start, stored)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from isgd_optax import LeastSquares, Residual, diagnostics
@@ -38,5 +39,10 @@ def test_diagnostics_of_points_on_a_mesh():
     with jax.set_mesh(mesh):
         shapes = jax.eval_shape(measured, loss, put(params))
         assert jax.tree.leaves(shapes)[0].shape == (11,)
+        found = diagnostics.gram_matrix(loss, put(params))
+    x, w = np.linspace(0.0, 1.0, 8), 1 + np.linspace(0.0, 1.0, 8)
+    rows = lambda x, w: np.sqrt(w / len(x))[:, None] * np.stack([x, np.ones_like(x)], axis=1)
+    jacobian = np.concatenate([rows(x, w), rows(np.linspace(0.0, 2.0, 3), np.ones(3))])
+    np.testing.assert_allclose(found, jacobian @ jacobian.T, rtol=1e-12)
     with pytest.raises(TypeError, match=r"jax\.set_mesh"):
         diagnostics.gram_matrix(loss, params)

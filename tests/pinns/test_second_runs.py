@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from pinns import (
     fit,
     fit_in_slabs,
 )
+from pinns._interrupt import Interrupt
 
 ADAM = optax.adam(1e-3)
 
@@ -165,3 +167,19 @@ def test_batches_of_slabs_are_checked_where_their_points_are_known(tmp_path):
         in_slabs(tmp_path, batch_size={"pd": 2})
     found = in_slabs(tmp_path, sampling=Sampling(num_points="auto", batch_size={"pde": 12}), slabs=1)
     assert found.results[0].num_steps == 1
+
+
+def test_an_interruption_is_not_that_of_other_threads():
+    requested = []
+
+    def train():
+        with Interrupt() as interrupt:
+            requested.append(interrupt.requested)
+
+    with Interrupt() as outer:
+        outer.requested = True
+        train()  # in this thread it is
+        thread = threading.Thread(target=train)
+        thread.start()
+        thread.join()
+    assert requested == [True, False]
