@@ -1,6 +1,9 @@
 """Settings for all tests: several CPU devices, no silent rank promotion, x64 only where asked for."""
 
+import atexit
+import gc
 import os
+import tempfile
 
 # Two test processes share two cores: OpenBLAS's threads would wait for each other. Before SciPy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -19,6 +22,13 @@ if jax.__version_info__[:2] == (0, 10):
     quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}".strip()
 jax.config.update("jax_disable_most_optimizations", True)
+# Half of the programs are those of another test, traced anew: each process compiles them once.
+_compiled = tempfile.TemporaryDirectory()
+atexit.register(_compiled.cleanup)
+jax.config.update("jax_compilation_cache_dir", _compiled.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+# Tracing makes objects by the million; to look through all of them for cycles so often takes a while.
+gc.set_threshold(50_000, 20, 50)
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # A GPU's products of the tests' own float32 networks; ours ask for it themselves (test_precision.py).

@@ -1,15 +1,21 @@
 """The Gram matrix of a loss and its spectrum."""
 
 import functools
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from isgd_optax._checks import check_choice, check_count
 from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax._sharding import without_explicit_axes
+
+Result = TypeVar("Result")
 
 
 def gram_matrix(
@@ -92,13 +98,13 @@ def compiled_gram(
     _check(loss)
     check_choice("kernel", kernel, KERNELS)
     check_count("row_block", row_block, 1)
-    return without_explicit_axes(_gram)(loss, params, kernel, row_block)
+    return _compiled(_gram, loss, params, kernel, row_block)
 
 
 def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """J, the residuals, and half of what ∇L has beside 2 Jᵀr where a loss has no curvature, or None."""
     _check(loss)
-    return without_explicit_axes(_rows)(loss, params)
+    return _compiled(_rows, loss, params)
 
 
 def _check(loss: LeastSquares) -> None:
@@ -106,8 +112,31 @@ def _check(loss: LeastSquares) -> None:
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
 
 
-# Compiled as one: op by op they are hundreds of small compilations.
-@functools.partial(jax.jit, static_argnums=(2, 3))
+def _compiled(fn: Callable[..., Result], loss: LeastSquares, params: optax.Params, *static: object) -> Result:
+    """``fn`` compiled as one, op by op it is hundreds of small compilations, and again once it is another.
+
+    ``jax.jit`` knows a residual by its equality. What that calls and the globals that it reads may have
+    changed since, as in a notebook, while the residual is the same: the text of its program tells.
+    """
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((loss, params))):
+        return without_explicit_axes(fn)(loss, params, *static)
+    anew = jax.jit(without_explicit_axes(lambda loss, params: loss(params))).lower(loss, params)
+    program = hashlib.sha256(anew.as_text().encode()).hexdigest()
+    return without_explicit_axes(_of_program)(loss, params, fn, static, program)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _of_program(
+    loss: LeastSquares,
+    params: optax.Params,
+    fn: Callable[..., Result],
+    static: tuple[object, ...],
+    program: str,
+) -> Result:
+    del program  # part of what jit knows it by
+    return fn(loss, params, *static)
+
+
 def _gram(
     loss: LeastSquares, params: optax.Params, kernel: str, row_block: int
 ) -> tuple[jax.Array, jax.Array]:
@@ -115,7 +144,6 @@ def _gram(
     return jacobian.gram(), jacobian.residual
 
 
-@jax.jit
 def _rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     jacobian = ResidualJacobian(loss, params, kernel="rows", row_block=ROW_BLOCK)
     return jacobian.rows(), jacobian.residual, jacobian.slope

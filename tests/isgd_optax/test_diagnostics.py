@@ -160,3 +160,30 @@ def test_one_large_eigenvalue_does_not_hide_the_others(dtype):
     assert spectrum.smallest < 1.1
     counted = spectrum.eigenvalues[spectrum.weights > 0]
     assert jnp.all((counted < 10.5) | (counted > 9e5))
+
+
+def test_what_a_residual_calls_may_change(monkeypatch, x64):
+    """As in a notebook where another cell is run again: the residual is the same, not what it computes."""
+    loss = LeastSquares(Residual(_of_a_global, jnp.linspace(0.0, 1.0, 5)[:, None]))
+    params = {"a": jnp.ones(1), "b": jnp.ones(1)}
+    gram = diagnostics.gram_matrix(loss, params)
+    error = diagnostics.covariance(loss, params, noise_std=0.1).standard_error["a"]
+    for change in (lambda: monkeypatch.setattr(_Equation, "factor", 3.0), lambda: _Equation.values.append(2)):
+        change()
+        rows = jax.vmap(jax.grad(lambda p, x: _of_a_global(p, x)[0]), (None, 0))(
+            params, loss.blocks[0].points
+        )
+        rows = jnp.concatenate([rows["a"], rows["b"]], axis=1)
+        before, gram = gram, diagnostics.gram_matrix(loss, params)
+        np.testing.assert_allclose(gram, rows @ rows.T / 5, atol=1e-12)
+        assert not np.allclose(gram, before)
+    now = diagnostics.covariance(loss, params, noise_std=0.1).standard_error["a"]
+    assert now == pytest.approx(error / 3)
+
+
+class _Equation:
+    factor, values = 1.0, [1.0]
+
+
+def _of_a_global(p, x):
+    return _Equation.factor * p["a"] * x + p["b"] * _Equation.values[-1]

@@ -79,7 +79,8 @@ def test_the_exact_solution_has_no_error(ode, dtype):
     exact = exact_values(ode, points)
     assert exact.shape == (1001, 1)
     assert exact.dtype == dtype
-    assert float(errors(predict(ode.exact, points), exact).rel_l2) == 0
+    # Two programs of one formula: they may round differently.
+    assert float(errors(predict(ode.exact, points), exact).rel_l2) <= jnp.finfo(dtype).eps
 
 
 DOMAINS = {

@@ -153,7 +153,8 @@ def test_a_result_first_called_inside_of_jit_can_be_called_outside():
 def test_many_points_are_those_of_their_slabs():
     result = run(num_steps=2, optimizer=optax.adam(1e-2))
     points = jnp.array([[0.0], [1.9], [2.0], [2.1], [4.0], [5.9]])
-    np.testing.assert_allclose(result.at(points), jnp.stack([result(x) for x in points]), rtol=1e-5)
+    one_by_one = jnp.stack([result(x) for x in points])
+    np.testing.assert_allclose(result.at(points), one_by_one, rtol=1e-5, atol=1e-6)  # sums of terms of size 1
 
 
 @dataclasses.dataclass(frozen=True)
