@@ -22,7 +22,7 @@ if jax.__version_info__[:2] == (0, 10):
     quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}".strip()
 jax.config.update("jax_disable_most_optimizations", True)
-# Half of the programs are those of another test, traced anew: each process compiles them once.
+# Some tests trace anew what others have compiled; each process compiles it once.
 _compiled = tempfile.TemporaryDirectory()
 atexit.register(_compiled.cleanup)
 jax.config.update("jax_compilation_cache_dir", _compiled.name)
