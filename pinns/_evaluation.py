@@ -184,7 +184,14 @@ def as_point(x: Any, dim: int) -> jax.Array:
 
 def predict(u: Callable[..., Any], points: jax.Array) -> jax.Array:
     """``u`` at every point: shape (N, m) for m outputs, (N, 1) for a scalar, and points of shape (N, d)."""
-    return jax.vmap(lambda x: jnp.ravel(jnp.asarray(u(x))))(points)  # outputs may come as a list
+    return jax.vmap(lambda x: _joined(u(x)))(points)
+
+
+def _joined(outputs: Any) -> jax.Array:
+    """The outputs in one array, shape (m,); they may come as a list, of scalars or of arrays."""
+    if isinstance(outputs, list | tuple):
+        return jnp.concatenate([_joined(output) for output in outputs])
+    return jnp.ravel(jnp.asarray(outputs))
 
 
 def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from pinns._embeddings import holds_units, units_of
+from pinns._evaluation import predict
 from pinns._functional import params_dtype
 from pinns._numbers import root_mean_square
 from pinns._points import data_key
@@ -162,14 +163,14 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
     points = problem.sample(on_conditions, method="sobol", dtype=dtype, num_points=numbers)
     inside = problem.domain.sample(in_domain, _POINTS, "sobol", dtype)
     try:
-        values = jax.vmap(function(params))(inside)
+        values = predict(function(params), inside)
     except Exception as error:  # whatever it is, it goes on its way with a note
         error.add_note(
             "scaled calls the network at points of the domain: one of other coordinates (predict) cannot "
             "be scaled so; divide by sizes of your own inside of the residuals."
         )
         raise
-    probe = _sizes_of(values.reshape(_POINTS, -1))
+    probe = _sizes_of(values)
     num_outputs = probe.size
 
     @jax.jit
