@@ -152,8 +152,9 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         )
     elif plain.moves_coordinates() and holds_units(model):
         warn_at_caller(
-            f"{type(model).__name__} holds a network with an embedding in the problem's units, which gets "
-            "coordinates in [-1, 1] here: give scaled(..., inputs=False).",
+            f"{type(model).__name__} holds an embedding that takes coordinates in the problem's units, and "
+            "gets them in [-1, 1] here: give scaled(..., inputs=False), or hold it as the network's "
+            "attribute embedding, which gets what its takes_units asks for.",
             stacklevel=3,
         )
     function, params = plain.functional(model)
