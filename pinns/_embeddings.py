@@ -228,10 +228,11 @@ def units_of(embedding: Any) -> tuple[bool, ...]:
 
 
 def holds_units(model: Any) -> bool:
-    """Whether a network inside of another has an embedding that takes coordinates in their units."""
-    if not isinstance(model, nnx.Module) or units_of(getattr(model, "embedding", None)):
+    """Whether a network has an embedding that takes coordinates in their units elsewhere than as its own."""
+    if not isinstance(model, nnx.Module) or any(units_of(getattr(model, "embedding", None))):
         return False
-    return any(any(units_of(getattr(part, "embedding", None))) for _, part in nnx.iter_graph(model))
+    held = (held for _, part in nnx.iter_graph(model) for held in (part, getattr(part, "embedding", None)))
+    return any(any(units_of(part)) for part in held)
 
 
 def check_dtype(dtype: Any) -> None:

@@ -10,7 +10,7 @@ from jax.core import Tracer
 from jax.errors import JAXTypeError
 from jax.typing import DTypeLike
 
-from pinns._numbers import floating
+from pinns._numbers import floating, power_below
 from pinns._programs import Program
 from pinns.problems import Problem
 
@@ -50,8 +50,7 @@ def errors(prediction: jax.Array, exact: jax.Array) -> Errors:
     """
     _check_shapes(prediction, exact)
     difference = jnp.ravel(prediction - exact)
-    relative = _relative(jnp.linalg.norm(difference), jnp.linalg.norm(jnp.ravel(exact)))
-    return Errors(relative, jnp.max(jnp.abs(difference)))
+    return Errors(_relative(difference, jnp.ravel(exact)), jnp.max(jnp.abs(difference)))
 
 
 def errors_by_output(prediction: jax.Array, exact: jax.Array, names: Sequence[str]) -> dict[str, jax.Array]:
@@ -80,11 +79,17 @@ def errors_by_output(prediction: jax.Array, exact: jax.Array, names: Sequence[st
         raise ValueError(
             f"values of the outputs {tuple(names)} must have as many columns, got {exact.shape}."
         )
-    relative = _relative(jnp.linalg.norm(prediction - exact, axis=0), jnp.linalg.norm(exact, axis=0))
-    return dict(zip(names, relative, strict=True))
+    return dict(zip(names, _relative(prediction - exact, exact), strict=True))
 
 
-def _relative(error: jax.Array, size: jax.Array) -> jax.Array:
+def _relative(difference: jax.Array, exact: jax.Array) -> jax.Array:
+    """Norms of the differences over those of the exact values, along the first axis."""
+    dtype = jnp.promote_types(difference.dtype, jnp.float32)
+    difference, exact = difference.astype(dtype), exact.astype(dtype)
+    # In units of the largest: squares of numbers that the type holds may leave its range.
+    largest = [jnp.max(jnp.abs(values), axis=0, keepdims=True) for values in (exact, difference)]
+    unit = power_below(jnp.where(largest[0] > 0, *largest))
+    error, size = (jnp.linalg.norm(values / unit, axis=0) for values in (difference, exact))
     # A division by zero would be a false alarm of jax_debug_nans and jax_debug_infs.
     quotient = error / jnp.where(size > 0, size, 1)
     return jnp.where((size > 0) | (error == 0), quotient, jnp.inf)
@@ -179,7 +184,14 @@ def as_point(x: Any, dim: int) -> jax.Array:
 
 def predict(u: Callable[..., Any], points: jax.Array) -> jax.Array:
     """``u`` at every point: shape (N, m) for m outputs, (N, 1) for a scalar, and points of shape (N, d)."""
-    return jax.vmap(lambda x: jnp.ravel(jnp.asarray(u(x))))(points)  # outputs may come as a list
+    return jax.vmap(lambda x: _joined(u(x)))(points)
+
+
+def _joined(outputs: Any) -> jax.Array:
+    """The outputs in one array, shape (m,); they may come as a list, of scalars or of arrays."""
+    if isinstance(outputs, list | tuple):
+        return jnp.concatenate([_joined(output) for output in outputs])
+    return jnp.ravel(jnp.asarray(outputs))
 
 
 def exact_values(problem: Problem, points: jax.Array) -> jax.Array | None:

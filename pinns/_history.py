@@ -97,9 +97,10 @@ class Evaluator:
         return [name for name, value in finite.items() if not value]
 
     def independent(self, state: TrainState, losses: dict[str, float]) -> list[str]:
-        """Names of the conditions whose loss other parameters leave as it is, though it is not zero."""
+        """Names of the conditions whose loss, finite and not zero, other parameters leave as it is."""
         other = jax.device_get(self._losses(_moved(state.params), state.points, state.weights)["losses"])
-        return [name for name, loss in losses.items() if loss == other[name].item() and loss != 0]
+        same = [name for name, loss in losses.items() if loss == other[name].item() and loss != 0]
+        return [name for name in same if np.isfinite(losses[name])]
 
     def row(self, state: TrainState, records: StepRecord | None, seconds: float) -> Row:
         """The row of a state; ``finite`` tells whether the loss and all parameters are."""

@@ -34,6 +34,19 @@ def floating(x: Any) -> jax.Array:
     return jnp.asarray(x, jnp.result_type(x, float))
 
 
+def power_below(largest: jax.Array) -> jax.Array:
+    """The power of two next below positive numbers, by which one divides without rounding; 1/2 for 0."""
+    _, exponent = jnp.frexp(largest)
+    return jnp.ldexp(jnp.ones((), largest.dtype), exponent - 1)
+
+
+def root_mean_square(values: jax.Array, axis: int | None = None) -> jax.Array:
+    """The root mean square, also of numbers whose squares leave the range of their type."""
+    unit = power_below(jnp.max(jnp.abs(values), axis=axis, keepdims=True))
+    mean = jnp.mean(jnp.square(values / unit), axis=axis)
+    return jnp.sqrt(mean) * unit.reshape(mean.shape)
+
+
 def coordinates(given: Any) -> Any:
     """``given`` as a tuple if it is a list or an array, which have no hash; what it holds is not checked."""
     return tuple(np.asarray(given).tolist()) if isinstance(given, list | np.ndarray | jax.Array) else given

@@ -112,18 +112,26 @@ def is_fixed(method: str | Sampler, num_points: int, dim: int) -> bool:
     return bool(jnp.array_equal(first, second))
 
 
+def asked_for(region: Any, num_points: int) -> list[tuple[int, int]]:
+    """How many points and coordinates of the unit cube a region asks for to draw ``num_points`` of itself.
+
+    One pair for each time that it asks; none of a region that draws its points otherwise.
+    """
+    asked = []
+
+    def record(key: jax.Array, num_points: int, dim: int, dtype: DTypeLike) -> jax.Array:
+        asked.append((num_points, dim))
+        return jax.random.uniform(key, (num_points, dim), dtype)
+
+    jax.eval_shape(lambda: region.sample(jax.random.key(0), num_points, record, jnp.float32))
+    return asked
+
+
 def at_least(num_points: int, region: Any, method: str | Sampler) -> int:
     """The least number ≥ ``num_points`` that a region can draw: for a grid in d coordinates a d-th power."""
     if not isinstance(as_sampler(method), Grid):
         return num_points
-    taken = []
-
-    def record(key: jax.Array, num_points: int, dim: int, dtype: DTypeLike) -> jax.Array:
-        taken.append(dim)
-        return jax.random.uniform(key, (num_points, dim), dtype)
-
-    jax.eval_shape(lambda: region.sample(jax.random.key(0), num_points, record, jnp.float32))
-    dim = math.lcm(*taken)  # 1 of a region that draws its points otherwise
+    dim = math.lcm(*(dim for _, dim in asked_for(region, num_points)))  # 1 where it does not ask
     return math.ceil(round(num_points ** (1 / dim), 9)) ** dim
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from pinns._functional import Functional
@@ -19,9 +20,20 @@ class ScaledNetwork:
     def __call__(self, x: Any) -> Any:
         """The network at ``x``."""
         value = self._network((x - self._middle) * (1 / self._half))
-        value = jnp.stack(value) if isinstance(value, list | tuple) else value
+        if isinstance(value, list | tuple):
+            if any(jnp.ndim(part) for part in value):
+                return self._each(value)
+            value = jnp.stack(value)
         is_scalar = getattr(value, "shape", None) == ()  # and stays one; a jet has no shape
         return value * (self._outputs[0] if is_scalar else self._outputs)
+
+    def _each(self, value: Any) -> Any:
+        """Outputs in several arrays, each with its own sizes, in the form in which they came."""
+        parts, structure = jax.tree.flatten(value)
+        ends = np.cumsum([jnp.size(part) for part in parts])
+        sizes = jnp.split(jnp.broadcast_to(self._outputs, (ends[-1],)), ends[:-1])
+        scaled = [part * size.reshape(jnp.shape(part)) for part, size in zip(parts, sizes, strict=True)]
+        return jax.tree.unflatten(structure, scaled)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_network" not in self.__dict__:

@@ -10,7 +10,9 @@ import numpy as np
 import optax
 
 from pinns._embeddings import holds_units, units_of
+from pinns._evaluation import predict
 from pinns._functional import params_dtype
+from pinns._numbers import root_mean_square
 from pinns._points import data_key
 from pinns._scaled_network import ScaledFunctional
 from pinns._warnings import warn_at_caller
@@ -150,8 +152,9 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         )
     elif plain.moves_coordinates() and holds_units(model):
         warn_at_caller(
-            f"{type(model).__name__} holds a network with an embedding in the problem's units, which gets "
-            "coordinates in [-1, 1] here: give scaled(..., inputs=False).",
+            f"{type(model).__name__} holds an embedding that takes coordinates in the problem's units, and "
+            "gets them in [-1, 1] here: give scaled(..., inputs=False), or hold it as the network's "
+            "attribute embedding, which gets what its takes_units asks for.",
             stacklevel=3,
         )
     function, params = plain.functional(model)
@@ -161,14 +164,14 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
     points = problem.sample(on_conditions, method="sobol", dtype=dtype, num_points=numbers)
     inside = problem.domain.sample(in_domain, _POINTS, "sobol", dtype)
     try:
-        values = jax.vmap(function(params))(inside)
+        values = predict(function(params), inside)
     except Exception as error:  # whatever it is, it goes on its way with a note
         error.add_note(
             "scaled calls the network at points of the domain: one of other coordinates (predict) cannot "
             "be scaled so; divide by sizes of your own inside of the residuals."
         )
         raise
-    probe = _sizes_of(values.reshape(_POINTS, -1))
+    probe = _sizes_of(values)
     num_outputs = probe.size
 
     @jax.jit
@@ -176,7 +179,7 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         between = ScaledFunctional(function.inner, function.middle, function.half, outputs / probe)
         return [block.residuals(params) for block in problem.loss(between, points).blocks]
 
-    rms = lambda x: float(jnp.sqrt(jnp.mean(jnp.square(x))))
+    rms = lambda x: float(root_mean_square(x))
     sizes = np.ones(num_outputs)
     rest = residuals(jnp.zeros_like(probe))
     sources = np.array([rms(r) for r in rest])
@@ -199,9 +202,18 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         name: max(rms(r), source) if block.loss is None else float(jnp.sqrt(block.total(r)))
         for name, block, r, source in zip(conditions, blocks, balanced, sources, strict=True)
     }
-    usable = tuple((name, _told(s) if np.isfinite(s) and s > 0 else 1.0) for name, s in total.items())
+    usable = {name: _is_usable(size, dtype) for name, size in total.items()}
+    for name in [name for name, fits in usable.items() if not fits and total[name] != 0]:
+        warn_at_caller(
+            f"the residual of condition {name!r} has the size {total[name]:.1e} with the untrained network, "
+            f"whose square {jnp.dtype(dtype).name} cannot hold: it is not scaled. Measure coordinates or "
+            "outputs in units in which the equation is of order one, or train a float64 network with "
+            "jax_enable_x64.",
+            stacklevel=3,
+        )
+    residual_sizes = tuple((name, _told(size) if usable[name] else 1.0) for name, size in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)
-    return Scaled(problem, tuple(_told(size) for size in outputs), usable, inputs)
+    return Scaled(problem, tuple(_told(size) for size in outputs), residual_sizes, inputs)
 
 
 def _told(size: float) -> float:
@@ -209,9 +221,15 @@ def _told(size: float) -> float:
     return float(f"{float(size):.3e}")
 
 
+def _is_usable(size: float, dtype: Any) -> bool:
+    """Whether squares of numbers of this size, and what is divided by them, stay in the range of a type."""
+    largest = float(jnp.finfo(dtype).max) ** 0.5
+    return 1 / largest < size < largest
+
+
 def _sizes_of(values: jax.Array) -> jax.Array:
     """Root mean squares of the columns, 1 for one that vanishes."""
-    sizes = jnp.sqrt(jnp.mean(jnp.square(values), axis=0))
+    sizes = root_mean_square(values, axis=0)
     return jnp.where(sizes > 0, sizes, 1)
 
 

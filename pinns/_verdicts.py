@@ -40,6 +40,13 @@ def not_finite(row: Row) -> str:
     if not conditions:
         return "a parameter of the model is not finite"
     names = ", ".join(repr(name) for name in conditions)
+    if not any(math.isnan(row["losses"][name]) for name in conditions):
+        return (
+            f"the loss of condition {names} is not finite at the start: it is infinite, as where squares of "
+            "residuals leave the range of their type (3e38 in float32). Measure coordinates or outputs in "
+            "units in which the equation is of order one, or train a float64 network with jax_enable_x64. Or "
+            "a residual divides by zero: guard it by jnp.where, or leave such points out of the region."
+        )
     return (
         f"the loss of condition {names} is not finite at the start. The untrained network may be outside of "
         "what the equation allows (a root or logarithm of a negative number, a division by zero): bound its "

@@ -53,7 +53,8 @@ def covariance(
     all scaled noisy residuals have one variance, so that a residual of weight w has the variance τ²N/w. With
     :math:`M = I - \text{hat}` among the noisy residuals :math:`\hat\tau^2 = \lVert r \rVert^2 /
     \operatorname{tr} MM^T`, with :math:`(\operatorname{tr} MM^T)^2 / \operatorname{tr} (MM^T)^2` degrees of
-    freedom, both N − P in the classical case. So noise that a network has fitted is counted. Blocks whose
+    freedom, both N − P in the classical case. So noise that a network has fitted is counted; residuals that
+    are exactly 0 whatever the parameters, as those of missing values by a factor 0, are not. Blocks whose
     weights do not say how noisy they are beside each other want ``pooled=False``: each has a variance of its
     own then, from :math:`\sum_h \lVert M_{gh} \rVert^2 \tau_h^2 = \lVert r_g \rVert^2`, if the residuals tell
     them apart.
@@ -154,7 +155,7 @@ def _spread(
     """The covariance, the noise by block, the degrees of freedom (one or by parameter), the step left."""
     found = profile(rows, columns, rcond)
     if noise_std is None:
-        noise = estimated_noise(blocks, residual, found.hat_basis, pooled)
+        noise = estimated_noise(blocks, residual, rows, found.hat_basis, pooled)
     else:
         noise = given_noise(blocks, noise_std, rows.dtype)
     matrix, freedom = propagated(found, np.concatenate([block.index for block in blocks]), noise)

@@ -99,13 +99,14 @@ def given_noise(blocks: Sequence[NoisyBlock], noise_std: NoiseStd, dtype: jnp.dt
 
 
 def estimated_noise(
-    blocks: Sequence[NoisyBlock], residual: jax.Array, hat_basis: jax.Array, pooled: bool
+    blocks: Sequence[NoisyBlock], residual: jax.Array, rows: jax.Array, hat_basis: jax.Array, pooled: bool
 ) -> Noise:
     """The noise from the residuals at a minimum.
 
     Args:
       blocks: The noisy blocks.
       residual: All scaled residuals, shape (N,).
+      rows: Their Jacobian, shape (N, P).
       hat_basis: Columns U with UUᵀ the hat matrix, shape (N, k).
       pooled: Whether the scaled residuals of all noisy blocks have one variance, or those of each its own.
 
@@ -117,7 +118,9 @@ def estimated_noise(
     scales = [found.block.scale(dtype) for found in blocks]
     each = jnp.concatenate([_each_residual(s, found) for s, found in zip(scales, blocks, strict=True)])
     basis = hat_basis[index]
-    counted = each > 0  # a residual of weight 0 tells nothing of the noise
+    # A residual of weight 0 tells nothing of the noise, nor does one that a factor 0 leaves out.
+    present = (residual[index] != 0) | jnp.any(rows[index] != 0, axis=1)
+    counted = (each > 0) & present
     maker = jnp.diag(counted.astype(dtype)) - matmul(basis, basis.T)
     numbers = [0 if pooled else number for number in range(len(blocks))]
     group = np.repeat(numbers, [found.index.size for found in blocks])

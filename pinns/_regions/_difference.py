@@ -11,9 +11,10 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from pinns._numbers import floating
+from pinns._regions._crossing import meets
 from pinns._regions._parts import Parts
 from pinns._regions._region import Boundary, Domain
-from pinns._regions._rejection import accepted, measured_share, sample_part
+from pinns._regions._rejection import accepted, measured_share, precise_share, sample_part
 from pinns._samplers import Sampler
 
 _LEAST = 1e-3
@@ -107,7 +108,7 @@ class Difference(Domain):
         """The holes' boundaries, as far as they lie inside of the domain; normals point into the holes.
 
         Raises:
-          ValueError: There is none.
+          ValueError: There is none, or less than a thousandth of a hole's whole boundary.
         """
         parts = _some(self._sides[1:])
         return parts[0] if len(parts) == 1 else Parts(parts)
@@ -116,7 +117,7 @@ class Difference(Domain):
         """One face of the first domain, a :class:`Box`, without what lies in a hole.
 
         Raises:
-          ValueError: Nothing of it is left, or the box has no such face.
+          ValueError: Nothing of it is left, or less than a thousandth, or the box has no such face.
           TypeError: The first domain has no faces.
         """
         outer = self._sides[0]
@@ -126,7 +127,12 @@ class Difference(Domain):
         return _some([dataclasses.replace(outer, piece=first.face(axis, side))])[0]
 
     def boundary(self) -> "Parts":
-        """All boundaries together."""
+        """All boundaries together.
+
+        Raises:
+          ValueError: Less than a thousandth of a hole's whole boundary is one, as of a ball so large that it
+            is nearly a plane.
+        """
         return Parts(_some(self._sides))
 
     @property
@@ -166,8 +172,8 @@ class BoundaryPart:
 
     @property
     def measure(self) -> float:
-        """Its length, area, ..., up to about a thousandth; the number of points in one dimension."""
-        return self.whole.measure * self.share
+        """Its length, area, ..., up to about a hundredth; the number of points in one dimension."""
+        return self.whole.measure * precise_share(self.whole, self)
 
     def accepts(self, x: jax.Array) -> jax.Array:
         """Whether the difference lies beside one point of the whole boundary, shape (d,)."""
@@ -207,16 +213,37 @@ class BoundaryPart:
         """Points of it, shape (num_points, d); in one dimension each of its points once."""
         dim = self.difference.dim
         if dim == 1:
-            with (
-                jax.ensure_compile_time_eval()
-            ):  # the same points for every key, also while something is traced
+            # The same points for every key, also while something is traced.
+            with jax.ensure_compile_time_eval():
                 points = self.whole.sample(jax.random.key(0), num_points, method, dtype)
                 return points[accepted(self, points)]
         return sample_part(self.whole, self, self.share, dim - 1, key, num_points, method, dtype)
 
 
+@functools.lru_cache(maxsize=256)
+def _is_there(part: BoundaryPart) -> bool:
+    """Whether there is anything of it, however small a share of the whole boundary."""
+    if part.share > 0 or part.side < 0:
+        return part.share > 0
+    first, *holes = (side.owner for side in part.difference._sides)
+    others = [hole for hole in holes if hole != part.owner]
+
+    def taken(x: jax.Array) -> jax.Array:  # by this hole alone
+        left = (~hole.contains(x) for hole in others)
+        return functools.reduce(jnp.logical_and, left, first.contains(x) & part.owner.contains(x))
+
+    return meets(first, taken, part.difference.contains)
+
+
 def _some(parts: Sequence[BoundaryPart]) -> tuple[BoundaryPart, ...]:
     left = tuple(part for part in parts if part.share >= _LEAST)
+    for part in parts:
+        if part.share < _LEAST and _is_there(part):
+            raise ValueError(
+                f"of {part.whole} less than a thousandth bounds what is left of {part.difference.domain}, "
+                "too little to draw points of it. Take a hole that reaches less far beyond the domain, e.g. "
+                "a Polygon along the same curve; leave out one that only touches it."
+            )
     if not left:
         names = " and ".join(str(part.whole) for part in parts)
         raise ValueError(f"{names} does not bound what is left of {parts[0].difference.domain}.")

@@ -10,9 +10,10 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from pinns._regions._region import Region, evenly
-from pinns._samplers import SAMPLERS, Grid, Sampler, as_sampler
+from pinns._samplers import SAMPLERS, Grid, Sampler, as_sampler, asked_for
 
-_PROBES = 2**13
+_PROBES, _MORE_PROBES = 2**13, 2**17
+_SMALL = 1e-2
 _ROUNDS = 1000
 
 
@@ -26,14 +27,22 @@ class Part(Protocol):
 
 def measured_share(region: Region, part: Part) -> float:
     """The fraction of a region's points that belong to a part, up to about 1e-3."""
-    return _measured_share(region, part, jax.dtypes.canonicalize_dtype(jnp.float64))
+    return _measured_share(region, part, _PROBES, jax.dtypes.canonicalize_dtype(jnp.float64))
+
+
+def precise_share(region: Region, part: Part) -> float:
+    """The same fraction, measured with more points where it is small: up to about a hundredth of itself."""
+    share = measured_share(region, part)
+    if not 0 < share < _SMALL:
+        return share
+    return _measured_share(region, part, _MORE_PROBES, jax.dtypes.canonicalize_dtype(jnp.float64))
 
 
 @functools.lru_cache(maxsize=256)
-def _measured_share(region: Region, part: Part, dtype: DTypeLike) -> float:
+def _measured_share(region: Region, part: Part, probes: int, dtype: DTypeLike) -> float:
     @jax.jit
     def share() -> jax.Array:
-        points = region.sample(jax.random.key(0), _PROBES, "sobol", dtype)
+        points = region.sample(jax.random.key(0), probes, "sobol", dtype)
         return jnp.mean(jax.vmap(part.accepts)(points), dtype=jnp.float32)
 
     with jax.ensure_compile_time_eval():
@@ -52,14 +61,15 @@ def sample_part(
 ) -> jax.Array:
     """Points of a region that belong to a part of it.
 
-    As many candidates are drawn as are expected to suffice, and the first that belong are taken, of a sampler
-    of one's own in random order; where they do not suffice, more are drawn, independent ones.
+    As many candidates are drawn as are expected to suffice, and the first that belong are taken; where they
+    do not suffice, more are drawn, independent ones. Candidates that may have an order, those of a sampler of
+    one's own or of a region in several parts, are mixed: else all that are too many were of the last part.
 
     Args:
       region: The region.
       part: The part.
       share: The fraction of the region that it is, see :func:`measured_share`.
-      parameters: The number of coordinates of the unit cube that the region takes.
+      parameters: The number of its coordinates, by which a region has a grid that asks for none of the cube.
       key: A JAX random key.
       num_points: The number N of points.
       method: See :func:`pinns.unit_points`.
@@ -87,6 +97,7 @@ def _first_accepted(
     # Four deviations more than expected: a second round is rare.
     enough = num_points if share == 1 else math.ceil(expected + 4 * math.sqrt(expected * (1 - share) + 4))
     accepts = jax.vmap(part.accepts)
+    in_parts = _is_in_parts(region, enough)
 
     def put(points: jax.Array, number: jax.Array, drawn: jax.Array) -> tuple[jax.Array, jax.Array]:
         belongs = accepts(drawn)
@@ -95,13 +106,13 @@ def _first_accepted(
 
     def more(carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
         points, number, round_ = carry
-        drawn = region.sample(jax.random.fold_in(key, round_), enough, "uniform", dtype)
+        again = jax.random.fold_in(key, round_)
+        drawn = region.sample(again, enough, "uniform", dtype)
+        drawn = jax.random.permutation(jax.random.fold_in(again, 0), drawn) if in_parts else drawn
         return *put(points, number, drawn), round_ + 1
 
     first = region.sample(key, enough, method, dtype)
-    if (
-        as_sampler(method) not in SAMPLERS.values()
-    ):  # one of a user may order its points; the last are no surplus
+    if in_parts or as_sampler(method) not in SAMPLERS.values():
         first = jax.random.permutation(jax.random.fold_in(key, 0), first)
     # A place that is never filled would be seen: NaN is no point.
     empty = jnp.full((num_points, first.shape[1]), jnp.nan, dtype)
@@ -110,10 +121,19 @@ def _first_accepted(
     return jax.lax.while_loop(lacking, more, carry)[0]
 
 
+@functools.lru_cache(maxsize=256)
+def _is_in_parts(region: Region, num_points: int) -> bool:
+    """Whether points of a region may have an order: they are not made one by one of points of the cube."""
+    asked = asked_for(region, num_points)
+    return not asked or any(number < num_points for number, _ in asked)
+
+
 def _even(
     region: Region, part: Part, share: float, parameters: int, num_points: int, dtype: DTypeLike
 ) -> jax.Array:
     """Points of the coarsest grid of the region of which enough belong, some of them left out evenly."""
+    if asked := asked_for(region, num_points):
+        parameters = math.lcm(*(dim for _, dim in asked))
     side = max(1, math.floor((num_points / share) ** (1 / parameters)))
     with jax.ensure_compile_time_eval():
         key = jax.random.key(0)  # the grid of every key

@@ -144,3 +144,18 @@ def test_degrees_of_freedom_do_not_depend_on_units(unit):
     result = diagnostics.covariance(loss, params, pooled=False)
     np.testing.assert_allclose(result.degrees_of_freedom["both"], 2, rtol=1e-3)
     assert np.isfinite(result.intervals()[1]["both"])
+
+
+@pytest.mark.usefixtures("x64")
+def test_values_that_are_left_out_by_a_factor_are_no_measurements():
+    measured = jnp.asarray([1.0, 1.3, 0.8, 1.1])
+    points = {"y": jnp.append(measured, jnp.zeros(6)), "there": jnp.append(jnp.ones(4), jnp.zeros(6))}
+    loss = LeastSquares(
+        Residual(lambda p, point: (p["a"] - point["y"]) * point["there"], points, weight=10.0, name="data"),
+        Residual(lambda p, y: 0 * (p["a"] - y), jnp.ones(3), name="empty"),
+    )
+    result = diagnostics.covariance(loss, {"a": jnp.mean(measured)}, pooled=False)
+    np.testing.assert_allclose(result.standard_error["a"], np.std(measured, ddof=1) / 2, rtol=1e-9)
+    np.testing.assert_allclose(result.degrees_of_freedom["a"], 3, rtol=1e-9)
+    np.testing.assert_allclose(result.noise_std["data"], np.std(measured, ddof=1), rtol=1e-9)
+    assert result.noise_std["empty"] == np.inf

@@ -90,6 +90,21 @@ def test_boundaries_of_a_difference_leave_out_what_does_not_bound_it():
     np.testing.assert_allclose(np.mean((both == 1).any(axis=1)), 0.25, atol=0.01)
 
 
+def test_a_wall_that_is_a_small_part_of_a_large_circle_is_not_left_out():
+    square = Box((0.0, 0.0), (1.0, 1.0))
+    for radius in (400.0, 40_000.0):  # of the second no drawn point shows the wall
+        curved = Difference(square, Ball((-radius, 0.5), radius + 0.2))
+        with pytest.raises(ValueError, match="less than a thousandth bounds"):
+            curved.boundary()
+        with pytest.raises(ValueError, match="a Polygon along the same curve"):
+            _ = curved.inner
+    few = Difference(square, Ball((-100.0, 0.5), 100.2)).inner
+    assert few.measure == pytest.approx(1.0, rel=0.02)
+    # What has no wall of its own is left out as before: here a piece is taken away whole.
+    apart = Difference(Difference(square, Box((0.4, -1.0), (0.6, 2.0))), Box((0.5, -1.0), (2.0, 2.0)))
+    assert len(apart.boundary().parts) == 2
+
+
 @pytest.mark.parametrize("method", ["uniform", "sobol"])
 def test_boundary_points_are_spread_by_area(method):
     points = np.asarray(BOX.boundary().sample(KEY, 6000, method, jnp.float32))

@@ -95,6 +95,21 @@ def test_ordered_points_are_not_cut_off_at_the_end():
     assert max(ends) > 0.97  # the first hundred of those accepted end below 0.9
 
 
+def test_no_part_of_a_region_is_cut_off():
+    ring = Difference(Ball((0.0, 1.0), 0.9), Ball((0.0, 1.0), 0.5))
+    walls = Difference(Box((0.0, 0.0), (2.0, 2.0)), ring).inner  # of half a ring: two half circles
+    points = [walls.sample(jax.random.key(i), 40, "sobol", jnp.float32) for i in range(8)]
+    distances = np.linalg.norm(np.concatenate(points) - [0.0, 1.0], axis=1)
+    np.testing.assert_allclose(np.mean(distances < 0.7), 5 / 14, atol=0.04)
+
+
+def test_grids_of_balls_in_four_dimensions():
+    shell = Difference(Ball((0.0,) * 4, 1.0), Ball((0.0,) * 4, 0.5))
+    points = np.asarray(shell.sample(KEY, 20, "grid", jnp.float32))
+    assert points.shape == (20, 4)
+    assert np.all(np.linalg.norm(points, axis=1) >= 0.5)
+
+
 @pytest.mark.parametrize("width", [12, 13, 14])
 @pytest.mark.parametrize("num_points", ["auto", None])
 def test_a_grid_has_as_many_points_as_a_network_needs(num_points, width):

@@ -30,6 +30,7 @@ from pinns import (
     scaled,
     second_derivatives,
 )
+from pinns._embeddings import holds_units
 
 KEY = jax.random.key(0)
 
@@ -117,7 +118,24 @@ class Positive(nnx.Module):
         return jax.nn.softplus(self.network(x))
 
 
+class Features(nnx.Module):
+    """Features of coordinates, before the layers of a network or as its embedding."""
+
+    in_features, out_features = 1, 2
+
+    def __init__(self, then=None):
+        self.features, self.then = pinns.PeriodicEmbedding((3.0,)), then
+
+    def __call__(self, x):
+        return self.features(x) if self.then is None else self.then(self.features(x))
+
+
 def test_an_embedding_inside_of_another_network_is_said():
+    for network in (
+        Features(MLP(2, [4], 1, rngs=nnx.Rngs(0))),
+        MLP(1, [4], 1, embedding=Features(), rngs=nnx.Rngs(0)),
+    ):
+        assert holds_units(network)
     periodic = MLP(1, [4], 1, embedding=pinns.PeriodicEmbedding((3.0,)), rngs=nnx.Rngs(0))
     with pytest.warns(FitWarning, match=r"Positive holds .*inputs=False"):
         scaled(Periodic(3.0), Positive(periodic), KEY)

@@ -25,6 +25,7 @@ from pinns import (
     functional,
     gradient,
     num_parameters,
+    predict,
     scaled,
 )
 from pinns._past import _Blank, _Joined, looking_back
@@ -108,6 +109,27 @@ def test_outputs_may_come_as_a_tuple_in_slabs_and_scaled():
 
     function, params = scaled(Two(), pair, KEY).functional(pair)
     assert function(params)(jnp.ones(1)).shape == (2,)
+
+
+def test_outputs_in_a_tuple_keep_their_form_in_scaled():
+    @dataclasses.dataclass(frozen=True)
+    class Two(Decay):
+        def pde(self, u, x):
+            v, w = u(x)
+            return jnp.append(w - 100, v - 1)
+
+        def start(self, u, x):
+            return u(x)[0]
+
+    form = {"a": jnp.ones(()), "b": jnp.ones(())}
+    for first in (lambda x: x[:1], lambda x: x[0]):  # of equal shapes, and of two
+        pair = (lambda params, x, first=first: (params["a"] * first(x), params["b"] * x[:1]), form)
+        problem = scaled(Two(), pair, KEY)
+        assert len(problem.outputs) == 2
+        function, params = dataclasses.replace(problem, outputs=(2.0, 30.0), inputs=False).functional(pair)
+        v, w = function(params)(jnp.ones(1))
+        assert (v.shape, w.shape) == (first(jnp.ones(1)).shape, (1,))
+        assert predict(function(params), jnp.ones((1, 1))).tolist() == [[2.0, 30.0]]
 
 
 def test_a_short_look_back_is_found():
