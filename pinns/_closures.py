@@ -77,9 +77,8 @@ def closures(problem: Problem, model: Any, unmoved: Collection[str] | None = Non
     values = {network for of in asked.values() for network in of.computed} - placed
     about = [name for name, of in asked.items() if of.given & values]
     mixed = tuple(name for name in about if asked[name].given - values)
-    names: list[str | None] = sorted(values)
     return Closures(
-        (*names, *([None] if next(iter(model)) in values else [])),
+        (*sorted(values), *([None] if next(iter(model)) in values else [])),
         tuple(name for name in about if name not in mixed),
         mixed,
     )

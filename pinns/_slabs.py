@@ -199,6 +199,8 @@ def fit_in_slabs(
     with Interrupt():  # what comes between two slabs ends the second one after its first chunk
         for i, (begin, end) in enumerate(itertools.pairwise(edges)):
             slab = _slab(problem, axis, begin, end, names, previous, beside.conditions)
+            if results:  # its unknowns too; its network, scaled or not, in the coordinates of this slab
+                start = dataclasses.replace(results[-1], problem=slab)
             if results and (looking := looking_back(slab, results[0].model, axis, begin, beside.names)):
                 solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
                 past = Past(looking, solutions, edges[1 : i + 1], axis, slab.domain.dim, beside.names)
@@ -218,7 +220,6 @@ def fit_in_slabs(
             if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
                 break
             warn_unmeasured(problem, slab, axis, result.history)
-            start = result  # its unknowns too
             previous = (slab.functional(result.model)[0], result.params)
     return SlabsResult(problem, results, edges, axis)
 

@@ -45,10 +45,10 @@ def networks(first, second, dim=1):
 def test_a_network_of_values_is_trained_in_every_slab_on_all_that_is_given():
     options = {"slabs": 2, "num_steps": 2, "key": KEY, "progress": False, "fresh_loss": False}
     result = fit_in_slabs(Closed(), networks("f", "y"), optax.adam(1e-2), **options)
-    before, after = (jax.tree.leaves(r.params["f"]) for r in result.results)
+    before, after = (jax.tree.leaves(nnx.state(r.model["f"])) for r in result.results)
     assert all(np.any(a != b) for a, b in zip(before, after, strict=True))
     # Not those of its time, and 9 is a value: no warning says that it is no time.
-    assert [len(r.loss.blocks[2].points["x"]) for r in result.results] == [4, 4]
+    assert [r.loss.blocks[2].num_points for r in result.results] == [4, 4]
 
 
 class Otherwise(Closed):

@@ -15,6 +15,7 @@ from pinns import (
     MLP,
     Box,
     Condition,
+    FitWarning,
     Problem,
     Sampling,
     Unknown,
@@ -22,6 +23,8 @@ from pinns import (
     fit_in_slabs,
 )
 from pinns._interrupt import Interrupt
+from pinns._scaling import Scaled
+from pinns._start import starting
 
 ADAM = optax.adam(1e-3)
 
@@ -121,6 +124,15 @@ def test_states_of_another_setting_of_x64_are_told_by_it(tmp_path, x64):
     jax.config.update("jax_enable_x64", False)
     with pytest.raises(ValueError, match="jax_enable_x64=True; it is False now"):
         fit(Decay(), small(), count, **options)
+
+
+def test_a_network_from_between_other_scalings_is_said():
+    problem = Scaled(Decay(), (7.0,), (("pde", 1.0), ("start", 1.0)))
+    result = dataclasses.replace(short(Decay(), small(), num_steps=1), problem=problem)
+    for other in (Decay(), dataclasses.replace(problem, outputs=(6.0,))):
+        with pytest.warns(FitWarning, match=r"another function in this problem, by (0\.[0-9]|1) of"):
+            starting(other, result)
+    starting(Scaled(Decay(Unknown(2.0, positive=True)), (7.0,), (("pde", 2.0), ("start", 1.0))), result)
 
 
 @pytest.mark.devices(4)
