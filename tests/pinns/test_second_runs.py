@@ -13,6 +13,7 @@ from flax import nnx
 
 from pinns import (
     MLP,
+    AdaptiveSampling,
     Box,
     Condition,
     FitWarning,
@@ -177,6 +178,8 @@ def test_an_interruption_between_two_slabs_keeps_those_that_are_done(monkeypatch
 def test_batches_of_slabs_are_checked_where_their_points_are_known(tmp_path):
     with pytest.raises(ValueError, match=r"batch_size.*pd"):
         in_slabs(tmp_path, batch_size={"pd": 2})
+    with pytest.raises(ValueError, match="AdaptiveSampling names 'pd'"):
+        in_slabs(tmp_path, sampling=AdaptiveSampling(conditions=("pd",)))
     found = in_slabs(tmp_path, sampling=Sampling(num_points="auto", batch_size={"pde": 12}), slabs=1)
     assert found.results[0].num_steps == 1
 
