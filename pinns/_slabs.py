@@ -16,7 +16,7 @@ from pinns._fit import fit
 from pinns._functional import Functional
 from pinns._identity import ADDED
 from pinns._interrupt import Interrupt
-from pinns._options import Options
+from pinns._options import Options, Shorthand
 from pinns._past import OfBefore, Past, looking_back
 from pinns._regions import FixedPoints
 from pinns._result import FitResult
@@ -190,9 +190,9 @@ def fit_in_slabs(
     same = unmoved(problem, axis, edges)
     beside = closures(problem, model.model if isinstance(model, FitResult) else model, same)
     check_regions(problem, axis, names, edges, same, beside)
-    shorthand: Any = {name: options.pop(name, None) for name in ("batch_size", "resample_every")}
-    sampling = Options.of(options.pop("sampling", "uniform"), None, shorthand).sampling
-    sampling.check_names(problem)  # before the first slab
+    shorthand: Any = {name: options.pop(name, None) for name in Shorthand.__annotations__}
+    groups = Options.of(options.pop("sampling", "uniform"), options.pop("stop", None), shorthand)
+    groups.sampling.check_names(problem)  # before the first slab
     folder = Folder(checkpoint_dir, options.get("mesh"))
     results: list[FitResult] = []
     start, previous = model, None
@@ -211,11 +211,12 @@ def fit_in_slabs(
                 optimizer,
                 num_steps=folder.closed(i) or num_steps,
                 key=jax.random.fold_in(key, i),
-                sampling=sampling.within(slab),
+                sampling=groups.sampling.within(slab),
+                stop=groups.stop,
                 checkpoint_dir=folder.of(i),
                 **options,
             )
-            folder.say(i, result, num_steps)
+            result = folder.ended(i, result, num_steps, groups.stop)
             results.append(result)
             if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
                 break

@@ -19,6 +19,7 @@ from pinns import (
     FitWarning,
     Problem,
     Sampling,
+    Stop,
     Unknown,
     fit,
     fit_in_slabs,
@@ -149,9 +150,9 @@ def test_a_result_goes_on_on_other_devices(tmp_path):
     assert all(len(leaf.sharding.device_set) == 1 for leaf in jax.tree.leaves(alone.params))
 
 
-def in_slabs(folder, **options):
+def in_slabs(folder, optimizer=ADAM, **options):
     options = {"num_steps": 1, "key": jax.random.key(0), "slabs": 2, "progress": False} | options
-    return fit_in_slabs(Decay(), small(), ADAM, checkpoint_dir=folder, **options)
+    return fit_in_slabs(Decay(), small(), optimizer, checkpoint_dir=folder, **options)
 
 
 def test_slabs_that_others_began_from_stay_as_they_are(tmp_path):
@@ -163,6 +164,12 @@ def test_slabs_that_others_began_from_stay_as_they_are(tmp_path):
     for found in (again, longer):
         assert found.results[0].history == before.results[0].history
     assert again.results[1].history == before.results[1].history
+
+
+def test_slabs_keep_the_reason_why_they_ended(tmp_path):
+    options = {"num_steps": 9, "evaluate_every": 1, "stop": Stop(patience=1), "optimizer": optax.sgd(1e-9)}
+    reasons = [[r.stop_reason for r in in_slabs(tmp_path, **options).results] for _ in range(2)]
+    assert reasons == [["stagnation"] * 2] * 2
 
 
 def test_an_interruption_between_two_slabs_keeps_those_that_are_done(monkeypatch):
