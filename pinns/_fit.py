@@ -177,7 +177,7 @@ def fit(
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
             warn_coordinates(problem, network, source.dtype)
-            warn_outside(problem, state.points)
+            warn_outside(problem, network, state.points)
             row = evaluator.row(state, None, 0.0)
             finite = row.pop("finite")
             history.append(row)

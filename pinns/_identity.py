@@ -21,6 +21,8 @@ _LIBRARIES = ("jax", "jaxlib", "optax", "flax", "numpy", "isgd_optax", "pinns")
 """Whose functions are told by what they close over: how they compute it is told by their versions."""
 MEASURED = {"measured": True}
 """Metadata of fields of a dataclass that tell how it came about, not what it is."""
+ADDED = {"added": True}
+"""Metadata of fields that tell nothing where they are as by default: runs from before they were go on."""
 
 
 def fingerprint(value: Any, *, code: bool = False) -> Any:
@@ -161,6 +163,8 @@ def contents(value: Any) -> dict[str, Any]:
     """Fields of a dataclass and what is set on an object, but for what it has computed and measured."""
     fields = dataclasses.fields(value) if _is_dataclass(value) else ()
     left_out = {field.name for field in fields if field.metadata.get("measured")}
+    added = [field for field in fields if field.metadata.get("added")]
+    left_out |= {field.name for field in added if getattr(value, field.name) == field.default}
     found = {field.name: getattr(value, field.name) for field in fields} | getattr(value, "__dict__", {})
     return {k: item for k, item in found.items() if k not in left_out and not is_cached(value, k)}
 

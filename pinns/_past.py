@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from pinns._functional import Functional, params_dtype
+from pinns._identity import ADDED
 from pinns._programs import Program
+from pinns._unknowns import Values
 from pinns.problems import Condition, Problem
 from pinns.problems._base import conditions_of
 
@@ -19,22 +21,34 @@ _PROBES = 4096  # points that find a look back of a thousandth of a slab
 class _Joined:
     """Networks of successive slabs as one function of x; of everything else it is the newest.
 
-    A network of other coordinates than the domain's, whose time is not known, is the newest too.
+    A network of values, or of other coordinates than the domain's, whose time is not known, is the newest
+    too.
 
     Args:
       parts: The networks, the oldest first.
       edges: The times between them.
       axis: The coordinate of time.
       dim: The number of coordinates.
+      of_values: The names of networks of values.
+      name: The name by which this one is asked for.
     """
 
     supports_jets = False
 
-    def __init__(self, parts: Sequence[Any], edges: Sequence[Any], axis: int, dim: int):
+    def __init__(
+        self,
+        parts: Sequence[Any],
+        edges: Sequence[Any],
+        axis: int,
+        dim: int,
+        of_values: Sequence[str | None] = (),
+        name: str | None = None,
+    ):
         self._parts, self._edges, self._axis, self._dim = parts, edges, axis, dim
+        self._of_values, self._name = of_values, name
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        if jnp.shape(x)[-1:] != (self._dim,):
+        if self._name in self._of_values or jnp.shape(x)[-1:] != (self._dim,):
             return self._parts[-1](x)
         value = self._parts[0](x)
         for part, edge in zip(self._parts[1:], self._edges, strict=True):
@@ -48,7 +62,8 @@ class _Joined:
         return value
 
     def __getitem__(self, name: str) -> "_Joined":
-        return _Joined([part[name] for part in self._parts], self._edges, self._axis, self._dim)
+        parts = [part[name] for part in self._parts]
+        return _Joined(parts, self._edges, self._axis, self._dim, self._of_values, name)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parts[-1], name)
@@ -67,6 +82,24 @@ class _Blank:
         return _Blank(self._network[name])
 
 
+class OfBefore:
+    """The network of the slab before, beside the coefficients of this one."""
+
+    def __init__(self, network: Any, unknowns: Values):
+        self._network, self.unknowns = network, unknowns
+
+    def __call__(self, x: Any) -> Any:
+        return self._network(x)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._network[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_network" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self._network, name)
+
+
 @dataclasses.dataclass(frozen=True)
 class _LooksBack:
     """A residual to which the network is that of its slab and of those before."""
@@ -77,7 +110,7 @@ class _LooksBack:
     def __call__(self, u: Any, x: Any) -> jax.Array:
         past = self.past
         parts = [function(params) for function, params in past.solutions]
-        return self.residual(_Joined([*parts, u], past.edges, past.axis, past.dim), x)
+        return self.residual(_Joined([*parts, u], past.edges, past.axis, past.dim, past.of_values), x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +123,7 @@ class Past:
       edges: The time at which each ends.
       axis: The coordinate of time.
       dim: The number of coordinates.
+      of_values: The names of networks of values, see :class:`pinns._closures.Closures`.
     """
 
     names: tuple[str, ...]
@@ -97,6 +131,7 @@ class Past:
     edges: Sequence[float]
     axis: int
     dim: int
+    of_values: tuple[str | None, ...] = dataclasses.field(default=(), metadata=ADDED)
 
     def seen_by(self, name: str, condition: Condition) -> Condition:
         """The condition, with a network that knows the past if it looks back."""
@@ -105,7 +140,9 @@ class Past:
         return dataclasses.replace(condition, residual=_LooksBack(condition.residual, self).__call__)
 
 
-def looking_back(problem: Problem, model: Any, axis: int, begin: float) -> tuple[str, ...]:
+def looking_back(
+    problem: Problem, model: Any, axis: int, begin: float, of_values: Sequence[str | None] = ()
+) -> tuple[str, ...]:
     """Names of conditions that ask for the network before ``begin``: that are NaN where the network is."""
     function, params = problem.functional(model)
     dtype = params_dtype(params)
@@ -120,7 +157,7 @@ def looking_back(problem: Problem, model: Any, axis: int, begin: float) -> tuple
 
     def unknown(params: optax.Params, points: Any) -> dict[str, jax.Array]:
         u = function(params)
-        probe = _Joined([_Blank(u), u], [edge], axis, problem.domain.dim)
+        probe = _Joined([_Blank(u), u], [edge], axis, problem.domain.dim, of_values)
         found = {}
         for name, condition in conditions_of(problem).items():
             residuals = lambda u, c=condition, n=name: jax.vmap(lambda x: c.residual(u, x))(points[n])

@@ -162,6 +162,11 @@ class AdaptiveSampling(Sampling):
         """Steps after which points are drawn anew."""
         return self.every
 
+    def check_names(self, problem: Problem) -> None:
+        """Raises ValueError for what is said of conditions that the problem does not have."""
+        super().check_names(problem)
+        self.chosen(problem)
+
     def within(self, part: Problem) -> Self:
         """The same for a problem that has some of the conditions, or fewer given points in them."""
         found = super().within(part)

@@ -10,38 +10,22 @@ import jax
 import numpy as np
 import optax
 
+from pinns._closures import closures
 from pinns._evaluation import axis_names
 from pinns._fit import fit
 from pinns._functional import Functional
+from pinns._identity import ADDED
 from pinns._interrupt import Interrupt
-from pinns._options import Options
-from pinns._past import Past, looking_back
+from pinns._options import Options, Shorthand
+from pinns._past import OfBefore, Past, looking_back
 from pinns._regions import FixedPoints
 from pinns._result import FitResult
 from pinns._slabs_folder import Folder
+from pinns._slabs_regions import check_regions, unmoved
 from pinns._slabs_result import SlabsResult
-from pinns._slabs_times import check_regions, check_times, initial_conditions, slab_edges, warn_unmeasured
-from pinns._unknowns import Values
+from pinns._slabs_times import check_times, initial_conditions, slab_edges, warn_unmeasured
 from pinns.problems import Condition, Problem
 from pinns.problems._base import conditions_of
-
-
-class _OfBefore:
-    """The network of the slab before, beside the coefficients of this one."""
-
-    def __init__(self, network: Any, unknowns: Values):
-        self._network, self.unknowns = network, unknowns
-
-    def __call__(self, x: Any) -> Any:
-        return self._network(x)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._network[name]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_network" not in self.__dict__:
-            raise AttributeError(name)
-        return getattr(self._network, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +42,7 @@ class _Continued:
     def __call__(self, u: Any, x: jax.Array) -> jax.Array:
         before = self.function(self.params)
         if unknowns := getattr(u, "unknowns", None):
-            before = _OfBefore(before, unknowns)
+            before = OfBefore(before, unknowns)
         return self.residual(u, x) - self.residual(before, x)
 
 
@@ -72,6 +56,7 @@ class _Slab(Problem):
     axis: int
     times: tuple[float, float]  # of whose data it takes; the first and the last slab take what lies beyond
     past: Past | None = None
+    of_values: tuple[str, ...] = dataclasses.field(default=(), metadata=ADDED)  # conditions at no places
 
     @property
     def domain(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -88,7 +73,7 @@ class _Slab(Problem):
         conditions = {}
         for name, condition in conditions_of(self.problem).items():
             region = condition.region
-            if isinstance(region, FixedPoints):
+            if isinstance(region, FixedPoints) and name not in self.of_values:
                 region = self._of_its_time(region)
             if region is not None:
                 conditions[name] = dataclasses.replace(condition, region=region)
@@ -145,9 +130,10 @@ def fit_in_slabs(
     regions from ``self.domain``. The networks see the times as they are; with ``scaled(problem, ...)`` each
     slab is brought to [−1, 1], which a long time with fast changes needs. Of data at given points a slab
     takes those of its own time, of nodes that a residual sees at once (integrals) those whose latest time is
-    its own; unknown coefficients are found anew in each, from the values of the one
-    before. One that initial conditions alone hold, an unknown initial value, is found in the first slab and
-    stays.
+    its own. Of several networks one that is asked at what networks compute and at none of the points drawn in
+    the domain, a closure f(y), is trained on in every slab, on all that is given of it. Unknown coefficients
+    are found anew in each, from the values of the one before. One that initial conditions alone hold, an
+    unknown initial value, is found in the first slab and stays.
 
     Args:
       problem: What to solve, on a :class:`Box` or a :class:`SpaceTime`.
@@ -167,7 +153,8 @@ def fit_in_slabs(
       for the end.
 
     Raises:
-      ValueError: Times that are not increasing inside the domain, no initial condition, one at given points,
+      ValueError: Times that are not increasing inside the domain, a region that stays where it is while time
+        goes on, no initial condition, one at given points,
         a condition where time ends, or, without ``initial``, another one that has points where time begins:
         later slabs would lose it, or take its data for their own.
       TypeError: A domain of another kind.
@@ -200,19 +187,23 @@ def fit_in_slabs(
             f"{sorted(problem.conditions())}: give initial=[...]."
         )
     check_times(problem, axis, names, found=initial is None)
-    check_regions(problem, axis, names, edges)
-    shorthand: Any = {name: options.pop(name, None) for name in ("batch_size", "resample_every")}
-    sampling = Options.of(options.pop("sampling", "uniform"), None, shorthand).sampling
-    sampling.check_names(problem)  # before the first slab
+    same = unmoved(problem, axis, edges)
+    beside = closures(problem, model.model if isinstance(model, FitResult) else model, same)
+    check_regions(problem, axis, names, edges, same, beside)
+    shorthand: Any = {name: options.pop(name, None) for name in Shorthand.__annotations__}
+    groups = Options.of(options.pop("sampling", "uniform"), options.pop("stop", None), shorthand)
+    groups.sampling.check_names(problem)  # before the first slab
     folder = Folder(checkpoint_dir, options.get("mesh"))
     results: list[FitResult] = []
     start, previous = model, None
     with Interrupt():  # what comes between two slabs ends the second one after its first chunk
         for i, (begin, end) in enumerate(itertools.pairwise(edges)):
-            slab = _slab(problem, axis, begin, end, names, previous)
-            if results and (looking := looking_back(slab, results[0].model, axis, begin)):
+            slab = _slab(problem, axis, begin, end, names, previous, beside.conditions)
+            if results:  # its unknowns too; its network, scaled or not, in the coordinates of this slab
+                start = dataclasses.replace(results[-1], problem=slab)
+            if results and (looking := looking_back(slab, results[0].model, axis, begin, beside.names)):
                 solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
-                past = Past(looking, solutions, edges[1 : i + 1], axis, slab.domain.dim)
+                past = Past(looking, solutions, edges[1 : i + 1], axis, slab.domain.dim, beside.names)
                 slab = dataclasses.replace(slab, past=past)
             result = fit(
                 slab,
@@ -220,26 +211,32 @@ def fit_in_slabs(
                 optimizer,
                 num_steps=folder.closed(i) or num_steps,
                 key=jax.random.fold_in(key, i),
-                sampling=sampling.within(slab),
+                sampling=groups.sampling.within(slab),
+                stop=groups.stop,
                 checkpoint_dir=folder.of(i),
                 **options,
             )
-            folder.say(i, result, num_steps)
+            result = folder.ended(i, result, num_steps, groups.stop)
             results.append(result)
             if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
                 break
             warn_unmeasured(problem, slab, axis, result.history)
-            start = result  # its unknowns too
             previous = (slab.functional(result.model)[0], result.params)
     return SlabsResult(problem, results, edges, axis)
 
 
 def _slab(
-    problem: Problem, axis: int, begin: float, end: float, names: tuple[str, ...], previous: Any
+    problem: Problem,
+    axis: int,
+    begin: float,
+    end: float,
+    names: tuple[str, ...],
+    previous: Any,
+    of_values: tuple[str, ...],
 ) -> _Slab:
     domain = problem.domain.between(axis, begin, end)
     times = (
         -np.inf if begin == problem.domain.lower[axis] else begin,
         np.inf if end == problem.domain.upper[axis] else end,
     )
-    return _Slab(problem.restricted(domain), names, previous, axis, times)
+    return _Slab(problem.restricted(domain), names, previous, axis, times, of_values=of_values)

@@ -1,10 +1,13 @@
 """The folders of slabs on disk: one from which another has begun must not go on."""
 
+import dataclasses
 import os
 from pathlib import Path
 
+from pinns._options import Stop
 from pinns._placement import Placement
 from pinns._result import FitResult
+from pinns._verdicts import Watch
 from pinns._warnings import warn_at_caller
 
 
@@ -28,14 +31,21 @@ class Folder:
         """The steps at which a slab ended if the next one has begun from there; else 0."""
         return self._placement.agreed(self._steps(slab) if self._steps(slab + 1) else 0)
 
-    def say(self, slab: int, result: FitResult, num_steps: int) -> None:
-        """Warns of a slab that stays as it is where more was asked for."""
-        if result.stop_reason == "num_steps" and result.num_steps < num_steps:
+    def ended(self, slab: int, result: FitResult, num_steps: int, stop: Stop) -> FitResult:
+        """The result of a slab, with the reason why it ended; warns if more is asked for than it keeps.
+
+        One that is closed has made all steps that it is given, though what ended it may have been a limit.
+        """
+        if result.stop_reason != "num_steps" or result.num_steps >= num_steps:
+            return result
+        reason = Watch(stop, num_steps, result.num_steps).reason(result.history)
+        if reason is None:
             warn_at_caller(
                 f"slab {slab} was made of {result.num_steps} steps and stays so, since the next one began "
                 f"there: num_steps={num_steps} is for those without a next one; for all take another folder.",
                 stacklevel=3,
             )
+        return dataclasses.replace(result, stop_reason=reason or result.stop_reason)
 
     def _steps(self, slab: int) -> int:
         """The steps of its last state."""

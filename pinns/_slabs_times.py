@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from pinns._regions import Domain, FixedPoints
+from pinns._slabs_regions import NEAR, drawn_points
 from pinns._warnings import warn_at_caller
 from pinns.problems import Condition, Problem
 
-_NEAR = 1e-6  # of the domain's width: rounding of float32 points
 _SOME = 0.01  # of the points: no accident
 
 
@@ -67,20 +66,6 @@ def check_times(problem: Problem, axis: int, initial: Sequence[str], *, found: b
             )
 
 
-def check_regions(problem: Problem, axis: int, initial: Sequence[str], edges: Sequence[float]) -> None:
-    """Raises ValueError where a condition of the second slab has the region that it has on the whole."""
-    if len(edges) < 3:
-        return
-    later = problem.restricted(problem.domain.between(axis, edges[1], edges[2]))
-    begins = problem.domain.face(axis, "lower")
-    for name, condition in later.conditions().items():
-        if condition.region == (begins if name in initial else problem.domain):
-            raise ValueError(
-                f"condition {name!r} has the region of the whole time in a slab from {edges[1]:g} to "
-                f"{edges[2]:g} too: conditions() must build its regions from self.domain."
-            )
-
-
 def warn_unmeasured(problem: Problem, slab: Problem, axis: int, history: Sequence[Mapping[str, Any]]) -> None:
     """Warns if unknowns have moved in a slab without the measurements that would hold them."""
     is_measured = lambda c: isinstance(c.region, FixedPoints) and c.region.values is not None
@@ -98,16 +83,13 @@ def warn_unmeasured(problem: Problem, slab: Problem, axis: int, history: Sequenc
 
 def _begins(problem: Problem, condition: Condition, axis: int) -> bool:
     """Whether points that are drawn, or all that are given, lie where time begins; but for measurements."""
-    region, dim, begin = condition.region, problem.domain.dim, problem.domain.lower[axis]
     if condition.noisy:
         return False
-    dtype = jax.dtypes.canonicalize_dtype(float)
-    drawn = region.sample(jax.random.key(0), condition.num_points, "uniform", dtype)
-    points: Any = drawn.get("x") if isinstance(drawn, Mapping) else drawn
-    if getattr(points, "ndim", 0) != 2 or points.shape[1] != dim:
-        return False  # a region of one's own gives what it likes
-    points = np.asarray(points)
+    points = drawn_points(condition, problem.domain.dim)
+    if points is None:
+        return False
+    begin = problem.domain.lower[axis]
     width = problem.domain.upper[axis] - begin
-    there = np.abs(points[:, axis] - begin) <= _NEAR * width
+    there = np.abs(points[:, axis] - begin) <= NEAR * width
     # Measurements may begin where time does.
-    return bool(there.all() if isinstance(region, FixedPoints) else there.mean() > _SOME)
+    return bool(there.all() if isinstance(condition.region, FixedPoints) else there.mean() > _SOME)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from pinns._closures import closures
 from pinns._embeddings import holds_units, units_of
 from pinns.problems import Points, Problem
 
@@ -82,7 +83,7 @@ def warn_not_predicted(points: np.ndarray) -> None:
     )
 
 
-def warn_outside(problem: Problem, points: Points) -> None:
+def warn_outside(problem: Problem, model: Any, points: Points) -> None:
     """Warns of given points that lie far outside of the domain: of another unit, most often."""
     lower, upper = np.asarray(problem.domain.lower), np.asarray(problem.domain.upper)
     for name, given in points.items():
@@ -94,7 +95,7 @@ def warn_outside(problem: Problem, points: Points) -> None:
         x = np.asarray(x)
         low, high = x.min(axis=0), x.max(axis=0)
         far = np.flatnonzero((low < lower - 0.5 * (upper - lower)) | (high > upper + 0.5 * (upper - lower)))
-        if far.size:
+        if far.size and name not in closures(problem, model).conditions:
             i = far[0]
             warn_at_caller(
                 f"points of condition {name!r} reach from {low[i]:g} to {high[i]:g} along coordinate {i}, "

@@ -13,15 +13,20 @@ from flax import nnx
 
 from pinns import (
     MLP,
+    AdaptiveSampling,
     Box,
     Condition,
+    FitWarning,
     Problem,
     Sampling,
+    Stop,
     Unknown,
     fit,
     fit_in_slabs,
 )
 from pinns._interrupt import Interrupt
+from pinns._scaling import Scaled
+from pinns._start import starting
 
 ADAM = optax.adam(1e-3)
 
@@ -123,6 +128,15 @@ def test_states_of_another_setting_of_x64_are_told_by_it(tmp_path, x64):
         fit(Decay(), small(), count, **options)
 
 
+def test_a_network_from_between_other_scalings_is_said():
+    problem = Scaled(Decay(), (7.0,), (("pde", 1.0), ("start", 1.0)))
+    result = dataclasses.replace(short(Decay(), small(), num_steps=1), problem=problem)
+    for other in (Decay(), dataclasses.replace(problem, outputs=(6.0,))):
+        with pytest.warns(FitWarning, match=r"another function in this problem, by (0\.[0-9]|1) of"):
+            starting(other, result)
+    starting(Scaled(Decay(Unknown(2.0, positive=True)), (7.0,), (("pde", 2.0), ("start", 1.0))), result)
+
+
 @pytest.mark.devices(4)
 def test_a_result_goes_on_on_other_devices(tmp_path):
     meshes = [jax.make_mesh((n,), ("points",), devices=jax.devices()[:n]) for n in (4, 2)]
@@ -136,9 +150,9 @@ def test_a_result_goes_on_on_other_devices(tmp_path):
     assert all(len(leaf.sharding.device_set) == 1 for leaf in jax.tree.leaves(alone.params))
 
 
-def in_slabs(folder, **options):
+def in_slabs(folder, optimizer=ADAM, **options):
     options = {"num_steps": 1, "key": jax.random.key(0), "slabs": 2, "progress": False} | options
-    return fit_in_slabs(Decay(), small(), ADAM, checkpoint_dir=folder, **options)
+    return fit_in_slabs(Decay(), small(), optimizer, checkpoint_dir=folder, **options)
 
 
 def test_slabs_that_others_began_from_stay_as_they_are(tmp_path):
@@ -150,6 +164,12 @@ def test_slabs_that_others_began_from_stay_as_they_are(tmp_path):
     for found in (again, longer):
         assert found.results[0].history == before.results[0].history
     assert again.results[1].history == before.results[1].history
+
+
+def test_slabs_keep_the_reason_why_they_ended(tmp_path):
+    options = {"num_steps": 9, "evaluate_every": 1, "stop": Stop(patience=1), "optimizer": optax.sgd(1e-9)}
+    reasons = [[r.stop_reason for r in in_slabs(tmp_path, **options).results] for _ in range(2)]
+    assert reasons == [["stagnation"] * 2] * 2
 
 
 def test_an_interruption_between_two_slabs_keeps_those_that_are_done(monkeypatch):
@@ -165,6 +185,8 @@ def test_an_interruption_between_two_slabs_keeps_those_that_are_done(monkeypatch
 def test_batches_of_slabs_are_checked_where_their_points_are_known(tmp_path):
     with pytest.raises(ValueError, match=r"batch_size.*pd"):
         in_slabs(tmp_path, batch_size={"pd": 2})
+    with pytest.raises(ValueError, match="AdaptiveSampling names 'pd'"):
+        in_slabs(tmp_path, sampling=AdaptiveSampling(conditions=("pd",)))
     found = in_slabs(tmp_path, sampling=Sampling(num_points="auto", batch_size={"pde": 12}), slabs=1)
     assert found.results[0].num_steps == 1
 
