@@ -133,6 +133,17 @@ def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[s
     return found
 
 
+def is_of_user(value: Any) -> bool:
+    """Whether an object, or one that it holds, is of a class which is none of these libraries' own."""
+    if isinstance(value, Mapping):
+        return any(map(is_of_user, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(is_of_user, value))
+    if value is None or isinstance(value, (bool, int, float, str, np.ndarray, np.generic, jax.Array)):
+        return False
+    return not is_library(type(value).__module__) or is_of_user(contents(value))
+
+
 def is_library(name: str) -> bool:
     """Whether a dotted name is that of a part of one of these."""
     return name.partition(".")[0] in _LIBRARIES

@@ -1,6 +1,7 @@
 """Points of a part of a region: those that pass a test, in arrays of fixed shape."""
 
 import functools
+import hashlib
 import math
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from pinns._identity import is_of_user
 from pinns._regions._region import Region, evenly
 from pinns._samplers import SAMPLERS, Grid, Sampler, as_sampler, asked_for
 
@@ -27,7 +29,7 @@ class Part(Protocol):
 
 def measured_share(region: Region, part: Part) -> float:
     """The fraction of a region's points that belong to a part, up to about 1e-3."""
-    return _measured_share(region, part, _PROBES, jax.dtypes.canonicalize_dtype(jnp.float64))
+    return _share(region, part, _PROBES)
 
 
 def precise_share(region: Region, part: Part) -> float:
@@ -35,11 +37,18 @@ def precise_share(region: Region, part: Part) -> float:
     share = measured_share(region, part)
     if not 0 < share < _SMALL:
         return share
-    return _measured_share(region, part, _MORE_PROBES, jax.dtypes.canonicalize_dtype(jnp.float64))
+    return _share(region, part, _MORE_PROBES)
+
+
+def _share(region: Region, part: Part, probes: int) -> float:
+    dtype = jax.dtypes.canonicalize_dtype(jnp.float64)
+    return _measured_share(region, part, probes, dtype, _program(region, part))
 
 
 @functools.lru_cache(maxsize=256)
-def _measured_share(region: Region, part: Part, probes: int, dtype: DTypeLike) -> float:
+def _measured_share(region: Region, part: Part, probes: int, dtype: DTypeLike, program: str) -> float:
+    del program  # part of what it is kept by
+
     @jax.jit
     def share() -> jax.Array:
         points = region.sample(jax.random.key(0), probes, "sobol", dtype)
@@ -80,10 +89,23 @@ def sample_part(
     """
     if isinstance(as_sampler(method), Grid):
         return _even(region, part, share, parameters, num_points, dtype)
-    return _first_accepted(region, part, share, key, num_points, method, dtype)
+    return _first_accepted(region, part, share, key, num_points, method, dtype, _program(region, part))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4, 5, 6))
+def _program(region: Region, part: Part) -> str:
+    """What objects of the user's compute now: equal ones may call what has changed, as in a notebook."""
+    if not (is_of_user(region) or is_of_user(part)):
+        return ""
+
+    def accepts(key: jax.Array) -> jax.Array:
+        return jax.vmap(part.accepts)(region.sample(key, 4, "uniform", jnp.float32))
+
+    with jax.ensure_compile_time_eval():
+        key = jax.random.key(0)
+    return hashlib.sha256(jax.jit(accepts).lower(key).as_text().encode()).hexdigest()
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4, 5, 6, 7))
 def _first_accepted(
     region: Region,
     part: Part,
@@ -92,7 +114,9 @@ def _first_accepted(
     num_points: int,
     method: str | Sampler,
     dtype: DTypeLike,
+    program: str,
 ) -> jax.Array:
+    del program  # part of what jit knows it by
     expected = num_points / share
     # Four deviations more than expected: a second round is rare.
     enough = num_points if share == 1 else math.ceil(expected + 4 * math.sqrt(expected * (1 - share) + 4))

@@ -15,6 +15,7 @@ from pinns import (
     Box,
     Condition,
     Difference,
+    Domain,
     FixedPoints,
     PeriodicHelmholtz2D,
     PeriodicMLP,
@@ -149,3 +150,30 @@ def test_given_points_stay_as_many_beside_a_grid():
 
 
 POINTS = FixedPoints(np.eye(3, 2), np.ones(3))
+
+
+@dataclasses.dataclass(frozen=True)
+class _OwnDisk(Domain):
+    """A disk whose radius is written in the file, as in the cell of a notebook."""
+
+    radius = 0.5
+    lower, upper = (-1.0, -1.0), (1.0, 1.0)
+
+    def contains(self, x):
+        return jnp.sum(x**2) < self.radius**2
+
+    def sample(self, key, num_points, method, dtype):
+        return unit_points(key, num_points, 2, method, dtype)
+
+    def boundary(self):
+        return Sphere((0.0, 0.0), self.radius)
+
+
+def test_a_hole_of_ones_own_may_change(monkeypatch):
+    """In a notebook another cell is run again: the object is the same, where its points lie is not."""
+    square = Difference(Box((-1.0, -1.0), (1.0, 1.0)), _OwnDisk())
+    for radius in (0.5, 0.8):
+        monkeypatch.setattr(_OwnDisk, "radius", radius)
+        assert square.share == pytest.approx(1 - jnp.pi * radius**2 / 4, abs=2e-3)
+        points = square.sample(KEY, 100, "sobol", jnp.float32)
+        assert jnp.linalg.norm(points, axis=1).min() >= radius
