@@ -1,5 +1,6 @@
 """Errors of a network against the exact solution."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,10 +13,12 @@ from jax.typing import DTypeLike
 
 from pinns._numbers import floating, power_below
 from pinns._programs import Program
+from pinns._regions._region import NoPointInside
 from pinns.problems import Problem
 
 _PER_AXIS = {1: 1001, 2: 101}
 _BEYOND = 10_000
+_FEWEST = 10
 
 
 class Errors(NamedTuple):
@@ -143,7 +146,8 @@ def evaluation_points(problem: Problem, dtype: DTypeLike) -> jax.Array:
     """The points at which errors are measured, all of them in the domain.
 
     They are always the same: those of a regular grid that lie inside or on the boundary, of 1,001 points in
-    1-D and 101² in 2-D; beyond, 10,000 Sobol points, of which none need lie on the boundary.
+    1-D and 101² in 2-D; beyond, and in a domain so thin that fewer than ten of these lie in it, 10,000 Sobol
+    points, of which none need lie on the boundary.
 
     Args:
       problem: The problem.
@@ -160,7 +164,10 @@ def evaluation_points(problem: Problem, dtype: DTypeLike) -> jax.Array:
     """
     domain = problem.domain
     if domain.dim in _PER_AXIS:
-        return domain.grid(_PER_AXIS[domain.dim], dtype)
+        with contextlib.suppress(NoPointInside):
+            points = domain.grid(_PER_AXIS[domain.dim], dtype)
+            if len(points) >= _FEWEST:
+                return points
     return domain.sample(jax.random.key(0), _BEYOND, "sobol", dtype)
 
 

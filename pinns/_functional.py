@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from isgd_optax import FieldsAsLeaves
 from pinns._identity import ByContent
-from pinns._leaves import HOW, check_collections, checked, is_array, is_leaf, is_real
+from pinns._leaves import HOW, check_collections, checked, is_array, is_leaf, is_real, without_complex
 from pinns._unknowns import Solution, Unknown, declared
 
 
@@ -230,7 +230,7 @@ def _single(model: Any) -> tuple[Functional, Any]:
         return _Pair(model[0]), checked(model[1])
     if not callable(model):
         raise TypeError(f"{type(model).__name__} is no network. {HOW}")
-    leaves, treedef = jax.tree.flatten(model)
+    leaves, treedef = jax.tree.flatten(without_complex(model))
     kinds = ["trained" if is_real(x) else "rest" if is_array(x) else ByContent(x) for x in leaves]
     if "trained" not in kinds:
         jitted = " fit compiles it: give what was given to jit." if hasattr(model, "lower") else ""

@@ -56,7 +56,7 @@ def _fingerprint(value: Any, within: tuple[int, ...], code: bool) -> Any:
     if id(value) in within:
         return "..."  # closures may hold themselves
     inside = lambda item: _fingerprint(item, (*within, id(value)), code)
-    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if _is_key(value):
         with jax.ensure_compile_time_eval():  # it may be asked for while a program is traced
             return inside(np.asarray(jax.random.key_data(value)))
     if isinstance(value, (np.ndarray, np.generic, jax.Array)):
@@ -185,6 +185,11 @@ def is_cached(value: Any, name: str) -> bool:
     return isinstance(getattr(type(value), name, None), functools.cached_property)
 
 
+def _is_key(value: Any) -> bool:
+    """Whether ``value`` is an array of random keys, which NumPy does not take."""
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
 def _is_dataclass(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
@@ -231,6 +236,10 @@ def _equal(one: Any, other: Any) -> bool:
         return True
     if type(one) is not type(other):
         return False
+    if _is_key(one):
+        with jax.ensure_compile_time_eval():
+            numbers = [np.asarray(jax.random.key_data(key)) for key in (one, other)]
+        return one.dtype == other.dtype and np.array_equal(*numbers)
     if isinstance(one, (np.ndarray, jax.Array)):
         return one.dtype == other.dtype and np.array_equal(np.asarray(one), np.asarray(other))
     if _is_dataclass(one):

@@ -41,6 +41,20 @@ def checked(params: Any) -> Any:
     return params
 
 
+def without_complex(model: Any) -> Any:
+    """A callable pytree, if it holds no complex arrays, which nothing here trains; else TypeError."""
+    leaves = jax.tree.leaves_with_path(model)
+    found = [p for p, x in leaves if is_array(x) and jnp.issubdtype(x.dtype, jnp.complexfloating)]
+    if found:
+        names = ", ".join(jax.tree_util.keystr(path) or "its root" for path in found)
+        raise TypeError(
+            f"{type(model).__name__} holds complex arrays (at {names}), which are not trained: hold real and "
+            "imaginary part as two arrays. Complex constants belong where they are no leaves, in a static "
+            "field or in the function."
+        )
+    return model
+
+
 def is_leaf(x: Any) -> bool:
     """Whether ``x`` is no pytree node."""
     return jax.tree.structure(x) == jax.tree.structure(0)

@@ -37,6 +37,7 @@ class Program:
         """The function of ``args``; inside of a transformation of JAX a part of its program."""
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
             return self._fn(*args)
+        args = jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf), args)
         return self.compiled(*args)(*args)
 
     def compiled(self, *args: Any) -> Callable[..., Any]:

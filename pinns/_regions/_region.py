@@ -55,6 +55,10 @@ class Boundary(Region, Protocol):
         ...
 
 
+class NoPointInside(ValueError):
+    """No point of a grid lies in a domain."""
+
+
 class Domain(abc.ABC):
     """A region with an inside, where a solution lives: the base class of a domain of your own.
 
@@ -95,7 +99,7 @@ class Domain(abc.ABC):
         points = bounding_grid(self.lower, self.upper, num_points)
         inside = points[contains_each(self, points)]
         if not len(inside):
-            raise ValueError(
+            raise NoPointInside(
                 f"none of the {len(points)} points of the grid lies in {self}; take more along each axis."
             )
         return jnp.asarray(inside, dtype)

@@ -79,6 +79,7 @@ def test_the_exact_solution_has_no_error(ode, dtype):
     exact = exact_values(ode, points)
     assert exact.shape == (1001, 1)
     assert exact.dtype == dtype
+    assert jnp.array_equal(exact_values(ode, np.asarray(points)), exact)
     # Two programs of one formula: they may round differently.
     assert float(errors(predict(ode.exact, points), exact).rel_l2) <= jnp.finfo(dtype).eps
 

@@ -115,6 +115,7 @@ class Noisy(nnx.Module):
     [
         (Dense(), TypeError, r"\(module.apply, module.init"),
         (lambda x: x, TypeError, "holds no parameters"),
+        (jax.tree_util.Partial(lambda a, b, x: x, jnp.ones(2), 1j * jnp.ones(2)), TypeError, "real and imag"),
         (3.0, TypeError, "is no network"),
         ((lambda p, x: x, {"a": 1}), TypeError, "must be arrays of real numbers; the tree holds int"),
         ((lambda p, x: x, {"a": jnp.ones(2, int)}), TypeError, "must be arrays of real numbers"),
@@ -123,7 +124,18 @@ class Noisy(nnx.Module):
         (Noisy(nnx.Dropout(0.5, rngs=nnx.Rngs(0))), ValueError, r"changes when it is called .*count"),
         (Noisy(nnx.BatchNorm(8, rngs=nnx.Rngs(0))), ValueError, r"changes when it is called .*mean"),
     ],
-    ids=["linen", "function", "number", "ints", "int array", "empty", "name", "dropout", "batch norm"],
+    ids=[
+        "linen",
+        "function",
+        "complex",
+        "number",
+        "ints",
+        "int array",
+        "empty",
+        "name",
+        "dropout",
+        "batch norm",
+    ],
 )
 def test_other_models_are_refused_in_words(model, error, message):
     with pytest.raises(error, match=message):

@@ -169,6 +169,7 @@ def test_objects_are_compared_by_content():
     assert hash(same) == hash(ByContent(Fitted(np.array([1.0, 2.0]))))
     assert same != other
     assert ByContent(jax.random.key(0)) != ByContent(jax.random.key(1))
+    assert ByContent([jax.random.key(0)]) == ByContent([jax.random.key(0)])
 
 
 LEVELS = [1.0, 2.0]

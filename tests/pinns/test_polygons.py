@@ -1,11 +1,13 @@
 """Polygons: their triangles, their edges, and vertices on a straight line."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pinns import Polygon
+from pinns import Domain, Polygon, Problem, evaluation_points
 
 KEY = jax.random.key(0)
 
@@ -43,3 +45,25 @@ def test_points_of_edges_are_spread_by_length():
     hypotenuse = points[~bottom & ~left]
     np.testing.assert_allclose(hypotenuse @ [4, 3], 12, rtol=1e-5)
     assert np.all(triangle.edge(0).sample(KEY, 9, "uniform", jnp.float32)[:, 1] == 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class On(Problem):
+    """Nothing but a domain."""
+
+    domain: Domain
+
+
+class BetweenLines(Polygon):
+    """A polygon of whose grid no point is inside."""
+
+    def contains(self, x):
+        return super().contains(x) & (jnp.abs(x[0] - 0.505) < 1e-3)
+
+
+def test_a_thin_domain_has_points_of_evaluation():
+    corners = ((0.0, 0.003), (0.97, 0.6), (1.0, 0.6181), (0.97, 0.60004))  # two points of the grid
+    for strip in (Polygon(corners), BetweenLines(corners)):
+        points = np.asarray(evaluation_points(On(strip), jnp.float32))
+        assert points.shape == (10_000, 2)
+        assert np.ptp(points[:, 0]) > 0.9
