@@ -127,13 +127,13 @@ class FitResult:
         The errors are those that the noise of conditions declared ``noisy`` causes, or, where none is, of
         all residuals, of each condition with a variance of its own, see
         :func:`isgd_optax.diagnostics.covariance`; infinite for a coefficient that the
-        residuals do not determine, NaN in float32, which is not enough, and where a condition has another
-        ``loss`` than squares.
+        residuals do not determine, and in a slab of time without any of the problem's noisy measurements;
+        NaN in float32, which is not enough, and where a condition has another ``loss`` than squares.
         """
         of_squares = all(block.loss is None for block in self.loss.blocks)
         known = self.problem.unknowns() and of_squares and params_dtype(self.params) == jnp.float64
         found = self._covariance if known else None
-        return estimates(self.problem, self.params, found)
+        return estimates(self.problem, self.params, found, otherwise=jnp.inf if known else jnp.nan)
 
     def intervals(
         self, level: float = 0.95, *, noise_std: diagnostics.NoiseStd | None = None
@@ -156,10 +156,10 @@ class FitResult:
         found = self._covariance
         if noise_std is not None:
             found = covariance(self.problem, self.loss, self.params, noise_std)
-        return intervals(self.problem, found, level)
+        return intervals(self.problem, self.params, found, level)
 
     @functools.cached_property
-    def _covariance(self) -> diagnostics.Covariance:
+    def _covariance(self) -> diagnostics.Covariance | None:
         return covariance(self.problem, self.loss, self.params)
 
     def error_estimate(self, key: jax.Array | None = None) -> float:

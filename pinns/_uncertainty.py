@@ -23,9 +23,18 @@ Ends = dict[str, tuple[np.ndarray, np.ndarray]]
 
 def covariance(
     problem: Problem, loss: LeastSquares, params: Any, noise_std: diagnostics.NoiseStd | None = None
-) -> diagnostics.Covariance:
-    """The covariance of what is trained for the unknowns; warns where the training has not arrived."""
-    noisy = [name for name, condition in problem.conditions().items() if condition.noisy]
+) -> diagnostics.Covariance | None:
+    """The covariance of what is trained for the unknowns; warns where the training has not arrived.
+
+    None of a part of a problem, a slab of time, without any of the measurements whose noise is the errors'
+    cause: nothing in it holds the unknowns.
+    """
+    noisy = _noisy(problem)
+    whole: Any = problem
+    while not noisy and isinstance(getattr(whole, "problem", None), Problem):
+        whole = whole.problem
+        if _noisy(whole):
+            return None
     select = lambda tree: tree["unknowns"]
     found = diagnostics.covariance(
         loss, params, select=select, noisy=noisy or None, noise_std=noise_std, pooled=False
@@ -48,14 +57,27 @@ def covariance(
     return found
 
 
-def estimates(problem: Problem, params: optax.Params, found: diagnostics.Covariance | None) -> Ends:
-    """Values and standard errors of the unknowns, by the delta method where a logarithm is trained."""
+def _noisy(problem: Problem) -> list[str]:
+    return [name for name, condition in problem.conditions().items() if condition.noisy]
+
+
+def estimates(
+    problem: Problem, params: optax.Params, found: diagnostics.Covariance | None, otherwise: float = np.nan
+) -> Ends:
+    """Values and standard errors of the unknowns, by the delta method where a logarithm is trained.
+
+    Args:
+      problem: The problem.
+      params: What is trained.
+      found: Its covariance, or None.
+      otherwise: The standard error where that is None.
+    """
     unknowns = declared(problem.unknowns())
     if not unknowns:
         return {}
     trained: dict[str, jax.Array] = params["unknowns"]  # pyright: ignore[reportIndexIssue, reportAssignmentType, reportArgumentType, reportCallIssue]
     if found is None:
-        errors = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), trained)
+        errors = jax.tree.map(lambda x: jnp.full_like(x, otherwise), trained)
     else:
         errors = found.standard_error
     return {
@@ -67,10 +89,16 @@ def estimates(problem: Problem, params: optax.Params, found: diagnostics.Covaria
     }
 
 
-def intervals(problem: Problem, found: diagnostics.Covariance, level: float) -> Ends:
-    """Intervals of the unknowns: ends of those of what is trained."""
+def intervals(
+    problem: Problem, params: optax.Params, found: diagnostics.Covariance | None, level: float
+) -> Ends:
+    """Intervals of the unknowns: ends of those of what is trained; infinite ones without a covariance."""
     unknowns = declared(problem.unknowns())
-    low, high = found.intervals(level)
+    if found is None:
+        trained: dict[str, jax.Array] = params["unknowns"]  # pyright: ignore[reportIndexIssue, reportAssignmentType, reportArgumentType, reportCallIssue]
+        low, high = (jax.tree.map(lambda x, e=end: jnp.full_like(x, e), trained) for end in (-np.inf, np.inf))
+    else:
+        low, high = found.intervals(level)
     return {
         name: (np.asarray(unknown.value(low[name])), np.asarray(unknown.value(high[name])))
         for name, unknown in unknowns.items()

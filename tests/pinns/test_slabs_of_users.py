@@ -12,6 +12,8 @@ from flax import nnx
 
 from pinns import MLP, Box, Condition, FitWarning, FixedPoints, Problem, Unknown, fit_in_slabs, gradient
 from pinns._past import _Joined
+from pinns._result import FitResult
+from pinns._slabs import _slab
 
 KEY = jax.random.key(0)
 BOX = Box((0.0, 0.0), (1.0, 4.0))
@@ -100,3 +102,31 @@ def test_unknowns_that_move_without_data_are_said():
         found = [w for w in said if issubclass(w.category, FitWarning) and "no measurement" in str(w.message)]
         assert len(found) == number
         assert all("from 2 to 4, where k moved" in str(w.message) and w.filename == __file__ for w in found)
+
+
+def test_a_slab_without_measurements_tells_no_standard_error(x64):
+    class Wide(Decay):
+        """With a coordinate more, so that the start has points whose spread would tell something."""
+
+        domain = BOX
+
+        def conditions(self):
+            found = super().conditions()
+            start = Condition(found["start"].residual, self.domain.face(1, "lower"), 12)
+            t = np.linspace(0.0, self.until, 8)
+            data = FixedPoints(np.stack([0.5 + 0 * t, t], axis=1), np.exp(-t))
+            pde = lambda u, x: gradient(u, x)[1][1] + u.unknowns["k"] * u(x)
+            changed = {"pde": Condition(pde, self.domain, 16), "start": start}
+            return changed | {"data": dataclasses.replace(found["data"], region=data)}
+
+    model = MLP(2, [2], 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
+    for until, known in ((4.0, True), (1.0, False)):
+        slab = _slab(Wide(until), 1, 2.0, 4.0, ("start",), None, ())
+        function, params = slab.functional(model)
+        loss = slab.loss(function, slab.sample(KEY, dtype=jnp.float64))
+        result = FitResult(model, params, [], "num_steps", 1, 0.0, 0.0, slab, loss)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)  # it is not trained
+            found = [result.unknowns["k"][1], *result.intervals()["k"]]
+        assert np.all(np.isfinite(found)) if known else found == [np.inf, -np.inf, np.inf]
+        assert result.unknowns["k"][0] == 2.0
