@@ -238,8 +238,8 @@ def _equal(one: Any, other: Any) -> bool:
         return False
     if _is_key(one):
         with jax.ensure_compile_time_eval():
-            numbers = [np.asarray(jax.random.key_data(key)) for key in (one, other)]
-        return one.dtype == other.dtype and np.array_equal(*numbers)
+            first, second = (np.asarray(jax.random.key_data(key)) for key in (one, other))
+        return one.dtype == other.dtype and np.array_equal(first, second)
     if isinstance(one, (np.ndarray, jax.Array)):
         return one.dtype == other.dtype and np.array_equal(np.asarray(one), np.asarray(other))
     if _is_dataclass(one):

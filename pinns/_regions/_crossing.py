@@ -32,7 +32,7 @@ def meets(domain: Domain, one: Callable[..., jax.Array], other: Callable[..., ja
         begin, end = (np.asarray(drawn)[np.asarray(is_in(drawn))] for is_in in within)
         if not (len(begin) and len(end)):
             return False
-        distances, nearest = KDTree(end).query(begin)
+        distances, nearest = map(np.asarray, KDTree(end).query(begin))
         shortest = np.resize(np.argsort(distances)[:_WAYS], _WAYS)
         begin, end = jnp.asarray(begin[shortest]), jnp.asarray(end[nearest[shortest]])
         leads = jnp.ones(_WAYS, bool)
