@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from isgd_optax._checks import check_at_least
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax.diagnostics._gram import compiled_rows
+from isgd_optax.diagnostics._rounding import rounding
 
 
 class ErrorEstimate(NamedTuple):
@@ -50,14 +51,14 @@ def error_estimate(
         their second-order models, and Jᵀr is half of the gradient.
       params: The parameters θ, P numbers in all; float64.
       predict: A function of the parameters, the prediction u at any points.
-      rcond: The root of λ as a share of the largest singular value of J; by default max(N, P) roundings of
-        the parameters' dtype.
+      rcond: The root of λ as a share of the largest singular value of J; by default min(N, P) roundings of
+        the parameters' dtype, 10 at least.
 
     Returns:
       An :class:`ErrorEstimate`.
 
     Raises:
-      TypeError: ``loss`` is no :class:`LeastSquares`.
+      TypeError: ``loss`` is no :class:`LeastSquares`, or parameters are of half precision.
       ValueError: ``rcond`` is below 0.
 
     Examples:
@@ -79,10 +80,8 @@ def error_estimate(
         check_at_least("rcond", rcond, 0)
     rows, residual, slope = compiled_rows(loss, params)
     flat, unravel = ravel_pytree(params)
-    if rcond is None:
-        dtypes = (rows.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
-        eps = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
-        rcond = max(rows.shape) * eps
+    share = rounding(rows, params, "error_estimate")
+    rcond = share if rcond is None else rcond
     left, values, right = jnp.linalg.svd(rows, full_matrices=False)
     damped = jnp.square(values) + jnp.square(rcond * values[0])
     inverse = jnp.where(damped > 0, 1 / jnp.where(damped > 0, damped, 1), 0)
