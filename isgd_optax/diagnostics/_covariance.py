@@ -183,16 +183,17 @@ def _select(params: optax.Params, select: Callable[[Any], Tree] | None) -> tuple
 
     def positions(shift: int) -> np.ndarray:
         trees = [
-            np.arange(end - size, end).reshape(jnp.shape(leaf)) + shift
+            jnp.arange(end - size, end).reshape(jnp.shape(leaf)) + shift
             for leaf, size, end in zip(leaves, sizes, ends[1:], strict=True)
         ]
         picked = jax.tree.leaves(pick(jax.tree.unflatten(structure, trees)))
         return np.concatenate([np.zeros(0, int), *(np.asarray(leaf).reshape(-1) for leaf in picked)])
 
-    found = positions(0)
+    with jax.ensure_compile_time_eval():
+        found, moved = positions(0), positions(int(ends[-1]))
     if found.size == 0:
         raise ValueError("select picked no parameters: return the part of the parameters that is wanted.")
-    if not np.array_equal(found + ends[-1], positions(ends[-1])) or len(set(found)) != found.size:
+    if not np.array_equal(found + ends[-1], moved) or len(set(found)) != found.size:
         raise ValueError(
             "select must pick parameters, each once, and compute nothing from them: lambda p: p['unknowns']."
         )

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
-from jax.typing import ArrayLike
 
 from isgd_optax._checks import check_at_least
 from isgd_optax._gauss_newton._losses import LeastSquares
@@ -20,17 +19,17 @@ class ErrorEstimate(NamedTuple):
 
     Attributes:
       change: δu, an estimate of exact minus predicted values, of the prediction's shape.
-      relative: ‖δu‖ / ‖u‖, an estimate of the relative L2 error.
+      relative: ‖δu‖ / ‖u‖, an estimate of the relative L2 error; of several arrays, of all together.
     """
 
-    change: jax.Array
+    change: Any
     relative: jax.Array
 
 
 def error_estimate(
     loss: LeastSquares,
     params: optax.Params,
-    predict: Callable[[Any], ArrayLike],
+    predict: Callable[[Any], Any],
     *,
     rcond: float | None = None,
 ) -> ErrorEstimate:
@@ -50,7 +49,7 @@ def error_estimate(
         else the network may fit them too without a better solution. Of convex losses r and J are those of
         their second-order models, and Jᵀr is half of the gradient.
       params: The parameters θ, P numbers in all; float64.
-      predict: A function of the parameters, the prediction u at any points.
+      predict: A function of the parameters, the prediction u at any points: an array or a pytree of arrays.
       rcond: The root of λ as a share of the largest singular value of J; by default min(N, P) roundings of
         the parameters' dtype, 10 at least.
 
@@ -90,7 +89,8 @@ def error_estimate(
         along += jnp.matmul(right, slope, precision="highest")
     along *= inverse
     step = unravel(-jnp.matmul(right.T, along, precision="highest").astype(flat.dtype))
-    value, change = jax.jit(lambda p, v: jax.jvp(lambda q: jnp.asarray(predict(q)), (p,), (v,)))(params, step)
-    size = jnp.linalg.norm(value)
-    relative = jnp.where(size > 0, jnp.linalg.norm(change) / jnp.where(size > 0, size, 1), jnp.inf)
+    arrays = lambda p: jax.tree.map(jnp.asarray, predict(p))
+    value, change = jax.jit(lambda p, v: jax.jvp(arrays, (p,), (v,)))(params, step)
+    size = optax.tree.norm(value)
+    relative = jnp.where(size > 0, optax.tree.norm(change) / jnp.where(size > 0, size, 1), jnp.inf)
     return ErrorEstimate(change, relative)
