@@ -30,7 +30,7 @@ class Residual(FieldsAsLeaves):
 
     Args:
       fn: ``fn(params, point)``, the residual or residuals (any shape, real) at one point. Compared by
-        equality between calls, so hand over the same function, not a new lambda every time.
+        equality between calls: hand over the same function, no new lambda, and no object that you change.
       points: The points, a pytree of arrays that share their leading axis of length N.
       weight: The weight w ≥ 0 of the block, a number, or a weight for each point, shape (N,). Weights of
         points do not have to sum to anything: the mean divides by N.
@@ -43,7 +43,7 @@ class Residual(FieldsAsLeaves):
 
     Raises:
       ValueError: No points, leading axes that differ, a weight of another shape, or a negative one.
-      TypeError: At trace time, a complex residual.
+      TypeError: Sparse points; an ``fn`` without a hash; at trace time, a complex residual.
 
     Examples:
       >>> import jax.numpy as jnp, optax

@@ -1,6 +1,7 @@
 """Checks of what a residual block is given and gives, with messages that say what to do."""
 
 import functools
+import sys
 from typing import Any
 
 import jax
@@ -9,15 +10,24 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from isgd_optax._tree import is_array
+
 
 def check_functions(fn: Any, loss: Any) -> None:
-    """Raises TypeError unless both are functions; ``loss`` may be None."""
+    """Raises TypeError unless both are functions that can be told from others; ``loss`` may be None."""
     if not callable(fn):
         raise TypeError(
             f"a residual is a function fn(params, x) of the parameters and one point, got {fn!r}."
         )
     if loss is not None and not callable(loss):
         raise TypeError(f"loss must be a function of the residual at one point, or None, got {loss!r}.")
+    for part in jax.tree.leaves((fn, loss)):
+        if not is_array(part) and type(part).__hash__ is None:
+            raise TypeError(
+                f"{part!r} can change while it stays equal to itself, so that what was compiled for its old "
+                "numbers would go on: its class has no hash. Make the class frozen, "
+                "@dataclasses.dataclass(frozen=True), or a pytree whose numbers are leaves."
+            )
 
 
 def check_forward_mode(fn: Any, params: Any, points: Any) -> None:
@@ -56,6 +66,13 @@ def _has(jaxpr: Jaxpr, name: str) -> bool:
 
 def check_points(points: Any) -> int:
     """The number of points; ValueError unless all arrays have it as their leading axis."""
+    sparse = sys.modules.get("jax.experimental.sparse")  # without which there are no such arrays
+    is_sparse = lambda node: sparse is not None and isinstance(node, sparse.JAXSparse)
+    if any(map(is_sparse, jax.tree.leaves(points, is_leaf=is_sparse))):
+        raise TypeError(
+            "points must be dense arrays: the leading axes in a sparse one count its entries. "
+            "Give points.todense(), or the numbers of the rows as points and take the rows in fn."
+        )
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(points)]
     if not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes) or shapes[0][0] == 0:
         numbers = bool(shapes) and all(not shape for shape in shapes)

@@ -15,9 +15,8 @@ from isgd_optax._gauss_newton._cg import cg
 from isgd_optax._gauss_newton._corrections import Step, corrected
 from isgd_optax._gauss_newton._exact import dual, primal, qr
 from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
-from isgd_optax._gauss_newton._losses import LeastSquares
+from isgd_optax._gauss_newton._loss_checks import checked_least_squares
 from isgd_optax._gauss_newton._memory import available_bytes
-from isgd_optax._gauss_newton._residual_checks import check_forward_mode
 from isgd_optax._inner_solver import Evaluation, InnerSolver, Proposal, ProximalProblem
 from isgd_optax._landing import rounded
 from isgd_optax._norms import dot
@@ -113,7 +112,8 @@ def gauss_newton(
     Raises:
       ValueError: An unknown choice, a number out of range; at trace time what will not fit in memory,
         or with ``kernel="layers"`` parameters that enter otherwise.
-      TypeError: At trace time, a ``value_fn`` that is no :class:`LeastSquares`.
+      TypeError: At trace time, a ``value_fn`` that is no :class:`LeastSquares`, or a subclass with another
+        loss.
 
     Examples:
       Fitting a line by one implicit step with a large α:
@@ -157,14 +157,8 @@ def gauss_newton(
 
     def query(problem: ProximalProblem, evaluation: Evaluation, state: optax.OptState) -> Linearization:
         del state
-        loss, params = problem.value_fn, evaluation.params
-        if not isinstance(loss, LeastSquares):
-            raise TypeError(
-                "gauss_newton needs the loss as a sum of squares that remembers its residuals: pass a "
-                f"LeastSquares of Residual blocks as value_fn, not {loss!r}. Other losses: optax.lbfgs()."
-            )
-        for block in loss.blocks:
-            check_forward_mode(block.fn, params, block.points)
+        params = evaluation.params
+        loss = checked_least_squares(problem.value_fn, params)
         jacobian = ResidualJacobian(loss, params, metric=problem.metric, kernel=kernel, row_block=row_block)
         if memory_limit is not None or chosen.name != "auto":  # which heeds its own limit
             limit = available_bytes() if memory_limit is None else memory_limit

@@ -23,7 +23,10 @@ from isgd_optax.diagnostics._noise import (
     propagated,
 )
 from isgd_optax.diagnostics._profile import profile
+from isgd_optax.diagnostics._rounding import rounding
 from isgd_optax.diagnostics._uncertainty import Covariance
+
+_COARSE = 1e-3  # of rounding: usual designs have singular values below this
 
 Tree = TypeVar("Tree")
 
@@ -74,21 +77,22 @@ def covariance(
       noise_std: The standard deviation of the noise in the residuals of ``noisy``, before any weight: a
         number, or a number or one for each point by the name of the block; None to estimate it.
       pooled: Whether estimated noise has one variance in all scaled noisy residuals, or in each block's own.
-      rcond: Singular values of G below this share of the largest are taken for zero; by default 10 max(N, P)
-        roundings of the parameters' dtype.
+      rcond: Singular values of G below this share of the largest are taken for zero; by default 10 min(N, P)
+        roundings of the parameters' dtype, 100 at least.
 
     Returns:
       A :class:`Covariance`. Standard errors are infinite of parameters that the residuals do not determine,
       and of all where the noise is to be estimated and no residual is left to do it.
 
     Raises:
-      TypeError: ``loss`` is no :class:`LeastSquares`, or one of its blocks has a loss that is no square.
+      TypeError: ``loss`` is no :class:`LeastSquares`, or one of its blocks has a loss that is no square;
+        parameters of half precision.
       ValueError: ``select`` does more than pick parameters or picks none; names in ``noisy`` or
         ``noise_std`` that no block has; a ``noise_std`` of another shape; ``rcond`` below 0.
 
     Warns:
-      UserWarning: The parameters are float32 or narrower, and others than the chosen ones are free: what a
-        network can only just reach is then lost in rounding.
+      UserWarning: The parameters are float32, and others than the chosen ones are free, or there are very
+        many: what a network can only just reach is then lost in rounding.
 
     Examples:
       A line through four measurements:
@@ -124,17 +128,21 @@ def covariance(
             )
     blocks = noisy_blocks(loss, params, noisy)
     chosen, columns = _select(params, select)
-    eps = max(
-        float(jnp.finfo(dtype).eps) for dtype in (rows.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
-    )
-    if eps > 1e-10 and columns.size < rows.shape[1]:
+    share = 10 * rounding(rows, params, "covariance")
+    if share > 1e-6 and columns.size < rows.shape[1]:
         warnings.warn(
             "covariance needs float64: in less, what a network can only just reach is lost in rounding, and "
             "standard errors are wrong. Set jax_enable_x64 and cast parameters and points to float64.",
             stacklevel=2,
         )
-    if rcond is None:
-        rcond = 10 * max(rows.shape) * eps
+    elif rcond is None and share > _COARSE:
+        warnings.warn(
+            f"covariance needs float64 for {rows.shape[1]} parameters: in float32 it cannot tell what "
+            f"determines them less than {share:.0e} from what is rounding, and calls it infinite. Set "
+            "jax_enable_x64 and cast parameters and points to float64, or give rcond.",
+            stacklevel=2,
+        )
+    rcond = share if rcond is None else rcond
     spread = without_explicit_axes(_spread)
     given = (tuple(columns.tolist()), rcond, noise_std, pooled)
     matrix, std, freedom, left = spread(rows, residual, blocks, *given)
@@ -176,16 +184,17 @@ def _select(params: optax.Params, select: Callable[[Any], Tree] | None) -> tuple
 
     def positions(shift: int) -> np.ndarray:
         trees = [
-            np.arange(end - size, end).reshape(jnp.shape(leaf)) + shift
+            jnp.arange(end - size, end).reshape(jnp.shape(leaf)) + shift
             for leaf, size, end in zip(leaves, sizes, ends[1:], strict=True)
         ]
         picked = jax.tree.leaves(pick(jax.tree.unflatten(structure, trees)))
         return np.concatenate([np.zeros(0, int), *(np.asarray(leaf).reshape(-1) for leaf in picked)])
 
-    found = positions(0)
+    with jax.ensure_compile_time_eval():
+        found, moved = positions(0), positions(int(ends[-1]))
     if found.size == 0:
         raise ValueError("select picked no parameters: return the part of the parameters that is wanted.")
-    if not np.array_equal(found + ends[-1], positions(ends[-1])) or len(set(found)) != found.size:
+    if not np.array_equal(found + ends[-1], moved) or len(set(found)) != found.size:
         raise ValueError(
             "select must pick parameters, each once, and compute nothing from them: lambda p: p['unknowns']."
         )

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
-from jax.typing import ArrayLike
 
 from isgd_optax._checks import check_at_least
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax.diagnostics._gram import compiled_rows
+from isgd_optax.diagnostics._rounding import rounding
 
 
 class ErrorEstimate(NamedTuple):
@@ -19,17 +19,17 @@ class ErrorEstimate(NamedTuple):
 
     Attributes:
       change: δu, an estimate of exact minus predicted values, of the prediction's shape.
-      relative: ‖δu‖ / ‖u‖, an estimate of the relative L2 error.
+      relative: ‖δu‖ / ‖u‖, an estimate of the relative L2 error; of several arrays, of all together.
     """
 
-    change: jax.Array
+    change: Any
     relative: jax.Array
 
 
 def error_estimate(
     loss: LeastSquares,
     params: optax.Params,
-    predict: Callable[[Any], ArrayLike],
+    predict: Callable[[Any], Any],
     *,
     rcond: float | None = None,
 ) -> ErrorEstimate:
@@ -49,15 +49,15 @@ def error_estimate(
         else the network may fit them too without a better solution. Of convex losses r and J are those of
         their second-order models, and Jᵀr is half of the gradient.
       params: The parameters θ, P numbers in all; float64.
-      predict: A function of the parameters, the prediction u at any points.
-      rcond: The root of λ as a share of the largest singular value of J; by default max(N, P) roundings of
-        the parameters' dtype.
+      predict: A function of the parameters, the prediction u at any points: an array or a pytree of arrays.
+      rcond: The root of λ as a share of the largest singular value of J; by default min(N, P) roundings of
+        the parameters' dtype, 10 at least.
 
     Returns:
       An :class:`ErrorEstimate`.
 
     Raises:
-      TypeError: ``loss`` is no :class:`LeastSquares`.
+      TypeError: ``loss`` is no :class:`LeastSquares`, or parameters are of half precision.
       ValueError: ``rcond`` is below 0.
 
     Examples:
@@ -79,10 +79,8 @@ def error_estimate(
         check_at_least("rcond", rcond, 0)
     rows, residual, slope = compiled_rows(loss, params)
     flat, unravel = ravel_pytree(params)
-    if rcond is None:
-        dtypes = (rows.dtype, *map(jnp.result_type, jax.tree.leaves(params)))
-        eps = max(float(jnp.finfo(dtype).eps) for dtype in dtypes)
-        rcond = max(rows.shape) * eps
+    share = rounding(rows, params, "error_estimate")
+    rcond = share if rcond is None else rcond
     left, values, right = jnp.linalg.svd(rows, full_matrices=False)
     damped = jnp.square(values) + jnp.square(rcond * values[0])
     inverse = jnp.where(damped > 0, 1 / jnp.where(damped > 0, damped, 1), 0)
@@ -91,7 +89,8 @@ def error_estimate(
         along += jnp.matmul(right, slope, precision="highest")
     along *= inverse
     step = unravel(-jnp.matmul(right.T, along, precision="highest").astype(flat.dtype))
-    value, change = jax.jit(lambda p, v: jax.jvp(lambda q: jnp.asarray(predict(q)), (p,), (v,)))(params, step)
-    size = jnp.linalg.norm(value)
-    relative = jnp.where(size > 0, jnp.linalg.norm(change) / jnp.where(size > 0, size, 1), jnp.inf)
+    arrays = lambda p: jax.tree.map(jnp.asarray, predict(p))
+    value, change = jax.jit(lambda p, v: jax.jvp(arrays, (p,), (v,)))(params, step)
+    size = optax.tree.norm(value)
+    relative = jnp.where(size > 0, optax.tree.norm(change) / jnp.where(size > 0, size, 1), jnp.inf)
     return ErrorEstimate(change, relative)

@@ -12,6 +12,7 @@ from jax.core import Tracer
 
 from isgd_optax._checks import check_choice, check_count
 from isgd_optax._gauss_newton._jacobian import KERNELS, ROW_BLOCK, ResidualJacobian
+from isgd_optax._gauss_newton._loss_checks import check_not_overridden
 from isgd_optax._gauss_newton._losses import LeastSquares
 from isgd_optax._sharding import without_explicit_axes
 
@@ -110,6 +111,7 @@ def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, 
 def _check(loss: LeastSquares) -> None:
     if not isinstance(loss, LeastSquares):
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
+    check_not_overridden(loss)
 
 
 def _compiled(fn: Callable[..., Result], loss: LeastSquares, params: optax.Params, *static: object) -> Result:

@@ -10,6 +10,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._losses import LeastSquares, Residual
+from isgd_optax.diagnostics._maker import maker_of, shares_of, spread_of
 from isgd_optax.diagnostics._profile import Profile, matmul
 
 _ROUNDS = 200  # of the iteration for several variances
@@ -117,22 +118,19 @@ def estimated_noise(
     index = np.concatenate([found.index for found in blocks])
     scales = [found.block.scale(dtype) for found in blocks]
     each = jnp.concatenate([_each_residual(s, found) for s, found in zip(scales, blocks, strict=True)])
-    basis = hat_basis[index]
     # A residual of weight 0 tells nothing of the noise, nor does one that a factor 0 leaves out.
     present = (residual[index] != 0) | jnp.any(rows[index] != 0, axis=1)
     counted = (each > 0) & present
-    maker = jnp.diag(counted.astype(dtype)) - matmul(basis, basis.T)
     numbers = [0 if pooled else number for number in range(len(blocks))]
     group = np.repeat(numbers, [found.index.size for found in blocks])
     members = jnp.asarray(group[:, None] == np.arange(numbers[-1] + 1), dtype)
-    # ‖r_g‖² has the mean Σ_h S_gh τ_h².
-    shares = matmul(members.T, matmul(jnp.square(maker), members))
+    maker = maker_of(hat_basis[index], counted, members)
+    shares = shares_of(maker)  # ‖r_g‖² has the mean Σ_h S_gh τ_h²
     variances = _variances(shares, matmul(members.T, jnp.square(residual[index])))
     inverse, told = _pseudoinverse(shares, jnp.sum(members, axis=0))
     largest = jnp.max(variances)
-    relative = variances / jnp.where(largest > 0, largest, 1) + (largest == 0)
-    spread = jnp.square(matmul(maker * relative[group][None], maker))
-    scatter = 2 * matmul(inverse, matmul(matmul(members.T, matmul(spread, members)), inverse))
+    relative = jnp.where(largest > 0, variances / jnp.where(largest > 0, largest, 1), 1)
+    scatter = 2 * matmul(inverse, matmul(spread_of(maker, relative), inverse))
     roots = jnp.sqrt(variances)
     std = {
         found.name: jnp.where(told[g] & (s > 0), roots[g] / jnp.where(s > 0, s, 1), jnp.inf)

@@ -50,16 +50,22 @@ def profile(rows: jax.Array, columns: tuple[int, ...], rcond: float) -> Profile:
         for _ in range(2):  # once more: the first remainder is orthogonal only up to what it was cut from
             rest = rest - matmul(basis, matmul(basis.T, rest))
         tolerance = DETERMINED * rcond
+    lacking = max(len(columns) - len(rows), 0)  # rows of zeros, for all directions of the parameters
+    rest = jnp.pad(rest, ((0, lacking), (0, 0)))
     left, values, right = jnp.linalg.svd(rest, full_matrices=False)
     kept = values > tolerance
-    left = jnp.where(kept[None], left, 0)
+    left = jnp.where(kept[None], left[: len(rows)], 0)
     inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
     response = matmul(right.T * inverse[None], left.T) / norms[:, None]
-    seen = jnp.where(kept[:, None], right, 0)
-    null = jnp.eye(len(columns), dtype=rows.dtype) - matmul(seen.T, seen)
-    threshold = rcond**0.5
-    open_ends = jnp.diagonal(null) > threshold
-    pairs = open_ends[:, None] & open_ends[None, :] & (jnp.abs(null) > threshold)
+    dropped = jnp.where(kept[:, None], 0, right)
+    null = matmul(dropped.T, dropped)
+    # Rounding turns a direction by the tolerance over the least value that is kept. A parameter with a larger
+    # part in what is dropped is not determined: its error would be that of its other part alone.
+    least = jnp.min(jnp.where(kept, values, jnp.inf))
+    turned = jnp.square(jnp.maximum(tolerance / least, 10 * len(columns) * jnp.finfo(rows.dtype).eps))
+    open_ends = jnp.diagonal(null) > jnp.minimum(turned, rcond**0.5)
+    together = (jnp.abs(null) > rcond**0.5) | np.eye(len(columns), dtype=bool)
+    pairs = open_ends[:, None] & open_ends[None, :] & together
     return Profile(response, jnp.concatenate([basis, left], axis=1), jnp.where(pairs, jnp.sign(null), 0))
 
 

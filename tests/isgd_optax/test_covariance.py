@@ -74,6 +74,8 @@ def test_a_selection_has_its_part_of_the_whole_covariance():
     chosen = diagnostics.covariance(loss, params, select=lambda p: (p["b"], p["a"][:1]))
     np.testing.assert_allclose(chosen.covariance, whole[np.ix_([2, 0], [2, 0])], rtol=1e-10)
     assert [e.shape for e in chosen.standard_error] == [(), (1,)]
+    same = diagnostics.covariance(loss, params, select=lambda p: (p["b"], p["a"].at[:1].get()))
+    np.testing.assert_array_equal(same.covariance, chosen.covariance)
 
 
 def constrained(weight=0.7):

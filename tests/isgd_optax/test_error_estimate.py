@@ -52,6 +52,9 @@ def test_flat_losses_and_zero_predictions_give_no_nan(dtype):
     np.testing.assert_array_equal(result.change, 0)
     assert result.change.dtype == dtype
     assert result.relative == jnp.inf
+    several = diagnostics.error_estimate(loss, jnp.zeros(2, dtype), lambda p: {"u": p, "v": [p[0], 1.0]})
+    assert jax.tree.map(jnp.shape, several.change) == {"u": (2,), "v": [(), ()]}
+    assert several.relative == 0
     with pytest.raises(TypeError, match="LeastSquares"):
         diagnostics.error_estimate(lambda p: p, jnp.zeros(2), lambda p: p)
 

@@ -159,3 +159,19 @@ def test_values_that_are_left_out_by_a_factor_are_no_measurements():
     np.testing.assert_allclose(result.degrees_of_freedom["a"], 3, rtol=1e-9)
     np.testing.assert_allclose(result.noise_std["data"], np.std(measured, ddof=1), rtol=1e-9)
     assert result.noise_std["empty"] == np.inf
+
+
+def test_no_array_is_as_large_as_the_square_of_the_number_of_residuals():
+    """Two instruments of 300 points each and three parameters: 360,000 numbers were formed and multiplied."""
+    points = {"x": jnp.ones((300, 3)), "y": jnp.ones(300)}
+    fn = lambda p, point: point["x"] @ p - point["y"]
+    loss = LeastSquares(Residual(fn, points, name="a"), Residual(fn, points, name="b"))
+    found = jax.make_jaxpr(lambda p: diagnostics.covariance(loss, p, pooled=False).covariance)(jnp.ones(3))
+
+    def largest(program):
+        sizes = [variable.aval.size for equation in program.eqns for variable in equation.outvars]
+        held = [jax.tree.leaves(e.params, is_leaf=lambda v: hasattr(v, "eqns")) for e in program.eqns]
+        inner = [getattr(value, "jaxpr", value) for values in held for value in values]
+        return max([*sizes, *(largest(program) for program in inner if hasattr(program, "eqns")), 0])
+
+    assert largest(found.jaxpr) <= 600 * 3 * 3
