@@ -1,6 +1,5 @@
 """The field's problems as training experiments, one row each."""
 
-import dataclasses
 from typing import Literal
 
 import jax.numpy as jnp
@@ -15,7 +14,6 @@ _STEPS = 10_000_000  # time or target end these trainings
 _EVALUATE_EVERY = {"adam": 1000, "lbfgs": 100}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class FieldExperiment(Experiment):
     """A problem of the field, trained for the seconds of its row."""
 
@@ -72,9 +70,7 @@ class FieldExperiment(Experiment):
 def _kind(name: str, row: Row) -> type[FieldExperiment]:
     namespace = {"name": name, "__doc__": f"{row.title[0].upper()}{row.title[1:]}."}
     class_name = "".join(word.capitalize() for word in name.split("_"))
-    return dataclasses.make_dataclass(
-        class_name, [], bases=(FieldExperiment,), namespace=namespace, frozen=True, kw_only=True
-    )
+    return type(class_name, (FieldExperiment,), namespace)
 
 
 KINDS = tuple(_kind(name, row) for name, row in ROWS.items())

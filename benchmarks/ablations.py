@@ -76,7 +76,6 @@ CHANGES: dict[str, Callable[[Setting], Setting]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Ablations(Artefact):
     """Errors of the field's problems with one choice changed, after equal time."""
 

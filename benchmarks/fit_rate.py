@@ -1,6 +1,5 @@
 """The step rate of ``pinns.fit`` against a bare ``lax.scan`` of the same step."""
 
-import dataclasses
 import time
 
 import jax
@@ -15,7 +14,6 @@ from benchmarks._steps import take_steps
 from benchmarks._timing import STATISTICS, ratio, shown
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class FitRate(Artefact):
     """Steps per second of fit, evaluation and progress included, over those of a bare lax.scan."""
 

@@ -1,6 +1,5 @@
 """The layer-wise kernel against rows of the Jacobian."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -21,7 +20,6 @@ CASES = {  # The paper's networks, and the problem for a number of residuals.
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Kernel(Artefact):
     """Time and memory of K = JJᵀ from layers' factors, from blocks of rows of J, and from a whole J."""
 

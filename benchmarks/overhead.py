@@ -1,6 +1,5 @@
 """What an implicit step costs beside the gradients in it."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,6 @@ from isgd_optax import implicit_step
 COMPARABLE = 1.5  # of the times per gradient
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Overhead(Artefact):
     """Time per gradient of implicit_step(adam, rtol=0) over that of a plain scanned Adam step."""
 

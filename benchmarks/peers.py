@@ -1,7 +1,6 @@
 """Ours beside what a user would take instead, at equal wall time."""
 
 import concurrent.futures
-import dataclasses
 import json
 import multiprocessing
 import statistics
@@ -22,7 +21,6 @@ from benchmarks._plots import figure
 BEST = "the best"  # in place of a setting: that which was best with the first seed
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Peers(Artefact):
     """Ours, optax's optimisers, other libraries' second-order methods, DeepXDE and jinns, equal time."""
 

@@ -1,6 +1,5 @@
 """The comparison of figures 2 to 6: every optimiser at several learning rates, a panel for each."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +15,6 @@ AT_ALPHA = tuple(method for method in COMPARED if method.has_rate and not method
 WITHOUT_ALPHA = tuple(method for method in COMPARED if method not in AT_ALPHA)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison(Study):
     """Every optimiser in every panel."""
 

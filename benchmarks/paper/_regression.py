@@ -1,6 +1,5 @@
 """What figures 5 and 6 share: a function approximated at four learning rates (Appendix C.1)."""
 
-import dataclasses
 from collections.abc import Sequence
 
 from benchmarks._experiments import Regression
@@ -37,7 +36,6 @@ def four_panels(function: str, explicit: Sequence[bool], *, close: bool = False)
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class RegressionStudy(Comparison):
     """A function approximated by every optimiser at α = 0.005, 0.05, 0.5 and 2.5."""
 

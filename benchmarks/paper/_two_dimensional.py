@@ -1,6 +1,5 @@
 """What figures 3 and 4 share: a 2-D problem at α = 0.0005 and 0.5 (Sections 4.2 and 4.3)."""
 
-import dataclasses
 from typing import ClassVar
 
 from benchmarks._artefact import Row
@@ -32,7 +31,6 @@ def two_panels(kind: type[Experiment], iterations: int, gradients: int, *, said:
     )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class TwoDimensional(Comparison):
     """A 2-D problem solved by every optimiser at α = 0.0005 and 0.5."""
 

@@ -1,6 +1,5 @@
 """What Algorithm 1 and Table 1 leave open: K1, the split of the total, and the inner Adam's state."""
 
-import dataclasses
 from typing import Any
 
 from benchmarks._artefact import Row
@@ -18,7 +17,6 @@ TOTALS = {"quick": 4_000, "paper": 102_000}  # K0·K1 + K2; the latter is Table 
 SHARES = {"2 %, or one step": 0.02, "half": 0.5, "all": 1.0}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Algorithm1(Study):
     """Algorithm 1's open choices: K1, the share of implicit steps, a fresh or a carried inner Adam."""
 

@@ -1,6 +1,5 @@
 """The contraction of each eigenmode along a training, measured and predicted."""
 
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from isgd_optax import diagnostics, gauss_newton, implicit_step
 SOLVED = 1e-3  # relative residual of the implicit equation up to which a step counts as solved
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Contraction(Artefact):
     """Contraction of each eigenmode of K by one implicit step against 1/(1 + 2αλ), along a training."""
 

@@ -43,7 +43,6 @@ LANCZOS = {"num_steps": 80, "num_probes": 4}
 PROBE_SEED = 2_000_003
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure1(Study):
     """Figure 1: 1-D Poisson equation (Eq. 9), u_L and u_H, every optimiser, and the Hessian's spectrum."""
 

@@ -1,7 +1,5 @@
 """Figure 2: the singularly perturbed ODE, smooth and with a layer (Eq. 19, Section 4.1, Table 1)."""
 
-import dataclasses
-
 from benchmarks._experiments import Ode
 from benchmarks.paper._comparison import Comparison
 from benchmarks.paper._panel_claims import Panel
@@ -11,7 +9,6 @@ SMALL_EPSILON, SMALL_ALPHA = 0.01, 1e-3
 ITERATIONS = {2.0: (120_000, 102_000), SMALL_EPSILON: (400_000, 360_000)}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure2(Comparison):
     """Figure 2: ODE with ε = 2 and 0.01 (Eq. 19), α = 0.001 and 0.5, every optimiser."""
 

@@ -1,12 +1,9 @@
 """Figure 3: the 2-D Poisson equation (Eq. 20, Section 4.2, Table 1)."""
 
-import dataclasses
-
 from benchmarks._experiments import Poisson2d
 from benchmarks.paper._two_dimensional import TwoDimensional, two_panels
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure3(TwoDimensional):
     """Figure 3: the 2-D Poisson equation (Eq. 20), α = 0.0005 and 0.5, every optimiser."""
 

@@ -1,12 +1,9 @@
 """Figure 4: the Helmholtz equation (Eq. 21, Section 4.3, Table 1)."""
 
-import dataclasses
-
 from benchmarks._experiments import Helmholtz
 from benchmarks.paper._two_dimensional import TwoDimensional, two_panels
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure4(TwoDimensional):
     """Figure 4: the Helmholtz equation (Eq. 21), α = 0.0005 and 0.5, every optimiser."""
 

@@ -1,11 +1,8 @@
 """Figure 6: approximation of a discontinuous function (Eq. 46, Appendix C.1)."""
 
-import dataclasses
-
 from benchmarks.paper._regression import RegressionStudy, four_panels
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure6(RegressionStudy):
     """Figure 6: a discontinuous function (Eq. 46), α from 0.005 to 2.5, every optimiser."""
 

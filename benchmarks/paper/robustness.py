@@ -38,7 +38,6 @@ QUICK_PROBLEMS = ("ODE, ε = 2", "Eq. 45")
 LARGEST = 1e2  # error that a figure shows
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Robustness(Artefact):
     """Error against learning rate, 1e-4 to 1e2, for every optimiser on every problem."""
 

@@ -1,6 +1,5 @@
 """The analytical stiff problem of paper Section 2.2 (Eqs. 7 and 8)."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ def loss(theta: jax.Array) -> jax.Array:
     return 0.5 * jnp.sum(jnp.asarray(K, theta.dtype) * jnp.square(theta))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class StiffQuadratic(Artefact):
     """Decay per step against the learning rate for GD, Adam and IGD (Eqs. 7, 8), condition 1e8."""
 

@@ -1,6 +1,5 @@
 """Table 2: classification of handwritten digits (Appendix C.2)."""
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -69,7 +68,6 @@ else:  # what the command line lets one choose is what the table has
     Name = Literal[tuple(OPTIMIZERS)]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Table2(Artefact):
     """Table 2: digits classified by SGD, Adam and ISGD at 6 learning rates and 4 batch sizes."""
 

@@ -1,6 +1,5 @@
 """Theorem 1: linear convergence of IGD on a wide two-layer network (Eqs. 13 to 18 and 27)."""
 
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -49,7 +48,6 @@ class Trace(NamedTuple):
     residual: jax.Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Theorem1(Artefact):
     """Theorem 1: L(n)/L(0) of IGD on a two-layer network against Eq. 18's bound, width by width."""
 
