@@ -32,25 +32,21 @@ class Claim:
 
 
 def claim(
-    paper: str, ours: str, holds: bool | None, *, decided: bool = True, command: str = "", **kind: bool
+    paper: str, ours: str, holds: bool | None, *, measured: object = True, command: str = "", **kind: bool
 ) -> Claim:
     """What the paper says beside what was measured.
 
     Args:
       paper: what the paper says.
       ours: what was measured.
-      holds: whether that bears it out; None where nothing was measured.
-      decided: False where a longer run could still turn it.
+      holds: whether that bears it out; None where a longer run could still turn it.
+      measured: whether anything was, or what.
       command: see :class:`Claim`; kept where nothing was measured.
       **kind: ``asked`` and ``second_phase``, see :class:`Claim`.
     """
-    if holds is None:
-        verdict: Verdict = "not measured"
-    elif not decided:
-        verdict = "undecided"
-    else:
-        verdict = "holds" if holds else "does not hold"
-    return Claim(paper, ours, verdict, command=command if holds is None else "", **kind)
+    if not measured:
+        return Claim(paper, UNRECORDED, "not measured", command=command, **kind)
+    return Claim(paper, ours, "undecided" if holds is None else "holds" if holds else "does not hold", **kind)
 
 
 def median(values: Iterable[float | None]) -> float:

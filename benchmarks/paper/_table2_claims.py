@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks._claims import UNRECORDED, Claim, claim
+from benchmarks._claims import Claim, claim
 from benchmarks._optimizers import ADAM, BY_LABEL, ISGD_LBFGS, SGD
 from benchmarks.paper._rows import medians, where
 
@@ -54,11 +54,10 @@ def _large_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: bo
     paper = ", ".join(f"{v:.3f}" for v in PAPER[paper_row(name), batch])
     statement = f"{_size(batch)}, {name}: {'accurate' if stable else 'collapses'} at α = 10 ({paper})"
     seeds = accuracies(rows, name, batch)
-    if not seeds:
-        return claim(statement, UNRECORDED, None, asked=asked)
     held = [s[-1] >= max(s[:-1]) - CLOSE if stable else s[-1] < COLLAPSED for s in seeds.values()]
     shown = ", ".join(f"{v:.3f}" for v in medians(rows, "accuracy", optimizer=name, batch=batch))
-    return claim(statement, f"{shown}; on {sum(held)} of {len(held)} seeds", all(held), asked=asked)
+    ours = f"{shown}; on {sum(held)} of {len(held)} seeds"
+    return claim(statement, ours, all(held), measured=seeds, asked=asked)
 
 
 def _accuracy_claim(rows: list[dict[str, Any]], name: str, batch: int) -> Claim:
@@ -88,14 +87,12 @@ def _same_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: boo
     )
     ours, theirs = accuracies(rows, ISGD_LBFGS.label, batch), accuracies(rows, name, batch)
     pairs = [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
-    if not pairs:
-        return claim(statement, UNRECORDED, None, asked=asked)
     small = range(len(SMALL_ALPHAS))
     held = [abs(a[k] - b[k]) <= CLOSE for k in small for a, b in pairs]
     text = ", ".join(
-        f"{_range(a[k] for a, _ in pairs)} against {_range(b[k] for _, b in pairs)}" for k in small
+        f"{_range(a[k] for a, _ in pairs)} against {_range(b[k] for _, b in pairs)}" for k in small if pairs
     )
-    return claim(statement, text, all(held), asked=asked)
+    return claim(statement, text, all(held), measured=pairs, asked=asked)
 
 
 def paper_row(name: str) -> str:

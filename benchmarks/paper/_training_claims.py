@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks._claims import UNRECORDED, Claim, claim, number, spread
+from benchmarks._claims import Claim, claim, number, spread
 from benchmarks._optimizers import METHODS
 from benchmarks.paper._rows import final
 from benchmarks.paper._rules import MARGIN, Outcome, all_train, any_trains, every, is_final, outcome
@@ -30,8 +30,6 @@ def training_claim(
       flow_time: Flow time of the paper's runs; see :func:`benchmarks.paper._rules.outcome`.
       asked: Whether the paper does not say it.
     """
-    if not runs:
-        return claim(paper, UNRECORDED, None, asked=asked)
     outcomes: list[Outcome] = [outcome(run, shortened=shortened, flow_time=flow_time) for run in runs]
     train = all_train(outcomes) if trains else any_trains(outcomes)
     errors = spread(final(run, "rel_l2") for run in runs)
@@ -39,8 +37,8 @@ def training_claim(
     return claim(
         paper,
         ", ".join(filter(None, [f"rel. L2 {errors}{count}", _flow_time(runs, flow_time), phases(runs)])),
-        bool(train) if trains else not train,
-        decided=train is not None,
+        train if trains or train is None else not train,
+        measured=runs,
         asked=asked,
         second_phase=has_second_phase(runs),
     )
@@ -60,7 +58,7 @@ def close_claim(paper: str, ours: Runs, others: Runs, *, shortened: bool) -> Cla
 
 def open_claim(paper: str, command: str) -> Claim:
     """A question whose answer nothing recorded gives, with the command that would."""
-    return claim(paper, UNRECORDED, None, asked=True, command=command)
+    return claim(paper, "", None, measured=False, asked=True, command=command)
 
 
 def has_second_phase(runs: Runs) -> bool:
@@ -87,7 +85,7 @@ def _phase_lengths(run: dict[str, Any]) -> tuple[int, int]:
 
 def _flow_time(runs: Runs, flow_time: float | None) -> str:
     """How far along the gradient flow steps of a constant α have come, and how far the paper's go."""
-    if flow_time is None:
+    if flow_time is None or not runs:
         return ""
     return f"flow time {number(max(run['num_steps'] * run['alpha'] for run in runs))} of {flow_time:g}"
 
@@ -112,15 +110,13 @@ def _pairwise(
         known = is_final(a, shortened=shortened) and is_final(b, shortened=shortened)
         outcomes.append(relation(final(a, "rel_l2"), final(b, "rel_l2")))
         held.append(outcomes[-1] if known else None)
-    if not pairs:
-        return claim(paper, UNRECORDED, None, asked=asked, command=command)
-    result = every(held)
     shown = " against ".join(spread(final(run, "rel_l2") for run in runs) for runs in (ours, others))
     return claim(
         paper,
         f"rel. L2 {shown}; {text} on {sum(outcomes)} of {len(pairs)} seeds",
-        bool(result),
-        decided=result is not None,
+        every(held),
+        measured=pairs,
+        command=command,
         asked=asked,
         second_phase=has_second_phase(ours),
     )

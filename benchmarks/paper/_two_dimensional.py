@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from benchmarks._artefact import Row
-from benchmarks._claims import UNRECORDED, Claim, claim, spread
+from benchmarks._claims import Claim, claim, spread
 from benchmarks._experiment import Experiment
 from benchmarks._optimizers import GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, Method
 from benchmarks.paper._comparison import Comparison
@@ -59,9 +59,9 @@ class TwoDimensional(Comparison):
         held = all_below(cls.error, "max_error", runs, shortened=result["preset"] == "quick")
         return claim(
             f"{method.label}, {alpha}: absolute error less than {100 * cls.error:g} %",
-            f"largest error {spread(final(run, 'max_error') for run in runs)}" if runs else UNRECORDED,
-            bool(held) if runs else None,
-            decided=held is not None,
+            f"largest error {spread(final(run, 'max_error') for run in runs)}",
+            held,
+            measured=runs,
             asked=method is not ISGD_ADAM,
             second_phase=has_second_phase(runs),
         )

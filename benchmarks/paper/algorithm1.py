@@ -73,13 +73,12 @@ class Algorithm1(Study):
                 for choice, some in runs.items()
                 if some
             )
-            holds = all_train(outcomes)
             found.append(
                 claim(
                     f"a total of {total:,} trains the ODE with ε = 2 whatever K1; in implicit steps: {panel}",
                     shown,
-                    bool(holds) if outcomes else None,
-                    decided=holds is not None,
+                    all_train(outcomes),
+                    measured=outcomes,
                     asked=True,
                 )
             )
@@ -90,8 +89,8 @@ class Algorithm1(Study):
                 "Algorithm 1 starts its inner Adam anew at every step: as good as carrying its state on",
                 f"on every seed {MARGIN:g}× better in {better}, {MARGIN:g}× worse in {worse} of "
                 f"{len(pairs)} cases",
-                worse == 0 if pairs else None,
-                decided=not shortened,
+                None if shortened else worse == 0,
+                measured=pairs,
                 asked=True,
             )
         )

@@ -58,8 +58,8 @@ def claims(summaries: dict[str, dict[str, Any]]) -> list[Claim]:
                 f"{100 * limit:g} %",
                 f"largest error {spread(errors)}, rel. L2 {spread(final(run, 'rel_l2') for run in runs)}; "
                 f"below on {below} of {len(runs)} seeds, which stop at their target",
-                bool(held) if runs else None,
-                decided=held is not None,
+                held,
+                measured=runs,
                 asked=True,
             )
         )
