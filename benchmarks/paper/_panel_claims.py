@@ -7,8 +7,18 @@ from typing import Any
 
 import pinns
 from benchmarks._claims import Claim
-from benchmarks._experiment import Experiment
-from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, LBFGS, SGD, SOLVED, Method
+from benchmarks._experiments import PaperExperiment
+from benchmarks._optimizers import (
+    ADAM,
+    GAUSS_NEWTON,
+    ISGD_ADAM,
+    ISGD_LBFGS,
+    LBFGS,
+    SGD,
+    SOLVED,
+    Budget,
+    Method,
+)
 from benchmarks.paper._rows import select
 from benchmarks.paper._training_claims import better_claim, close_claim, open_claim, training_claim
 
@@ -22,14 +32,11 @@ class Panel:
     Args:
       kind: Experiment of the problem.
       alpha: Learning rate α of SGD and Adam, and of the implicit steps.
-      iterations: The paper's of SGD and Adam; times α the flow time that steps of a constant α must cover.
-      gradients: Those of "ISGD, Adam" by Table 1, or as many as its epochs.
-      rate: Learning rate of its second phase.
       explicit: Whether the paper has SGD and Adam train; None where nothing is known of it.
       said: Whether its text says so.
       options: Those of the experiment that choose the problem.
       group: What the problem is called where there are several.
-      steps: Iterations of every optimiser but Gauss–Newton, where they are not the preset's.
+      steps: Iterations of every optimiser but Gauss–Newton, where they are not Table 1's.
       epochs: Whether the paper counts epochs, which may be implicit steps; else gradients.
       lbfgs: Whether the paper's ISGD may be "ISGD, L-BFGS" there: Table 1 has "ISGD, Adam" alone.
       improves: Whether the paper has ISGD improve the convergence significantly.
@@ -37,11 +44,8 @@ class Panel:
       control: Further options of the command that would measure the second phase alone.
     """
 
-    kind: type[Experiment]
+    kind: type[PaperExperiment]
     alpha: float
-    iterations: int
-    gradients: int
-    rate: float
     explicit: bool | None
     said: bool = True
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -61,6 +65,12 @@ class Panel:
     def problem(self) -> pinns.Problem:
         """What is solved."""
         return self.kind(**self.options).problem()
+
+    @property
+    def budgets(self) -> tuple[Budget, Budget]:
+        """The paper's of "ISGD, Adam", and of SGD and Adam."""
+        implicit, plain = self.kind(**self.options).paper_budgets()
+        return (implicit.scaled(self.steps), plain.scaled(self.steps)) if self.steps else (implicit, plain)
 
     @property
     def command(self) -> str:
@@ -93,7 +103,7 @@ def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> list[Claim]:
             f"{panel.title}: {solved}",
             of(SOLVED),
             True,
-            flow_time=panel.alpha * panel.iterations,
+            flow_time=panel.alpha * panel.budgets[1].iterations,  # that steps of a constant α must cover
             asked=True,
         ),
     ]
@@ -114,11 +124,12 @@ def _second_phase_claims(
     panel: Panel, of: Callable[[Method], Rows], better: Callable[..., Claim], *, shortened: bool
 ) -> list[Claim]:
     """What the implicit steps add to the second phase, and what they do without it."""
-    adam = [run for run in of(ADAM) if run["alpha"] == panel.rate and not shortened]
-    inside = f" --implicit-steps {panel.gradients}"
+    gradients, rate = panel.budgets[0].iterations, panel.budgets[0].outer_learning_rate
+    adam = [run for run in of(ADAM) if run["alpha"] == rate and not shortened]
+    inside = f" --implicit-steps {gradients}"
     counted = "gradients in implicit steps"
     if panel.epochs:
-        inside = f" --steps {100 * panel.gradients} --implicit-steps {100 * panel.gradients}"
+        inside = f" --steps {100 * gradients} --implicit-steps {100 * gradients}"
         counted = "implicit steps, the paper's epochs"
     alone = f"{panel.title}: {{}} is better than its second phase alone, {{}}"
     return [
@@ -127,8 +138,7 @@ def _second_phase_claims(
             of(ISGD_ADAM) if adam else [],
             adam,
             asked=True,
-            command=f"{panel.command} {ADAM.name} --alpha {panel.rate:g}{panel.control} "
-            f"--steps {panel.gradients}",
+            command=f"{panel.command} {ADAM.name} --alpha {rate:g}{panel.control} --steps {gradients}",
         ),
         better(alone.format(ISGD_LBFGS.label, LBFGS.label), of(ISGD_LBFGS), of(LBFGS), asked=True),
         open_claim(

@@ -6,7 +6,16 @@ from typing import Any
 from benchmarks._claims import Claim, claim, number, spread
 from benchmarks._optimizers import METHODS
 from benchmarks.paper._rows import final
-from benchmarks.paper._rules import MARGIN, Outcome, all_train, any_trains, every, is_final, outcome
+from benchmarks.paper._rules import (
+    MARGIN,
+    Outcome,
+    all_below,
+    all_train,
+    any_trains,
+    every,
+    is_final,
+    outcome,
+)
 
 Runs = Sequence[dict[str, Any]]
 
@@ -54,6 +63,20 @@ def close_claim(paper: str, ours: Runs, others: Runs, *, shortened: bool) -> Cla
     """That on every seed two errors are within a factor of MARGIN of each other."""
     close = lambda a, b: a is not None and b is not None and max(a, b) <= MARGIN * min(a, b)
     return _pairwise(paper, ours, others, close, f"within {MARGIN:g}× of it", shortened)
+
+
+def error_claim(
+    named: str, runs: Runs, limit: float, *, shortened: bool, shown: str = "", asked: bool = True
+) -> Claim:
+    """That the largest error is small enough, by the same rule as that an optimiser trains."""
+    return claim(
+        f"{named}: absolute error less than {100 * limit:g} %",
+        f"largest error {spread(final(run, 'max_error') for run in runs)}{shown}",
+        all_below(limit, "max_error", runs, shortened=shortened),
+        measured=runs,
+        asked=asked,
+        second_phase=has_second_phase(runs),
+    )
 
 
 def open_claim(paper: str, command: str) -> Claim:
