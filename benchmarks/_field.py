@@ -1,8 +1,8 @@
 """The field's problems as training experiments, one row each."""
 
+import dataclasses
 from typing import Literal
 
-import jax.numpy as jnp
 from flax import nnx
 
 import pinns
@@ -36,16 +36,7 @@ class FieldExperiment(Experiment):
 
     def model(self) -> nnx.Module:
         """The network of the row, initialised from the seed."""
-        dtype = jnp.dtype(self.precision)
-        embedding = self.row.embedding(dtype) if self.row.embedding else None
-        return pinns.MLP(
-            self.problem().domain.dim,
-            self.plan().hidden,
-            self.row.outputs,
-            embedding=embedding,
-            dtype=dtype,
-            rngs=nnx.Rngs(self.seed),
-        )
+        return dataclasses.replace(self.row, dtype=self.precision).model(self.seed)
 
     def preset_plan(self) -> Plan:
         """The row's plan; float64 and the row's time for every optimiser."""

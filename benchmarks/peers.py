@@ -65,7 +65,7 @@ class Peers(Artefact):
         title = f"{self.problem}, {self.seconds:g} seconds each, seed {self.seed}"
         return {
             "dataset": title,
-            "problem": repr(chosen.problem),
+            "problem": repr(chosen.problem()),
             "hidden": chosen.hidden,
             "seed": self.seed,
         }
