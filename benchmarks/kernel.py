@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 import pinns
 from benchmarks._artefact import Artefact, Row, grid
 from benchmarks._files import Table
+from benchmarks._steps import start
 from benchmarks._timing import STATISTICS, paired, ratio, shown
 from isgd_optax import diagnostics
 
@@ -61,9 +61,7 @@ class Kernel(Artefact):
 
 
 def _measure(problem: pinns.Problem, hidden: tuple[int, ...], repeats: int) -> dict[str, Any]:
-    model = pinns.MLP(problem.domain.dim, hidden, 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
-    params = nnx.state(model, nnx.Param)
-    loss = problem.loss(model, problem.sample(pinns.data_key(jax.random.key(0)), dtype=jnp.float64))
+    _, loss, params = start(problem, hidden, "float64")
 
     def gram(kernel: str, row_block: int) -> Any:
         return lambda params, loss: diagnostics.gram_matrix(loss, params, kernel=kernel, row_block=row_block)

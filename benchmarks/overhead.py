@@ -5,14 +5,13 @@ from typing import Any
 
 import jax
 import optax
-from flax import nnx
 
 import pinns
 from benchmarks._artefact import Artefact, Row
 from benchmarks._claims import Claim, claim
 from benchmarks._files import Table
 from benchmarks._optimizers import ADAM
-from benchmarks._steps import take_steps
+from benchmarks._steps import start, take_steps
 from benchmarks._timing import STATISTICS, paired, ratio, shown
 from isgd_optax import implicit_step
 
@@ -39,10 +38,7 @@ class Overhead(Artefact):
 
     def measure(self) -> Row:
         """Times on the ODE problem: 4×50 tanh, 400 + 2 points, float32."""
-        problem = pinns.SingularlyPerturbedODE(epsilon=2.0)
-        model = pinns.MLP(1, [50] * 4, 1, rngs=nnx.Rngs(0))
-        params = nnx.state(model, nnx.Param)
-        loss = problem.loss(model, problem.sample(pinns.data_key(jax.random.key(0))))
+        _, loss, params = start(pinns.SingularlyPerturbedODE(epsilon=2.0), [50] * 4)
         adam = optax.adam(1e-3)
         num_gradients = self.outer_steps * self.inner_steps
 

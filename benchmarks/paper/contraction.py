@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 import pinns
 from benchmarks._artefact import Artefact, Row, grid
@@ -15,7 +13,7 @@ from benchmarks._claims import Claim, claim, number
 from benchmarks._files import Table
 from benchmarks._optimizers import isgd_gauss_newton
 from benchmarks._plots import figure
-from benchmarks._steps import take_step
+from benchmarks._steps import start, take_step
 from benchmarks.paper._rules import every
 from isgd_optax import diagnostics, gauss_newton, implicit_step
 
@@ -57,10 +55,7 @@ class Contraction(Artefact):
     @functools.cached_property
     def _start(self) -> tuple[Any, Any]:
         """The loss and the initial parameters."""
-        problem = pinns.SingularlyPerturbedODE(self.epsilon)
-        model = pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
-        points = problem.sample(pinns.data_key(jax.random.key(self.seed)), dtype=jnp.float64)
-        return problem.loss(model, points), nnx.state(model, nnx.Param)
+        return start(pinns.SingularlyPerturbedODE(self.epsilon), [50] * 4, "float64", self.seed)[1:]
 
     @functools.cached_property
     def _trained(self) -> dict[int, Any]:
