@@ -31,23 +31,6 @@ SETTING = (
     "Published figures are of other machines, mostly single runs, and not always of the same network."
 )
 _RANKS = "fresh loss ranks as error"
-HEADER = [
-    "problem",
-    "network",
-    "parameters",
-    "seeds",
-    "error",
-    "of the worst output",
-    "median of the last ten",
-    "seconds",
-    "to compile",
-    "goal",
-    "reached",
-    _RANKS,
-    "floor of the reference",
-    "classical solver",
-    "best in print",
-]
 TITLES = {"quick": "on CPU cores", "gpu": "on a GPU: larger networks, more points"}
 _ROWS = {"quick": ROWS, "gpu": GPU_ROWS}
 Runs = dict[str, list[tuple[dict[str, Any], Path]]]
@@ -87,31 +70,31 @@ def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = M
         errors = [error(summary) for summary in summaries]
         worst = [max(s.get("rel_l2_by_output", {"": math.nan}).values()) for s in summaries]
         seconds = [summary["train_seconds"] for summary in summaries]
-        compiling = [summary["compile_seconds"] for summary in summaries]
         last = [[r["rel_l2"] for r in _history(folder)[-10:] if "rel_l2" in r] for _, folder in runs]
-        floor = summaries[0].get("reference_floor")
+        floor, inverse = summaries[0].get("reference_floor"), "unknowns" in summaries[0]
         lines.append(
-            [
-                name,
-                "×".join(map(str, (len(row.hidden), row.hidden[0]))),
-                str(config["num_parameters"]),
-                ", ".join(str(summary["seed"]) for summary in summaries),
-                spread(errors),
-                "—" if any(map(math.isnan, worst)) else spread(worst),
-                "—" if row.slabs or "unknowns" in summaries[0] else spread(map(median, last)),
-                *map(_range, (seconds, compiling)),
-                "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
-                _reached(row, errors if "unknowns" in summaries[0] else worst, errors, seconds),
-                _rank(ranked[name]),
-                "—" if floor is None else number(floor),
-                classical.get(name, "—"),
-                _in_print(name),
-            ]
+            {
+                "problem": name,
+                "network": f"{len(row.hidden)}×{row.hidden[0]}",
+                "parameters": config["num_parameters"],
+                "seeds": ", ".join(str(summary["seed"]) for summary in summaries),
+                "error": spread(errors),
+                "of the worst output": "—" if any(map(math.isnan, worst)) else spread(worst),
+                "median of the last ten": "—" if row.slabs or inverse else spread(map(median, last)),
+                "seconds": _range(seconds),
+                "to compile": _range(summary["compile_seconds"] for summary in summaries),
+                "goal": "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
+                "reached": _reached(row, errors if inverse else worst, errors, seconds),
+                _RANKS: _rank(ranked[name]),
+                "floor of the reference": "—" if floor is None else number(floor),
+                "classical solver": classical.get(name, "—"),
+                "best in print": _in_print(name),
+            }
         )
     if len(found) > 1:
         together = _rank([pair for pairs in ranked.values() for pair in pairs])
-        lines.append(["all", *[together if name == _RANKS else "—" for name in HEADER[1:]]])
-    return Table(HEADER, lines)
+        lines.append(dict.fromkeys(lines[0], "—") | {"problem": "all", _RANKS: together})
+    return Table.of_lines(lines)
 
 
 def _range(values: Iterable[float]) -> str:

@@ -14,7 +14,7 @@ from benchmarks import _peers
 from benchmarks._artefact import Artefact, Row
 from benchmarks._files import Table
 from benchmarks._optimizers import GAUSS_NEWTON
-from benchmarks._peer_run import PROBLEMS, THRESHOLDS, run_setting
+from benchmarks._peer_run import PROBLEMS, run_setting
 from benchmarks._peer_settings import peers
 from benchmarks._plots import figure
 
@@ -126,25 +126,24 @@ class Peers(Artefact):
             span = f" ({len(errors)}: {min(errors):.1e} to {max(errors):.1e})" if len(errors) > 1 else ""
             memory = run.get("device_memory_mib") or run.get("memory_mib")
             lines.append(
-                [
-                    name,
-                    f"{run['setting']} (of {len(tried)})",
-                    f"{error:.1e}{span}",
-                    f"{error / ours:.2g}",
-                    f"{run['num_steps']:,}",
-                    f"{run['compile_seconds']:.0f}",
-                    "—" if memory is None else f"{memory:.0f}",
-                    *(f"{s:.1f}" if s is not None else "—" for s in run["seconds_to"].values()),
-                ]
+                {
+                    "optimizer": name,
+                    "best setting": f"{run['setting']} (of {len(tried)})",
+                    "rel. L2": f"{error:.1e}{span}",
+                    "over ours": f"{error / ours:.2g}",
+                    "steps": f"{run['num_steps']:,}",
+                    "s to compile": f"{run['compile_seconds']:.0f}",
+                    "MiB": "—" if memory is None else f"{memory:.0f}",
+                    **{f"s to {t}": "—" if s is None else f"{s:.1f}" for t, s in run["seconds_to"].items()},
+                }
             )
-        reach = [f"s to {t:g}" for t in THRESHOLDS]
         for row in result["rows"]:
             if "skipped" in row and (row["setting"] or row["peer"] not in ended):
                 seed = f"seed {row['seed']}" if row["setting"] == BEST else ""
                 which = ", ".join(filter(None, (row["peer"], row["setting"], seed)))
-                lines.append([which, row["skipped"], *["—"] * (5 + len(THRESHOLDS))])
-        header = ["optimizer", "best setting", "rel. L2", "over ours", "steps", "s to compile", "MiB", *reach]
-        return Table(header, lines)
+                rest = dict.fromkeys(lines[0] if lines else (), "—")
+                lines.append(rest | {"optimizer": which, "best setting": row["skipped"]})
+        return Table.of_lines(lines)
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:
