@@ -14,8 +14,7 @@ from benchmarks._experiment import Preset
 from benchmarks._files import Table
 from benchmarks._steps import take_step
 from benchmarks.paper._limit_gram import ACTIVATIONS, limit_gram, required_width, sphere_data
-from benchmarks.paper._theorem1_claims import holds, theorem1_claims
-from benchmarks.paper._theorem1_figure import draw
+from benchmarks.paper._theorem1_shown import draw, holds, theorem1_claims
 from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
 
 ROUNDING = 1e-12  # of L(n)/L(0): below, changes of W are too small to solve their equation well
