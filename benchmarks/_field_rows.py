@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
@@ -61,6 +62,21 @@ class Row:
         options = {"embedding": self.embedding and self.embedding(dtype), "dtype": dtype}
         return self.network(
             self.problem().domain.dim, self.hidden, self.outputs, rngs=nnx.Rngs(seed), **options
+        )
+
+    def fit(self, optimizer: Any, seed: int, *, seconds: float, **options: Any) -> pinns.FitResult:
+        """The network of a seed, trained on points of that seed for so many seconds by any optimiser."""
+        problem, model, key = self.problem(), self.model(seed), jax.random.key(seed)
+        return pinns.fit(
+            pinns.scaled(problem, model, key) if self.scaled else problem,
+            model,
+            optimizer,
+            num_steps=10_000_000,
+            key=key,
+            sampling=self.sampling,
+            weights=self.weights,
+            stop=pinns.Stop(seconds=seconds),
+            **options,
         )
 
 

@@ -58,27 +58,24 @@ def run_setting(
       progress: show a progress bar.
     """
     jax.config.update("jax_enable_x64", True)
-    chosen, peer, key = PROBLEMS[problem_name], peers()[name], jax.random.key(seed)
-    problem, sampling, model = chosen.problem(), chosen.sampling, chosen.model(seed)
+    chosen, peer = PROBLEMS[problem_name], peers()[name]
+    problem, model = chosen.problem(), chosen.model(seed)
     if peer.steps is None and problem_name not in OF_LIBRARIES:
         return {"skipped": "its form of this problem is not written"}
     if peer.most_parameters is not None and pinns.num_parameters(model) > peer.most_parameters:
         return {"skipped": f"needs a matrix of {pinns.num_parameters(model):,} rows and columns"}
     before = _peak_mib()
-    points = problem.sample(pinns.data_key(key), method=sampling, dtype=jnp.float64)
+    key = pinns.data_key(jax.random.key(seed))
+    points = problem.sample(key, method=chosen.sampling, dtype=jnp.float64)
     if peer.steps is None:
         arrays = {k: np.asarray(v) for k, v in points.items()}
         curve = peer.settings[setting](problem, chosen.hidden, arrays, seconds=seconds, seed=seed)
         return _record(curve.rows, curve.num_steps, curve.compile_seconds) | _memory(before)
-    result = pinns.fit(
-        problem,
-        model,
+    result = chosen.fit(
         peer.settings[setting](problem.loss(model, points)),
-        num_steps=10_000_000,
-        key=key,
-        sampling=sampling,
+        seed,
+        seconds=seconds,
         evaluate_every=peer.steps,
-        time_limit=seconds,
         progress=progress,
         description=f"{name}, {setting}",
     )

@@ -5,7 +5,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
 from flax import nnx
 
 import pinns
@@ -93,17 +92,11 @@ class Ablations(Artefact):
     def measure(self, problem: str, change: str, seed: int) -> dict[str, Any]:
         """Trains for the seconds of a cell."""
         row, trained = _trained(problem, change)
-        solved, model, key = row.problem(), row.model(seed), jax.random.key(seed)
-        result = pinns.fit(
-            pinns.scaled(solved, model, key) if row.scaled else solved,
-            model,
+        result = row.fit(
             isgd_gauss_newton(momentum=row.momentum, max_corrections=row.max_corrections),
-            num_steps=10_000_000,
-            key=key,
-            sampling=row.sampling,
-            weights=row.weights,
+            seed,
+            seconds=self.seconds,
             evaluate_every=2,  # looks at the clock: times are to be equal
-            stop=pinns.Stop(seconds=self.seconds),
             progress=False,
         )
         if result.stop_reason == "interrupted":  # a row would not be one of equal time
@@ -112,7 +105,7 @@ class Ablations(Artefact):
         return {
             **{name: result.final[name] for name in kept},
             "num_steps": result.num_steps,
-            "num_parameters": pinns.num_parameters(model),
+            "num_parameters": pinns.num_parameters(result.params),
             "train_seconds": result.train_seconds,
             "stop_reason": result.stop_reason,
             "trained": trained,
