@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks._claims import Claim, claim, median, number
 from benchmarks._optimizers import COMPARED, ISGD_ADAM, ISGD_LBFGS, Method
 from benchmarks.paper._rows import medians, where
-from benchmarks.paper._rules import MARGIN, TRAINED, Outcome, all_train
+from benchmarks.paper._rules import MARGIN, TRAINED, every
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 SECOND_RATE = 1e-3  # of Adam as a second phase
@@ -53,16 +53,16 @@ def robustness_claims(rows: list[dict[str, Any]]) -> list[Claim]:
         if not swept.method.has_rate:
             continue
         seeds = where(rows, problem=problem, optimizer=optimizer)
-        outcomes: list[Outcome] = [_outcome(error) for row in seeds for error in row["rel_l2"]]
+        errors = [error for row in seeds for error in row["rel_l2"]]
+        outcomes = [False if error is None else error <= TRAINED or None for error in errors]
         expected = swept.method.implicit
-        holds = all_train(outcomes) if expected else _is_sensitive(outcomes)
+        holds = every(outcomes) if expected else _is_sensitive(outcomes)
         shown = medians(seeds, "rel_l2")
-        trained, lost = (outcomes.count(kind) for kind in ("trained", "failed"))
         found.append(
             claim(
                 f"{problem}: {swept.label} {'trains at every' if expected else 'is sensitive to'} α",
-                f"rel. L2 {number(min(shown))} to {number(max(shown))}; trained at {trained}, diverged at "
-                f"{lost} of {len(outcomes)}",
+                f"rel. L2 {number(min(shown))} to {number(max(shown))}; trained at {outcomes.count(True)}, "
+                f"diverged at {outcomes.count(False)} of {len(outcomes)}",
                 holds,
                 asked=swept.method.gauss_newton or swept.all_implicit,
                 second_phase=swept.method.second_phase is not None and not swept.all_implicit,
@@ -99,14 +99,6 @@ def _second_phase_claims(rows: list[dict[str, Any]], problem: str) -> list[Claim
     return found
 
 
-def _is_sensitive(outcomes: list[Outcome]) -> bool | None:
+def _is_sensitive(outcomes: list[bool | None]) -> bool | None:
     """Whether it trains at some α and diverges at others; what trains at none may only be too short."""
-    if {"trained", "failed"} <= set(outcomes):
-        return True
-    return False if all_train(outcomes) else None
-
-
-def _outcome(error: float | None) -> Outcome:
-    if error is None:
-        return "failed"
-    return "trained" if error <= TRAINED else "open"
+    return True if {True, False} <= set(outcomes) else False if every(outcomes) else None

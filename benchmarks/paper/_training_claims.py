@@ -6,16 +6,7 @@ from typing import Any
 from benchmarks._claims import Claim, claim, number, spread
 from benchmarks._optimizers import METHODS
 from benchmarks.paper._rows import final
-from benchmarks.paper._rules import (
-    MARGIN,
-    Outcome,
-    all_below,
-    all_train,
-    any_trains,
-    every,
-    is_final,
-    outcome,
-)
+from benchmarks.paper._rules import MARGIN, every, is_final, trained
 
 Runs = Sequence[dict[str, Any]]
 
@@ -36,17 +27,16 @@ def training_claim(
       runs: Rows of the optimiser, a seed each.
       trains: Whether the paper has it train.
       shortened: Whether the runs are shorter than the paper's.
-      flow_time: Flow time of the paper's runs; see :func:`benchmarks.paper._rules.outcome`.
+      flow_time: Flow time of the paper's runs; see :func:`benchmarks.paper._rules.trained`.
       asked: Whether the paper does not say it.
     """
-    outcomes: list[Outcome] = [outcome(run, shortened=shortened, flow_time=flow_time) for run in runs]
-    train = all_train(outcomes) if trains else any_trains(outcomes)
+    outcomes = [trained(run, shortened=shortened, flow_time=flow_time) for run in runs]
     errors = spread(final(run, "rel_l2") for run in runs)
-    count = f"; {outcomes.count('trained')} of {len(runs)} seeds trained" if len(runs) > 1 else ""
+    count = f"; {outcomes.count(True)} of {len(runs)} seeds trained" if len(runs) > 1 else ""
     return claim(
         paper,
         ", ".join(filter(None, [f"rel. L2 {errors}{count}", _flow_time(runs, flow_time), phases(runs)])),
-        train if trains or train is None else not train,
+        every(outcomes if trains else [each if each is None else not each for each in outcomes]),
         measured=runs,
         asked=asked,
         second_phase=has_second_phase(runs),
@@ -69,10 +59,15 @@ def error_claim(
     named: str, runs: Runs, limit: float, *, shortened: bool, shown: str = "", asked: bool = True
 ) -> Claim:
     """That the largest error is small enough, by the same rule as that an optimiser trains."""
+    errors = [final(run, "max_error") for run in runs]
+    below = [error is not None and error < limit for error in errors]
     return claim(
         f"{named}: absolute error less than {100 * limit:g} %",
-        f"largest error {spread(final(run, 'max_error') for run in runs)}{shown}",
-        all_below(limit, "max_error", runs, shortened=shortened),
+        f"largest error {spread(errors)}{shown}",
+        every(
+            small or (False if is_final(run, shortened=shortened) else None)
+            for small, run in zip(below, runs, strict=True)
+        ),
         measured=runs,
         asked=asked,
         second_phase=has_second_phase(runs),
@@ -127,17 +122,13 @@ def _pairwise(
     """A relation of the errors of two optimisers, seed by seed; decided where both runs are final."""
     theirs = {run["seed"]: run for run in others}
     pairs = [(run, theirs[run["seed"]]) for run in ours if run["seed"] in theirs]
-    outcomes: list[bool] = []  # as the runs stand, which decides where they are final
-    held: list[bool | None] = []
-    for a, b in pairs:
-        known = is_final(a, shortened=shortened) and is_final(b, shortened=shortened)
-        outcomes.append(relation(final(a, "rel_l2"), final(b, "rel_l2")))
-        held.append(outcomes[-1] if known else None)
+    holds = [relation(final(a, "rel_l2"), final(b, "rel_l2")) for a, b in pairs]  # as the runs stand
+    known = [all(is_final(run, shortened=shortened) for run in pair) for pair in pairs]
     shown = " against ".join(spread(final(run, "rel_l2") for run in runs) for runs in (ours, others))
     return claim(
         paper,
-        f"rel. L2 {shown}; {text} on {sum(outcomes)} of {len(pairs)} seeds",
-        every(held),
+        f"rel. L2 {shown}; {text} on {sum(holds)} of {len(pairs)} seeds",
+        every(held if decided else None for held, decided in zip(holds, known, strict=True)),
         measured=pairs,
         command=command,
         asked=asked,

@@ -7,7 +7,7 @@ from benchmarks._claims import Claim, claim, spread
 from benchmarks._experiments import Ode
 from benchmarks._optimizers import ISGD_ADAM
 from benchmarks.paper._rows import final, select
-from benchmarks.paper._rules import MARGIN, Outcome, all_train, outcome
+from benchmarks.paper._rules import MARGIN, every, trained
 from benchmarks.paper._study import Case, Study
 
 INNER_STEPS = (10, 100, 1000)
@@ -65,9 +65,7 @@ class Algorithm1(Study):
                 # The state of a single step is fresh either way.
                 if _within(share, k, total) > k and fresh and carried:
                     pairs.append((fresh, carried))
-            outcomes: list[Outcome] = [
-                outcome(run, shortened=shortened) for some in runs.values() for run in some
-            ]
+            outcomes = [trained(run, shortened=shortened) for some in runs.values() for run in some]
             shown = ", ".join(
                 f"{_label(*choice)}: {spread(final(run, 'rel_l2') for run in some)}"
                 for choice, some in runs.items()
@@ -77,7 +75,7 @@ class Algorithm1(Study):
                 claim(
                     f"a total of {total:,} trains the ODE with ε = 2 whatever K1; in implicit steps: {panel}",
                     shown,
-                    all_train(outcomes),
+                    every(outcomes),
                     measured=outcomes,
                     asked=True,
                 )
