@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from benchmarks._claims import median, number, spread
 from benchmarks._field_rows import GPU_ROWS, ROWS, Row
 from benchmarks._files import Table
+from benchmarks._plots import figure
 from benchmarks._published import PUBLISHED
 
 SETTING = (
@@ -158,24 +159,23 @@ def draw(found: dict[str, Runs], path: Path) -> None:
         for name in ROWS
         if any("unknowns" not in summary for runs in found.values() for summary, _ in runs.get(name, [])[:1])
     ]
-    figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
     colors = dict(zip(names, plt.colormaps["tab20"](np.linspace(0, 1, max(1, len(names)))), strict=True))
-    for name, color in colors.items():
-        label = name
-        for preset, style in {"quick": "-", "gpu": "--"}.items():
-            for i, (summary, folder) in enumerate(found.get(preset, {}).get(name, [])):
-                look = {"color": color, "label": label, "alpha": 0.5 if i else 1}
-                label = None
-                if _ROWS[preset][name].slabs:
-                    axis.plot(summary["train_seconds"], summary["rel_l2"], "o", **look)
-                    continue
-                times, errors = zip(*((r["seconds"], r["rel_l2"]) for r in _history(folder)[1:]), strict=True)
-                axis.loglog(times, errors, style, linewidth=1.2, **look)
-        if name in PUBLISHED and (published := PUBLISHED[name]).seconds:
-            axis.plot(published.seconds, published.error, "*", color=color, markersize=11)
-    axis.set_xlabel("seconds of training (dashed: GPU; stars: in print, other machines; circles: in slabs)")
-    axis.set_ylabel("relative L2 error")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8, ncols=2)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    with figure(path, size=(9, 6), dpi=130) as (_, axes):
+        axis = axes[0, 0]
+        for name, color in colors.items():
+            label = name
+            for preset, style in {"quick": "-", "gpu": "--"}.items():
+                for i, (summary, folder) in enumerate(found.get(preset, {}).get(name, [])):
+                    look = {"color": color, "label": label, "alpha": 0.5 if i else 1}
+                    label = None
+                    if _ROWS[preset][name].slabs:
+                        axis.plot(summary["train_seconds"], summary["rel_l2"], "o", **look)
+                        continue
+                    rows = _history(folder)[1:]
+                    times, errors = ([row[key] for row in rows] for key in ("seconds", "rel_l2"))
+                    axis.loglog(times, errors, style, linewidth=1.2, **look)
+            if name in PUBLISHED and (published := PUBLISHED[name]).seconds:
+                axis.plot(published.seconds, published.error, "*", color=color, markersize=11)
+        told = "dashed: GPU; stars: in print, other machines; circles: in slabs"
+        axis.set(xlabel=f"seconds of training ({told})", ylabel="relative L2 error")
+        axis.legend(fontsize=8, ncols=2)

@@ -103,7 +103,6 @@ def field_section(results: Path, folder: Path) -> Section:
     found = {preset: field.read(results, preset) for preset in field.TITLES}
     found = {preset: by_problem for preset, by_problem in found.items() if by_problem}
     drawn, classical = folder / "field.png", field.classical(results)
-    folder.mkdir(parents=True, exist_ok=True)
     if found:
         field.draw(found, drawn)
     runs = []

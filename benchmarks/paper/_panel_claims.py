@@ -19,10 +19,8 @@ from benchmarks._optimizers import (
     Budget,
     Method,
 )
-from benchmarks.paper._rows import select
+from benchmarks.paper._rows import Rows, select
 from benchmarks.paper._training_claims import better_claim, close_claim, open_claim, training_claim
-
-Rows = list[dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

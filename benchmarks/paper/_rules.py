@@ -48,6 +48,11 @@ def is_final(run: dict[str, Any], *, shortened: bool, flow_time: float | None = 
     return not shortened and run["stop_reason"] == "num_steps"
 
 
+def is_better(error: float | None, other: float | None) -> bool:
+    """Whether an error is at most 1/MARGIN of another; None is that of a run that diverged."""
+    return error is not None and (other is None or MARGIN * error <= other)
+
+
 def every(values: Iterable[bool | None]) -> bool | None:
     """Whether all are true, in three-valued logic.
 

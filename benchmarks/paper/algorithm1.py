@@ -6,8 +6,8 @@ from benchmarks._artefact import Row
 from benchmarks._claims import Claim, claim, spread
 from benchmarks._experiments import Ode
 from benchmarks._optimizers import ISGD_ADAM
-from benchmarks.paper._rows import final, select
-from benchmarks.paper._rules import MARGIN, every, trained
+from benchmarks.paper._rows import by_seed, final, select
+from benchmarks.paper._rules import MARGIN, every, is_better, trained
 from benchmarks.paper._study import Case, Study
 
 INNER_STEPS = (10, 100, 1000)
@@ -55,31 +55,23 @@ class Algorithm1(Study):
         found, pairs = [], []
         total, shortened = TOTALS[result["preset"]], result["preset"] == "quick"
         for panel, share in SHARES.items():
-            runs = {
-                (k, state): select(result["rows"], panel, label=_label(k, state))
-                for k in INNER_STEPS
-                for state in STATES
-            }
-            for k in INNER_STEPS:
-                fresh, carried = (runs[k, state] for state in STATES)
-                # The state of a single step is fresh either way.
-                if _within(share, k, total) > k and fresh and carried:
-                    pairs.append((fresh, carried))
-            outcomes = [trained(run, shortened=shortened) for some in runs.values() for run in some]
-            shown = ", ".join(
-                f"{_label(*choice)}: {spread(final(run, 'rel_l2') for run in some)}"
-                for choice, some in runs.items()
-                if some
-            )
+            of = lambda k, state, panel=panel: select(result["rows"], panel, label=_label(k, state))
+            choices = {_label(k, state): of(k, state) for k in INNER_STEPS for state in STATES}
+            # The state of a single step is fresh either way.
+            several = [k for k in INNER_STEPS if _within(share, k, total) > k]
+            pairs += [[of(k, state) for state in STATES] for k in several]
+            outcomes = [trained(run, shortened=shortened) for runs in choices.values() for run in runs]
+            errors = {k: spread(final(run, "rel_l2") for run in runs) for k, runs in choices.items() if runs}
             found.append(
                 claim(
                     f"a total of {total:,} trains the ODE with ε = 2 whatever K1; in implicit steps: {panel}",
-                    shown,
+                    ", ".join(f"{label}: {error}" for label, error in errors.items()),
                     every(outcomes),
                     measured=outcomes,
                     asked=True,
                 )
             )
+        pairs = [pair for pair in pairs if all(pair)]
         better = sum(_better(fresh, carried) for fresh, carried in pairs)
         worse = sum(_better(carried, fresh) for fresh, carried in pairs)
         found.append(
@@ -97,9 +89,8 @@ class Algorithm1(Study):
 
 def _better(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> bool:
     """Whether some runs end MARGIN times better than others, seed by seed."""
-    theirs = {run["seed"]: final(run, "rel_l2") for run in others}
-    pairs = [(final(run, "rel_l2"), theirs[run["seed"]]) for run in some if run["seed"] in theirs]
-    return bool(pairs) and all(a is not None and (b is None or MARGIN * a < b) for a, b in pairs)
+    pairs = by_seed(some, others)
+    return bool(pairs) and all(is_better(*(final(run, "rel_l2") for run in pair)) for pair in pairs)
 
 
 def _within(share: float, inner_steps: int, total: int) -> int:

@@ -81,14 +81,14 @@ class Robustness(Artefact):
         """Refuses to mix lengths, of which there is no median, and measures what is missing."""
         path = self.folder() / f"{self.name}.json"
         held = json.loads(path.read_text()).get("rows", []) if path.exists() else []
+        lengths = {(row["problem"], row["optimizer"]): row["steps"] for row in held}
         for cell in self.cells():
-            name, problem, steps = cell["optimizer"], cell["problem"], cell["steps"]
-            for row in held:
-                if (row["problem"], row["optimizer"]) == (problem, name) and row["steps"] != steps:
-                    raise ValueError(
-                        f"{path} holds {name} on {problem} with {row['steps']:,} steps, not {steps:,}; "
-                        "choose another folder with --out, or the same --steps and --gauss-newton-steps."
-                    )
+            problem, name, steps = cell["problem"], cell["optimizer"], cell["steps"]
+            if (other := lengths.get((problem, name), steps)) != steps:
+                raise ValueError(
+                    f"{path} holds {name} on {problem} with {other:,} steps, not {steps:,}; choose another "
+                    "folder with --out, or the same --steps and --gauss-newton-steps."
+                )
         return super().run()
 
     def complete(self, result: Row, measured: Sequence[Row]) -> Row:
