@@ -47,7 +47,8 @@ def claim(
     """
     if not measured:
         return Claim(paper, UNRECORDED, "not measured", command=command, **kind)
-    return Claim(paper, ours, "undecided" if holds is None else "holds" if holds else "does not hold", **kind)
+    verdict: Verdict = "undecided" if holds is None else "holds" if holds else "does not hold"
+    return Claim(paper, ours, verdict, command="", **kind)
 
 
 def median(values: Iterable[float | None]) -> float:

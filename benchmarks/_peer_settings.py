@@ -93,13 +93,13 @@ def _rates(make: Callable[[float], Any], *rates: float) -> Peer:
 
 
 def _solver(
-    package: str, text: str, make: Callable[..., Any], *settings: Any, steps: int = 1, **limit: int
+    package: str, text: str, make: Callable[..., Any], *settings: Any, steps: int = 1, **limit: Any
 ) -> Peer:
     """A least-squares solver of another library, see :func:`_tried`."""
     return Peer(_tried(text, make, *settings), steps, package, counts_gradients=False, **limit)
 
 
-def _library(package: str, train: Callable[..., Any], *rates: float, **limit: int) -> Peer:
+def _library(package: str, train: Callable[..., Any], *rates: float, **limit: Any) -> Peer:
     """A whole library, with several learning rates."""
     settings = {f"η = {rate:g}": partial(train, learning_rate=rate) for rate in rates}
     return Peer(settings, None, package, **limit)

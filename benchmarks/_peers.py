@@ -96,7 +96,7 @@ def nlls_gram_levenberg_marquardt(
 
 
 def _stepping(
-    init: Callable[[Any], Any], step: Callable[[Any, Any], tuple[Any, Any]]
+    init: Any, step: Callable[[Any, Any], tuple[Any, Any]]
 ) -> optax.GradientTransformationExtraArgs:
     """The transformation of a solver whose ``step(params, state)`` gives the next of both."""
 
