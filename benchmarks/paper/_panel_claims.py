@@ -1,7 +1,6 @@
 """What the paper says of a panel of figures 2 to 6, beside what was measured there."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -87,63 +86,51 @@ def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> list[Claim]:
       shortened: Whether the study's runs are shorter than the paper's.
     """
     of = lambda method: select(rows, panel.title, optimizer=method.name)
-    trains = functools.partial(training_claim, shortened=shortened)
-    better = functools.partial(better_claim, shortened=shortened)
+
+    def trains(text: str, method: Method, expected: bool = True, **marks: Any) -> Claim:
+        return training_claim(f"{panel.title}: {text}", of(method), expected, shortened=shortened, **marks)
+
+    def better(text: str, ours: Method, others: Rows, **marks: Any) -> Claim:
+        text = f"{panel.title}: {ours.label} {text}"
+        return better_claim(text, of(ours), others, shortened=shortened, **marks)
+
     found = []
     if panel.close:
         text = f"{panel.title}: {ISGD_ADAM.label}, with a second phase, is very close to {SGD.label}"
         found.append(close_claim(text, of(ISGD_ADAM), of(SGD), shortened=shortened))
     solved = "implicit steps solved by Gauss–Newton train, without a second phase"
+    covered = panel.alpha * panel.budgets[1].iterations  # the flow time that steps of a constant α must cover
     found += [
-        trains(f"{panel.title}: {ISGD_ADAM.label} trains", of(ISGD_ADAM), True),
-        trains(f"{panel.title}: {ISGD_LBFGS.label} trains", of(ISGD_LBFGS), True, asked=not panel.lbfgs),
-        trains(
-            f"{panel.title}: {solved}",
-            of(SOLVED),
-            True,
-            flow_time=panel.alpha * panel.budgets[1].iterations,  # that steps of a constant α must cover
-            asked=True,
-        ),
+        trains(f"{ISGD_ADAM.label} trains", ISGD_ADAM),
+        trains(f"{ISGD_LBFGS.label} trains", ISGD_LBFGS, asked=not panel.lbfgs),
+        trains(solved, SOLVED, flow_time=covered, asked=True),
     ]
     if panel.explicit is not None:
         verb = "trains" if panel.explicit else "does not converge"
-        found += [
-            trains(f"{panel.title}: {m.label} {verb}", of(m), panel.explicit, asked=not panel.said)
-            for m in (SGD, ADAM)
-        ]
-    found += _second_phase_claims(panel, of, better, shortened=shortened)
-    if panel.improves:
-        text = f"{panel.title}: {ISGD_ADAM.label} significantly improves the convergence of"
-        found += [better(f"{text} {m.label}", of(ISGD_ADAM), of(m)) for m in (SGD, ADAM)]
-    return found
+        found += [trains(f"{m.label} {verb}", m, panel.explicit, asked=not panel.said) for m in (SGD, ADAM)]
 
-
-def _second_phase_claims(
-    panel: Panel, of: Callable[[Method], Rows], better: Callable[..., Claim], *, shortened: bool
-) -> list[Claim]:
-    """What the implicit steps add to the second phase, and what they do without it."""
+    # What the implicit steps add to the second phase, and what they do without it.
     gradients, rate = panel.budgets[0].iterations, panel.budgets[0].outer_learning_rate
     adam = [run for run in of(ADAM) if run["alpha"] == rate and not shortened]
-    inside = f" --implicit-steps {gradients}"
-    counted = "gradients in implicit steps"
+    inside, counted = f" --implicit-steps {gradients}", "gradients in implicit steps"
     if panel.epochs:
         inside = f" --steps {100 * gradients} --implicit-steps {100 * gradients}"
         counted = "implicit steps, the paper's epochs"
-    alone = f"{panel.title}: {{}} is better than its second phase alone, {{}}"
-    return [
-        better(
-            alone.format(ISGD_ADAM.label, f"{ADAM.label} with at least as many gradients"),
-            of(ISGD_ADAM) if adam else [],
-            adam,
-            asked=True,
-            command=f"{panel.command} {ADAM.name} --alpha {rate:g}{panel.control} --steps {gradients}",
-        ),
-        better(alone.format(ISGD_LBFGS.label, LBFGS.label), of(ISGD_LBFGS), of(LBFGS), asked=True),
+    control = f"{panel.command} {ADAM.name} --alpha {rate:g}{panel.control} --steps {gradients}"
+    alone = "is better than its second phase alone,"
+    enough = f"{alone} {ADAM.label} with at least as many gradients"
+    found += [
+        better(enough, ISGD_ADAM, adam, asked=True, command=control),
+        better(f"{alone} {LBFGS.label}", ISGD_LBFGS, of(LBFGS), asked=True),
         open_claim(
             f"{panel.title}: {ISGD_ADAM.label} trains without a second phase, all its {counted}",
             f"{panel.command} {ISGD_ADAM.name} --alpha {panel.alpha:g}{inside}",
         ),
     ]
+    if panel.improves:
+        improves = "significantly improves the convergence of"
+        found += [better(f"{improves} {m.label}", ISGD_ADAM, of(m)) for m in (SGD, ADAM)]
+    return found
 
 
 def own_alpha_claims(rows: Rows, shown: Callable[[Sequence[str]], str], *, shortened: bool) -> list[Claim]:
