@@ -143,14 +143,9 @@ class Experiment(Options, abc.ABC):
         return METHODS[self.optimizer]
 
     @property
-    def gauss_newton(self) -> bool:
-        """Whether the inner solver is Gauss–Newton."""
-        return self.method.gauss_newton
-
-    @property
     def precision(self) -> str:
         """The dtype, chosen or by default."""
-        return self.dtype or ("float64" if self.gauss_newton else "float32")
+        return self.dtype or ("float64" if self.method.gauss_newton else "float32")
 
     def model(self) -> nnx.Module:
         """The network, initialised from the seed."""

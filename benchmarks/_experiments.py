@@ -44,7 +44,7 @@ class PaperExperiment(Experiment):
 
     def preset_plan(self) -> Plan:
         """The preset's plan."""
-        if self.gauss_newton:
+        if self.method.gauss_newton:
             return self._gauss_newton_plan()
         if self.preset == "quick":
             return Plan(self.hidden[0], self.quick, sampling=self.draw)
@@ -139,7 +139,7 @@ class TwoDimensional(PaperExperiment):
 
     def numbers(self) -> dict[str, int]:
         """Points inside and on the boundary; Gauss–Newton takes fewer than the paper and draws them anew."""
-        few = self.preset == "quick" or self.gauss_newton
+        few = self.preset == "quick" or self.method.gauss_newton
         inside, boundary = (1000, 200) if few else (4000, 400)
         return {
             "num_points": self.points or inside,

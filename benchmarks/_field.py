@@ -40,7 +40,7 @@ class FieldExperiment(Experiment):
 
     def preset_plan(self) -> Plan:
         """The row's plan; float64 and the row's time for every optimiser."""
-        momentum = self.row.momentum if self.gauss_newton else None
+        momentum = self.row.momentum if self.method.gauss_newton else None
         budget = Budget(_STEPS, _STEPS, inner_steps=1, alpha=1.0, safeguard=True, momentum=momentum)
         return Plan(
             self.row.hidden,

@@ -69,7 +69,8 @@ def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = M
         row, summaries = _ROWS[preset][name], [summary for summary, _ in runs]
         config = json.loads((runs[0][1] / "config.json").read_text())
         errors = [error(summary) for summary in summaries]
-        worst = [max(s.get("rel_l2_by_output", {"": math.nan}).values()) for s in summaries]
+        outputs = [s["rel_l2_by_output"] for s in summaries if "rel_l2_by_output" in s]
+        worst = [max(errors.values()) for errors in outputs]
         seconds = [summary["train_seconds"] for summary in summaries]
         last = [[r["rel_l2"] for r in _history(folder)[-10:] if "rel_l2" in r] for _, folder in runs]
         floor, inverse = summaries[0].get("reference_floor"), "unknowns" in summaries[0]
@@ -80,12 +81,12 @@ def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = M
                 "parameters": config["num_parameters"],
                 "seeds": ", ".join(str(summary["seed"]) for summary in summaries),
                 "error": spread(errors),
-                "of the worst output": "—" if any(map(math.isnan, worst)) else spread(worst),
+                "of the worst output": spread(worst),
                 "median of the last ten": "—" if row.slabs or inverse else spread(map(median, last)),
                 "seconds": _range(seconds),
                 "to compile": _range(summary["compile_seconds"] for summary in summaries),
                 "goal": "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
-                "reached": _reached(row, errors if inverse else worst, errors, seconds),
+                "reached": _reached(row, errors if inverse or not worst else worst, seconds),
                 _RANKS: _rank(ranked[name]),
                 "floor of the reference": "—" if floor is None else number(floor),
                 "classical solver": classical.get(name, "—"),
@@ -104,11 +105,10 @@ def _range(values: Iterable[float]) -> str:
     return "–".join(dict.fromkeys(f"{each:.0f}" for each in (min(values), max(values))))
 
 
-def _reached(row: Row, judged: list[float], errors: list[float], seconds: list[float]) -> str:
-    """Whether the median over seeds is the goal, in its time; where there are outputs, of the worst."""
+def _reached(row: Row, judged: list[float], seconds: list[float]) -> str:
+    """Whether the median over seeds is the goal, in its time."""
     if row.goal is None:
         return "—"
-    judged = errors if any(map(math.isnan, judged)) else judged
     return "yes" if median(judged) <= row.goal and median(seconds) <= 1.05 * row.seconds else "no"
 
 
