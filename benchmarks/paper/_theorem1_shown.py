@@ -1,5 +1,6 @@
 """What is shown of Theorem 1: its claims beside what was measured, and the figure."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from benchmarks._claims import Claim, claim, number
 from benchmarks._plots import figure
 
 
-def theorem1_claims(result: dict[str, Any]) -> list[Claim]:
+def theorem1_claims(result: dict[str, Any]) -> Iterator[Claim]:
     """Theorem 1 and its lemmas beside what was measured."""
     rows, smallest, required = result["rows"], result["lambda_min"], result["required_width"]
     covered = [
@@ -20,27 +21,23 @@ def theorem1_claims(result: dict[str, Any]) -> list[Claim]:
         for run, width in zip(row["runs"], required, strict=True)
         if row["width"] >= width
     ]
-    claims = [
-        claim(
-            "Eq. 18: L(n) ≤ (1 + αλ₀/2)⁻ⁿ L(0) where m and α meet the theorem's conditions (for C = 1)",
-            f"kept at every step of {sum(map(holds, covered))} of {len(covered)} trainings",
-            all(map(holds, covered)),
-            measured=covered,
-        )
-    ]
+    yield claim(
+        "Eq. 18: L(n) ≤ (1 + αλ₀/2)⁻ⁿ L(0) where m and α meet the theorem's conditions (for C = 1)",
+        f"kept at every step of {sum(map(holds, covered))} of {len(covered)} trainings",
+        all(map(holds, covered)),
+        measured=covered,
+    )
     for alpha in sorted({row["alpha"] for row in rows}):
         series = [row for row in rows if row["alpha"] == alpha]
         kept = [row["width"] for row in series if all(map(holds, row["runs"]))]
         failed = [row["width"] for row in series if not all(map(holds, row["runs"]))]
         first = min((m for m in kept if m > max(failed, default=0)), default=None)
         counts = ", ".join(f"{row['width']}: {sum(map(holds, row['runs']))}" for row in series)
-        claims.append(
-            claim(
-                f"the same at α = {alpha:.2g}, whatever the width is",
-                f"on all {len(smallest)} data sets from m = {first} on; kept by width: {counts}",
-                not failed,
-                asked=True,
-            )
+        yield claim(
+            f"the same at α = {alpha:.2g}, whatever the width is",
+            f"on all {len(smallest)} data sets from m = {first} on; kept by width: {counts}",
+            not failed,
+            asked=True,
         )
     widest = [row for row in rows if row["width"] == max(r["width"] for r in rows)]
     at_widest = [
@@ -51,48 +48,34 @@ def theorem1_claims(result: dict[str, Any]) -> list[Claim]:
     ]
     share = min(run["smallest"] / value for run, value in at_widest)
     defect = max(run["defect"] / value for run, value in at_widest)
-    claims.append(
-        claim(
-            "Lemma 4: λ_min(H(n)) ≥ λ₀/2",
-            f"at least {number(share)} λ₀ at m = {widest[0]['width']:,} and the theorem's α",
-            share >= 0.5,
-        )
+    yield claim(
+        "Lemma 4: λ_min(H(n)) ≥ λ₀/2",
+        f"at least {number(share)} λ₀ at m = {widest[0]['width']:,} and the theorem's α",
+        share >= 0.5,
     )
-    claims.append(
-        claim(
-            "Eq. 27, Lemma 5: the contraction is (I + αH)⁻¹ but for ‖I₀‖ ≤ αλ₀/8 ‖y − u‖",
-            f"‖I₀‖ ≤ {number(defect)} αλ₀ ‖y − u‖ at m = {widest[0]['width']:,} and the theorem's α",
-            defect <= 1 / 8,
-        )
+    yield claim(
+        "Eq. 27, Lemma 5: the contraction is (I + αH)⁻¹ but for ‖I₀‖ ≤ αλ₀/8 ‖y − u‖",
+        f"‖I₀‖ ≤ {number(defect)} αλ₀ ‖y − u‖ at m = {widest[0]['width']:,} and the theorem's α",
+        defect <= 1 / 8,
     )
     by_width = [(row["width"], np.mean([r["distance"] for r in row["runs"]])) for row in rows]
     logarithms = np.log(np.array(by_width, float))
     slope = np.polyfit(logarithms[:, 0], logarithms[:, 1], 1)[0]
-    return [
-        *claims,
-        claim(
-            "proof of Lemma 2: ‖H(0) − H^∞‖ falls like m^(−1/2)",
-            f"like m^({slope:.2f}); H^∞ "
-            + (
-                f"by Monte Carlo, entries ± {number(result['monte_carlo_error'])}"
-                if result["monte_carlo_error"]
-                else "in closed form"
-            ),
-            bool(abs(slope + 0.5) < 0.1),
-        ),
-        *([_uniform_claim()] if result.get("outer") != "uniform" else []),
-    ]
-
-
-def _uniform_claim() -> Claim:
-    """The theorem with the other reading of its output weights."""
-    return claim(
-        "Eq. 18 with a_r uniform on the interval [−1, 1]",
-        "",
-        None,
-        measured=False,
-        command="python -m benchmarks run theorem1 --preset paper --outer uniform",
+    error = result["monte_carlo_error"]
+    how = f"by Monte Carlo, entries ± {number(error)}" if error else "in closed form"
+    yield claim(
+        "proof of Lemma 2: ‖H(0) − H^∞‖ falls like m^(−1/2)",
+        f"like m^({slope:.2f}); H^∞ {how}",
+        bool(abs(slope + 0.5) < 0.1),
     )
+    if result.get("outer") != "uniform":  # the other reading of the output weights
+        yield claim(
+            "Eq. 18 with a_r uniform on the interval [−1, 1]",
+            "",
+            None,
+            measured=False,
+            command="python -m benchmarks run theorem1 --preset paper --outer uniform",
+        )
 
 
 def holds(run: dict[str, Any]) -> bool:

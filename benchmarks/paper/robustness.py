@@ -149,7 +149,7 @@ class Robustness(Artefact):
     @classmethod
     def claims(cls, result: Row) -> list[Claim]:
         """Whether each optimiser trains at every α, and what a second phase does of it."""
-        return robustness_claims(result["rows"])
+        return list(robustness_claims(result["rows"]))
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

@@ -188,7 +188,7 @@ class Theorem1(Artefact):
     @classmethod
     def claims(cls, result: Row) -> list[Claim]:
         """Theorem 1 and its lemmas beside what was measured."""
-        return theorem1_claims(result)
+        return list(theorem1_claims(result))
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:
