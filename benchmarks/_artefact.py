@@ -71,10 +71,15 @@ class Artefact(Options, abc.ABC):
         """What was measured, as a table."""
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """What the paper says beside it."""
         del result
-        return []
+        return ()
+
+    @classmethod
+    def claims(cls, result: Row) -> list[Claim]:
+        """All that ``judge`` gives."""
+        return list(cls.judge(result))
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What the paper says of a panel of figures 2 to 6, beside what was measured there."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pinns
@@ -77,7 +77,7 @@ class Panel:
         return f"python -m benchmarks run {self.kind.name}{options} --preset paper --optimizer"
 
 
-def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> list[Claim]:
+def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> Iterable[Claim]:
     """That ISGD trains at this α, what the paper says of SGD and Adam, and what its second phase does.
 
     Args:
@@ -94,20 +94,18 @@ def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> list[Claim]:
         text = f"{panel.title}: {ours.label} {text}"
         return better_claim(text, of(ours), others, shortened=shortened, **marks)
 
-    found = []
     if panel.close:
         text = f"{panel.title}: {ISGD_ADAM.label}, with a second phase, is very close to {SGD.label}"
-        found.append(close_claim(text, of(ISGD_ADAM), of(SGD), shortened=shortened))
+        yield close_claim(text, of(ISGD_ADAM), of(SGD), shortened=shortened)
     solved = "implicit steps solved by Gauss–Newton train, without a second phase"
     covered = panel.alpha * panel.budgets[1].iterations  # the flow time that steps of a constant α must cover
-    found += [
-        trains(f"{ISGD_ADAM.label} trains", ISGD_ADAM),
-        trains(f"{ISGD_LBFGS.label} trains", ISGD_LBFGS, asked=not panel.lbfgs),
-        trains(solved, SOLVED, flow_time=covered, asked=True),
-    ]
+    yield trains(f"{ISGD_ADAM.label} trains", ISGD_ADAM)
+    yield trains(f"{ISGD_LBFGS.label} trains", ISGD_LBFGS, asked=not panel.lbfgs)
+    yield trains(solved, SOLVED, flow_time=covered, asked=True)
     if panel.explicit is not None:
         verb = "trains" if panel.explicit else "does not converge"
-        found += [trains(f"{m.label} {verb}", m, panel.explicit, asked=not panel.said) for m in (SGD, ADAM)]
+        for m in (SGD, ADAM):
+            yield trains(f"{m.label} {verb}", m, panel.explicit, asked=not panel.said)
 
     # What the implicit steps add to the second phase, and what they do without it.
     gradients, rate = panel.budgets[0].iterations, panel.budgets[0].outer_learning_rate
@@ -119,18 +117,15 @@ def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> list[Claim]:
     control = f"{panel.command} {ADAM.name} --alpha {rate:g}{panel.control} --steps {gradients}"
     alone = "is better than its second phase alone,"
     enough = f"{alone} {ADAM.label} with at least as many gradients"
-    found += [
-        better(enough, ISGD_ADAM, adam, asked=True, command=control),
-        better(f"{alone} {LBFGS.label}", ISGD_LBFGS, of(LBFGS), asked=True),
-        open_claim(
-            f"{panel.title}: {ISGD_ADAM.label} trains without a second phase, all its {counted}",
-            f"{panel.command} {ISGD_ADAM.name} --alpha {panel.alpha:g}{inside}",
-        ),
-    ]
+    yield better(enough, ISGD_ADAM, adam, asked=True, command=control)
+    yield better(f"{alone} {LBFGS.label}", ISGD_LBFGS, of(LBFGS), asked=True)
+    yield open_claim(
+        f"{panel.title}: {ISGD_ADAM.label} trains without a second phase, all its {counted}",
+        f"{panel.command} {ISGD_ADAM.name} --alpha {panel.alpha:g}{inside}",
+    )
     if panel.improves:
-        improves = "significantly improves the convergence of"
-        found += [better(f"{improves} {m.label}", ISGD_ADAM, of(m)) for m in (SGD, ADAM)]
-    return found
+        for m in (SGD, ADAM):
+            yield better(f"significantly improves the convergence of {m.label}", ISGD_ADAM, of(m))
 
 
 def own_alpha_claims(rows: Rows, shown: Callable[[Sequence[str]], str], *, shortened: bool) -> list[Claim]:

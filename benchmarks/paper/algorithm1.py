@@ -1,5 +1,6 @@
 """What Algorithm 1 and Table 1 leave open: K1, the split of the total, and the inner Adam's state."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks._artefact import Row
@@ -50,10 +51,9 @@ class Algorithm1(Study):
         ]
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Whether the total suffices, by its reading; and which inner state is better."""
-        found, pairs = [], []
-        total, shortened = TOTALS[result["preset"]], result["preset"] == "quick"
+        pairs, total, shortened = [], TOTALS[result["preset"]], result["preset"] == "quick"
         for panel, share in SHARES.items():
             of = lambda k, state, panel=panel: select(result["rows"], panel, label=_label(k, state))
             choices = {_label(k, state): of(k, state) for k in INNER_STEPS for state in STATES}
@@ -62,29 +62,24 @@ class Algorithm1(Study):
             pairs += [[of(k, state) for state in STATES] for k in several]
             outcomes = [trained(run, shortened=shortened) for runs in choices.values() for run in runs]
             errors = {k: spread(final(run, "rel_l2") for run in runs) for k, runs in choices.items() if runs}
-            found.append(
-                claim(
-                    f"a total of {total:,} trains the ODE with ε = 2 whatever K1; in implicit steps: {panel}",
-                    ", ".join(f"{label}: {error}" for label, error in errors.items()),
-                    every(outcomes),
-                    measured=outcomes,
-                    asked=True,
-                )
+            yield claim(
+                f"a total of {total:,} trains the ODE with ε = 2 whatever K1; in implicit steps: {panel}",
+                ", ".join(f"{label}: {error}" for label, error in errors.items()),
+                every(outcomes),
+                measured=outcomes,
+                asked=True,
             )
         pairs = [pair for pair in pairs if all(pair)]
         better = sum(_better(fresh, carried) for fresh, carried in pairs)
         worse = sum(_better(carried, fresh) for fresh, carried in pairs)
-        found.append(
-            claim(
-                "Algorithm 1 starts its inner Adam anew at every step: as good as carrying its state on",
-                f"on every seed {MARGIN:g}× better in {better}, {MARGIN:g}× worse in {worse} of "
-                f"{len(pairs)} cases",
-                None if shortened else worse == 0,
-                measured=pairs,
-                asked=True,
-            )
+        yield claim(
+            "Algorithm 1 starts its inner Adam anew at every step: as good as carrying its state on",
+            f"on every seed {MARGIN:g}× better in {better}, {MARGIN:g}× worse in {worse} of "
+            f"{len(pairs)} cases",
+            None if shortened else worse == 0,
+            measured=pairs,
+            asked=True,
         )
-        return found
 
 
 def _better(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> bool:

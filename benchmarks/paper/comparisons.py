@@ -1,6 +1,6 @@
 """Figures 2 to 6: every optimiser at several learning rates, and what the paper says of each panel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from benchmarks._artefact import Row
@@ -64,15 +64,14 @@ class TwoDimensional(Comparison):
     seconds = (20.0, 600.0)
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """That ISGD is stable where SGD and Adam are not, and how large its largest error is."""
-        found, shortened = super().claims(result), result["preset"] == "quick"
+        yield from super().judge(result)
         for method in (ISGD_ADAM, ISGD_LBFGS, GAUSS_NEWTON):
             runs = select(result["rows"], cls.panels[1].title, optimizer=method.name)
             named = f"{method.label}, {'its own α' if method.adapts else f'α = {LARGE_RATE:g}'}"
-            asked = method is not ISGD_ADAM
-            found.append(error_claim(named, runs, cls.error, shortened=shortened, asked=asked))
-        return found
+            shortened, asked = result["preset"] == "quick", method is not ISGD_ADAM
+            yield error_claim(named, runs, cls.error, shortened=shortened, asked=asked)
 
 
 class Figure3(TwoDimensional):

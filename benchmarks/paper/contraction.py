@@ -1,6 +1,7 @@
 """The contraction of each eigenmode along a training, measured and predicted."""
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,27 +93,25 @@ class Contraction(Artefact):
         return Table(list(keys), [[f"{panel[key]:.3g}" for key in keys] for panel in result["rows"]])
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Eq. 11 along a training, and what the paper does not say: Eq. 27 linearised, for a PINN."""
         solved = [p for p in result["rows"] if p["residual"] <= SOLVED]
         off = max(
             (abs(1 - p["loss_decay"]["actual"] / p["loss_decay"]["predicted"]) for p in solved), default=0
         )
         falls = sum(p["loss_decay"]["actual"] < 0 for p in result["rows"])
-        found = [
-            claim(
-                "Eq. 11: an implicit step changes the loss by α‖∇L‖²(−1 − ½αΣλᵢyᵢ²), ∇L after it",
-                f"to {number(off)} relative at {len(solved)} of {len(result['rows'])} steps, those that "
-                f"solve their equation to {SOLVED:g}",
-                off <= SOLVED,
-                measured=solved,
-            ),
-            claim(
-                "the loss always decays in an implicit step",
-                f"in {falls} of {len(result['rows'])} steps",
-                falls == len(result["rows"]),
-            ),
-        ]
+        yield claim(
+            "Eq. 11: an implicit step changes the loss by α‖∇L‖²(−1 − ½αΣλᵢyᵢ²), ∇L after it",
+            f"to {number(off)} relative at {len(solved)} of {len(result['rows'])} steps, those that "
+            f"solve their equation to {SOLVED:g}",
+            off <= SOLVED,
+            measured=solved,
+        )
+        yield claim(
+            "the loss always decays in an implicit step",
+            f"in {falls} of {len(result['rows'])} steps",
+            falls == len(result["rows"]),
+        )
         for step in dict.fromkeys(panel["step"] for panel in result["rows"]):
             panels = [panel for panel in result["rows"] if panel["step"] == step]
             shares = [
@@ -120,16 +119,13 @@ class Contraction(Artefact):
                 + (f" (equation solved to {number(p['residual'])} only)" if p["residual"] > SOLVED else "")
                 for p in panels
             ]
-            found.append(
-                claim(
-                    f"Eq. 27 without I₀, K of θₙ: each mode contracts by 1/(1 + 2αλ), after {step} steps",
-                    f"modes within 10 % of it: {', '.join(shares)}",
-                    # A step that does not solve its equation says nothing of how the solution contracts.
-                    every(p["within_10_percent"] == 1 if p["residual"] <= SOLVED else None for p in panels),
-                    asked=True,
-                )
+            yield claim(
+                f"Eq. 27 without I₀, K of θₙ: each mode contracts by 1/(1 + 2αλ), after {step} steps",
+                f"modes within 10 % of it: {', '.join(shares)}",
+                # A step that does not solve its equation says nothing of how the solution contracts.
+                every(p["within_10_percent"] == 1 if p["residual"] <= SOLVED else None for p in panels),
+                asked=True,
             )
-        return found
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +147,9 @@ class Robustness(Artefact):
         return Table(["problem", "optimizer", "steps", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Whether each optimiser trains at every α, and what a second phase does of it."""
-        return list(robustness_claims(result["rows"]))
+        return robustness_claims(result["rows"])
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The analytical stiff problem of paper Section 2.2 (Eqs. 7 and 8)."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class StiffQuadratic(Artefact):
         return Table.of(result["rows"], columns)
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Eqs. 7, 8, 10 and 11 and what the paper concludes from them."""
         return stiff_claims(result["rows"])
 

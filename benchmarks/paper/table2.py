@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -142,7 +142,7 @@ class Table2(Artefact):
         return Table(["b", "optimizer", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Table 2's shape: ISGD is accurate at every large α, SGD and Adam collapse."""
         return table2_claims(result["rows"], is_mnist=result["dataset"] == "MNIST")
 

@@ -1,6 +1,7 @@
 """Theorem 1: linear convergence of IGD on a wide two-layer network (Eqs. 13 to 18 and 27)."""
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -186,9 +187,9 @@ class Theorem1(Artefact):
         return Table.of(result["rows"], columns)
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Theorem 1 and its lemmas beside what was measured."""
-        return list(theorem1_claims(result))
+        return theorem1_claims(result)
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:
