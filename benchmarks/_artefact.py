@@ -1,7 +1,6 @@
 """The engine: whatever is measured cell by cell is resumed, recorded, drawn and judged here."""
 
 import abc
-import dataclasses
 import itertools
 import json
 import sys
@@ -14,12 +13,12 @@ import jax
 from benchmarks._claims import Claim
 from benchmarks._environment import command, environment
 from benchmarks._files import Table, plain, write_json
+from benchmarks._options import Options
 
 Row = dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Artefact(abc.ABC):
+class Artefact(Options, abc.ABC):
     """A grid of cells, each of which gives a row of the file NAME.json.
 
     A subclass says which cells there are and measures one. It makes the table, the claims and the figures
@@ -72,10 +71,15 @@ class Artefact(abc.ABC):
         """What was measured, as a table."""
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """What the paper says beside it."""
         del result
-        return []
+        return ()
+
+    @classmethod
+    def claims(cls, result: Row) -> list[Claim]:
+        """All that ``judge`` gives."""
+        return list(cls.judge(result))
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

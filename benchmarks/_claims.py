@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
@@ -32,44 +33,40 @@ class Claim:
 
 
 def claim(
-    paper: str, ours: str, holds: bool | None, *, decided: bool = True, command: str = "", **kind: bool
+    paper: str, ours: str, holds: bool | None, *, measured: object = True, command: str = "", **kind: bool
 ) -> Claim:
     """What the paper says beside what was measured.
 
     Args:
       paper: what the paper says.
       ours: what was measured.
-      holds: whether that bears it out; None where nothing was measured.
-      decided: False where a longer run could still turn it.
+      holds: whether that bears it out; None where a longer run could still turn it.
+      measured: whether anything was, or what.
       command: see :class:`Claim`; kept where nothing was measured.
       **kind: ``asked`` and ``second_phase``, see :class:`Claim`.
     """
-    if holds is None:
-        verdict: Verdict = "not measured"
-    elif not decided:
-        verdict = "undecided"
-    else:
-        verdict = "holds" if holds else "does not hold"
-    return Claim(paper, ours, verdict, command=command if holds is None else "", **kind)
+    if not measured:
+        return Claim(paper, UNRECORDED, "not measured", command=command, **kind)
+    verdict: Verdict = "undecided" if holds is None else "holds" if holds else "does not hold"
+    return Claim(paper, ours, verdict, command="", **kind)
 
 
 def median(values: Iterable[float | None]) -> float:
     """The median, where None and NaN, a run that diverged, count as +∞; +∞ of nothing."""
-    clean = sorted(math.inf if v is None or math.isnan(v) else v for v in values)
-    if not clean:
-        return math.inf
-    middle = len(clean) // 2
-    return clean[middle] if len(clean) % 2 else (clean[middle - 1] + clean[middle]) / 2
+    return statistics.median([*map(_or_infinity, values)] or [math.inf])
 
 
 def spread(values: Iterable[float | None]) -> str:
     """Median and range as text, e.g. ``2.1e-06 (1.9e-06–6.6e-06)``."""
-    values = list(values)
-    clean = [math.inf if v is None or math.isnan(v) else v for v in values]
+    clean = [*map(_or_infinity, values)]
     if not clean:
         return "—"
     text, low, high = map(number, (median(clean), min(clean), max(clean)))
     return text if low == high else f"{text} ({low}–{high})"
+
+
+def _or_infinity(value: float | None) -> float:
+    return math.inf if value is None or math.isnan(value) else value
 
 
 def number(value: Any) -> str:

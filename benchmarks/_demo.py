@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import optax
-from flax import nnx
 
 import pinns
 from benchmarks._files import Table
 from benchmarks._optimizers import ADAM, GAUSS_NEWTON, LBFGS, isgd_gauss_newton
+from benchmarks._peer_run import PROBLEMS
 
 
 def demo(
@@ -24,27 +23,16 @@ def demo(
       progress: show progress bars.
     """
     jax.config.update("jax_enable_x64", True)
-    problem = pinns.Poisson1D("multiscale", num_points=400)
-    model = pinns.MLP(1, [64] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(seed))
+    row = PROBLEMS["poisson1d"]
     optimizers = {  # and the steps between two looks at the clock, about half a second
         GAUSS_NEWTON.label: (isgd_gauss_newton(), 10),
         ADAM.label: (optax.adam(1e-3), 200),
         LBFGS.label: (optax.lbfgs(), 50),
     }
     print(f"−u'' = f with u = sin 2πx + 0.1 sin 50πx, float64, {seconds:g} seconds of training each")
+    options = {"seconds": seconds, "progress": progress}
     results = {
-        name: pinns.fit(
-            problem,
-            model,
-            optimizer,
-            num_steps=10_000_000,
-            key=jax.random.key(seed),
-            sampling="grid",
-            evaluate_every=every,
-            time_limit=seconds,
-            progress=progress,
-            description=f"{name:18s}",
-        )
+        name: row.fit(optimizer, seed, evaluate_every=every, description=f"{name:18s}", **options)
         for name, (optimizer, every) in optimizers.items()
     }
     last = lambda key: lambda item: f"{item[1].final[key]:.1e}"
@@ -59,6 +47,6 @@ def demo(
     print(Table.of(results.items(), columns))
     out.mkdir(parents=True, exist_ok=True)
     pinns.plot_history(results, x="seconds", path=out / "history.png")
-    pinns.plot_solution(problem, {k: r.model for k, r in results.items()}, path=out / "solution.png")
+    pinns.plot_solution(row.problem(), {k: r.model for k, r in results.items()}, path=out / "solution.png")
     print(f"figures: {out / 'history.png'}, {out / 'solution.png'}")
     return results

@@ -10,6 +10,7 @@ from flax import nnx
 
 import pinns
 from benchmarks._optimizers import ISGD_ADAM, METHODS, Budget, Method, Name
+from benchmarks._options import Options
 
 Preset = Literal["quick", "paper"]
 _MOST_LBFGS_STEPS = 10_000  # "until convergence, so the number of iterations is ignored" (Section 2.4)
@@ -44,8 +45,7 @@ class Plan:
         return {k: v for k, v in dataclasses.asdict(self).items() if k not in ("target", "time_limit")}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Experiment(abc.ABC):
+class Experiment(Options, abc.ABC):
     """What all training experiments let you choose."""
 
     optimizer: Name = ISGD_ADAM.name
@@ -143,14 +143,9 @@ class Experiment(abc.ABC):
         return METHODS[self.optimizer]
 
     @property
-    def gauss_newton(self) -> bool:
-        """Whether the inner solver is Gauss–Newton."""
-        return self.method.gauss_newton
-
-    @property
     def precision(self) -> str:
         """The dtype, chosen or by default."""
-        return self.dtype or ("float64" if self.gauss_newton else "float32")
+        return self.dtype or ("float64" if self.method.gauss_newton else "float32")
 
     def model(self) -> nnx.Module:
         """The network, initialised from the seed."""

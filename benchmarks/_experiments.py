@@ -16,7 +16,6 @@ from benchmarks._optimizers import Budget
 Widths = tuple[int, ...]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class PaperExperiment(Experiment):
     """A problem of the paper and how it is trained; pairs are those of the presets quick and paper."""
 
@@ -45,7 +44,7 @@ class PaperExperiment(Experiment):
 
     def preset_plan(self) -> Plan:
         """The preset's plan."""
-        if self.gauss_newton:
+        if self.method.gauss_newton:
             return self._gauss_newton_plan()
         if self.preset == "quick":
             return Plan(self.hidden[0], self.quick, sampling=self.draw)
@@ -75,7 +74,6 @@ class PaperExperiment(Experiment):
         return dataclasses.replace(Plan(self.hidden[paper], budget, **options), **stops)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Ode(PaperExperiment):
     """Singularly perturbed ODE (Eq. 19, Section 4.1, Figure 2)."""
 
@@ -98,7 +96,6 @@ class Ode(PaperExperiment):
         return pinns.SingularlyPerturbedODE(self.epsilon)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Poisson1d(PaperExperiment):
     """1-D Poisson equation, smooth or multi-scale (Eq. 9, Section 2.2, Figure 1)."""
 
@@ -122,7 +119,6 @@ class Poisson1d(PaperExperiment):
 _RATES: Any = dict.fromkeys(("learning_rate", "inner_learning_rate", "outer_learning_rate"), 5e-4)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class TwoDimensional(PaperExperiment):
     """A problem on a square, whose points can be chosen."""
 
@@ -143,7 +139,7 @@ class TwoDimensional(PaperExperiment):
 
     def numbers(self) -> dict[str, int]:
         """Points inside and on the boundary; Gauss–Newton takes fewer than the paper and draws them anew."""
-        few = self.preset == "quick" or self.gauss_newton
+        few = self.preset == "quick" or self.method.gauss_newton
         inside, boundary = (1000, 200) if few else (4000, 400)
         return {
             "num_points": self.points or inside,
@@ -151,7 +147,6 @@ class TwoDimensional(PaperExperiment):
         }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Poisson2d(TwoDimensional):
     """2-D Poisson equation with a multi-scale solution (Eq. 20, Section 4.2, Figure 3)."""
 
@@ -163,7 +158,6 @@ class Poisson2d(TwoDimensional):
         return pinns.Poisson2D(**self.numbers())
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Helmholtz(TwoDimensional):
     """Helmholtz equation (Eq. 21, Section 4.3, Figure 4)."""
 
@@ -178,7 +172,6 @@ class Helmholtz(TwoDimensional):
         return pinns.Helmholtz2D(self.k, **self.numbers())
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Regression(PaperExperiment):
     """Approximation of a function (Eqs. 45 and 46, Appendix C.1, Figures 5 and 6)."""
 

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Literal
 
-import jax.numpy as jnp
 from flax import nnx
 
 import pinns
@@ -15,7 +14,6 @@ _STEPS = 10_000_000  # time or target end these trainings
 _EVALUATE_EVERY = {"adam": 1000, "lbfgs": 100}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class FieldExperiment(Experiment):
     """A problem of the field, trained for the seconds of its row."""
 
@@ -38,20 +36,11 @@ class FieldExperiment(Experiment):
 
     def model(self) -> nnx.Module:
         """The network of the row, initialised from the seed."""
-        dtype = jnp.dtype(self.precision)
-        embedding = self.row.embedding(dtype) if self.row.embedding else None
-        return pinns.MLP(
-            self.problem().domain.dim,
-            self.plan().hidden,
-            self.row.outputs,
-            embedding=embedding,
-            dtype=dtype,
-            rngs=nnx.Rngs(self.seed),
-        )
+        return dataclasses.replace(self.row, dtype=self.precision).model(self.seed)
 
     def preset_plan(self) -> Plan:
         """The row's plan; float64 and the row's time for every optimiser."""
-        momentum = self.row.momentum if self.gauss_newton else None
+        momentum = self.row.momentum if self.method.gauss_newton else None
         budget = Budget(_STEPS, _STEPS, inner_steps=1, alpha=1.0, safeguard=True, momentum=momentum)
         return Plan(
             self.row.hidden,
@@ -72,9 +61,7 @@ class FieldExperiment(Experiment):
 def _kind(name: str, row: Row) -> type[FieldExperiment]:
     namespace = {"name": name, "__doc__": f"{row.title[0].upper()}{row.title[1:]}."}
     class_name = "".join(word.capitalize() for word in name.split("_"))
-    return dataclasses.make_dataclass(
-        class_name, [], bases=(FieldExperiment,), namespace=namespace, frozen=True, kw_only=True
-    )
+    return type(class_name, (FieldExperiment,), namespace)
 
 
 KINDS = tuple(_kind(name, row) for name, row in ROWS.items())

@@ -5,6 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
 import pinns
 from benchmarks._experiment import Slabs
 
@@ -29,6 +33,10 @@ class Row:
       slabs: Slabs of time, or None; they then end the training.
       evaluate_every: Gauss–Newton steps between two evaluations.
       momentum: The shift of Gauss–Newton's centre, of use with fresh points.
+      network: The class of the network.
+      dtype: The dtype of the parameters; matrices are factored in float64 in any case.
+      weights: Weights of conditions that follow the training.
+      max_corrections: The most corrections of a step for the curvature of the residuals.
     """
 
     title: str
@@ -43,18 +51,44 @@ class Row:
     slabs: Slabs | None = None
     evaluate_every: int = 10
     momentum: float | None = None
+    network: Callable[..., nnx.Module] = pinns.MLP
+    dtype: str = "float64"
+    weights: pinns.AdaptiveWeights | None = None
+    max_corrections: int = 10
+
+    def model(self, seed: int) -> nnx.Module:
+        """The network, initialised from the seed."""
+        dtype = jnp.dtype(self.dtype)
+        options = {"embedding": self.embedding and self.embedding(dtype), "dtype": dtype}
+        return self.network(
+            self.problem().domain.dim, self.hidden, self.outputs, rngs=nnx.Rngs(seed), **options
+        )
+
+    def fit(self, optimizer: Any, seed: int, *, seconds: float, **options: Any) -> pinns.FitResult:
+        """The network of a seed, trained on points of that seed for so many seconds by any optimiser."""
+        problem, model, key = self.problem(), self.model(seed), jax.random.key(seed)
+        return pinns.fit(
+            pinns.scaled(problem, model, key) if self.scaled else problem,
+            model,
+            optimizer,
+            num_steps=10_000_000,
+            key=key,
+            sampling=self.sampling,
+            weights=self.weights,
+            stop=pinns.Stop(seconds=seconds),
+            **options,
+        )
 
 
+_fresh = partial(Row, sampling=_OFTEN, momentum=0.5)
 _SOBOL = "sobol"
 _FRESH_SOBOL = pinns.Sampling(method=_SOBOL, resample_every=10)
 ROWS = {
-    "burgers": Row(
+    "burgers": _fresh(
         "Burgers' equation, ν = 0.01/π",
         partial(pinns.Burgers, num_points=3600, num_initial_points=250),
         (20,) * 4,
-        sampling=_OFTEN,
         goal=1e-06,
-        momentum=0.5,
     ),
     "kovasznay": Row(
         "Kovasznay's flow, Re = 20",
@@ -76,42 +110,34 @@ ROWS = {
         goal=1e-04,
         momentum=0.5,
     ),
-    "convection": Row(
+    "convection": _fresh(
         "convection at β = 40",
         partial(pinns.Convection, num_points=1200, num_boundary_points=300, num_initial_points=200),
         (16,) * 4,
-        sampling=_OFTEN,
         goal=1e-05,
-        momentum=0.5,
     ),
     "reaction": Row("reaction at ρ = 5", pinns.Reaction, (20,) * 3),
-    "allen_cahn": Row(
+    "allen_cahn": _fresh(
         "Allen–Cahn equation, smooth",
         partial(pinns.AllenCahn, num_points=2800, num_initial_points=250),
         (20,) * 4,
         seconds=600.0,
-        sampling=_OFTEN,
         goal=1e-04,
-        momentum=0.5,
     ),
-    "kdv": Row(
+    "kdv": _fresh(
         "Korteweg–de Vries equation",
         partial(pinns.KdV, num_points=2500),
         (20,) * 3,
         seconds=600.0,
-        sampling=_OFTEN,
         goal=1e-03,
-        momentum=0.5,
     ),
-    "cavity": Row(
+    "cavity": _fresh(
         "lid-driven cavity, Re = 100, regularised",
         partial(pinns.LidDrivenCavity, num_points=1000, num_boundary_points=300),
         (16,) * 4,
         3,
         600.0,
-        sampling=_OFTEN,
         goal=1e-04,
-        momentum=0.5,
     ),
     "poisson_nd": Row(
         "Poisson's equation in 5-D",

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +53,11 @@ class Table(NamedTuple):
     def of(cls, rows: Iterable[Any], columns: Mapping[str, Callable[[Any], Any]]) -> "Table":
         """A line for each row, with what each column's function makes of it."""
         return cls(list(columns), [[str(text(row)) for text in columns.values()] for row in rows])
+
+    @classmethod
+    def of_lines(cls, lines: Sequence[Mapping[str, Any]]) -> "Table":
+        """A line for each of several mappings from the same headings to what stands below them."""
+        return cls(list(lines[0] if lines else ()), [list(map(str, line.values())) for line in lines])
 
     def __str__(self) -> str:
         widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]

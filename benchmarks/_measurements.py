@@ -9,13 +9,9 @@ from benchmarks.intervals import Intervals
 from benchmarks.kernel import Kernel
 from benchmarks.overhead import Overhead
 from benchmarks.paper.algorithm1 import Algorithm1
+from benchmarks.paper.comparisons import Figure2, Figure3, Figure4, Figure5, Figure6
 from benchmarks.paper.contraction import Contraction
 from benchmarks.paper.figure1 import Figure1
-from benchmarks.paper.figure2 import Figure2
-from benchmarks.paper.figure3 import Figure3
-from benchmarks.paper.figure4 import Figure4
-from benchmarks.paper.figure5 import Figure5
-from benchmarks.paper.figure6 import Figure6
 from benchmarks.paper.robustness import Robustness
 from benchmarks.paper.stiff_quadratic import StiffQuadratic
 from benchmarks.paper.table2 import Table2

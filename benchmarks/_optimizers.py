@@ -110,11 +110,16 @@ class Method:
 
 
 def isgd_gauss_newton(
-    alpha: float = 1.0, *, max_inner_steps: int = 1, safeguard: bool = True, momentum: float | None = None
+    alpha: float = 1.0,
+    *,
+    max_inner_steps: int = 1,
+    safeguard: bool = True,
+    momentum: float | None = None,
+    max_corrections: int = 10,
 ) -> optax.GradientTransformationExtraArgs:
     """Gauss–Newton steps with the largest trusted α, ``alpha`` at first."""
     return implicit_step(
-        gauss_newton(),
+        gauss_newton(max_corrections=max_corrections),
         largest_trusted(alpha),
         max_inner_steps=max_inner_steps,
         safeguard=safeguard,

@@ -3,15 +3,16 @@
 import dataclasses
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 import pinns
+from benchmarks._field_rows import ROWS, Row
 from benchmarks._peer_settings import peers
 
 # Problems whose equations are also written in the form of whole libraries.
@@ -19,43 +20,27 @@ OF_LIBRARIES = ("poisson1d", "poisson1d-wide", "ode", "ode-sobol")
 THRESHOLDS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """What all are trained on.
-
-    Args:
-      problem: The problem with its points, of which every residual counts.
-      hidden: Widths of the hidden layers.
-      sampling: How the points are drawn, once.
-      outputs: The number of outputs.
-      periods: The periods of a network that has them, or None.
-    """
-
-    problem: pinns.Problem
-    hidden: tuple[int, ...]
-    sampling: str
-    outputs: int = 1
-    periods: tuple[float, ...] | None = None
-
-    def model(self, seed: int) -> nnx.Module:
-        """The network in float64."""
-        options: dict[str, Any] = {"dtype": jnp.float64, "rngs": nnx.Rngs(seed)}
-        if self.periods is not None:
-            return pinns.PeriodicMLP(self.periods, self.hidden, self.outputs, **options)
-        return pinns.MLP(self.problem.domain.dim, self.hidden, self.outputs, **options)
+def _fixed(name: str, sampling: str, **changes: Any) -> Row:
+    """A row of the field on points that stay."""
+    return dataclasses.replace(ROWS[name], sampling=sampling, **changes)
 
 
+_POISSON = Row("Poisson's equation", partial(pinns.Poisson1D, num_points=400), (64,) * 4, sampling="grid")
+_ODE = Row("ODE, ε = 0.01", partial(pinns.SingularlyPerturbedODE, 0.01), (50,) * 4, sampling="uniform")
+# What all are trained on, every residual of it counted.
 PROBLEMS = {
-    "poisson1d": Problem(pinns.Poisson1D(num_points=400), (64,) * 4, "grid"),
-    "poisson1d-wide": Problem(pinns.Poisson1D(num_points=1000), (200,) * 5, "grid"),
-    "ode": Problem(pinns.SingularlyPerturbedODE(0.01), (50,) * 4, "uniform"),
-    "ode-sobol": Problem(pinns.SingularlyPerturbedODE(0.01), (50,) * 4, "sobol"),
-    "burgers": Problem(pinns.Burgers(num_points=3000), (16,) * 4, "sobol"),
-    "kovasznay": Problem(pinns.Kovasznay(num_points=800), (20,) * 3, "sobol", outputs=3),
-    "helmholtz_periodic": Problem(
-        pinns.PeriodicHelmholtz2D(1.0, num_points=45**2), (30,) * 4, "grid", periods=(2.0, 2.0)
+    "poisson1d": _POISSON,
+    "poisson1d-wide": dataclasses.replace(
+        _POISSON, problem=partial(pinns.Poisson1D, num_points=1000), hidden=(200,) * 5
     ),
-    "poisson_nd": Problem(pinns.PoissonND(), (20,) * 2, "sobol"),
+    "ode": _ODE,
+    "ode-sobol": dataclasses.replace(_ODE, sampling="sobol"),
+    "burgers": _fixed("burgers", "sobol", problem=partial(pinns.Burgers, num_points=3000), hidden=(16,) * 4),
+    "kovasznay": _fixed(
+        "kovasznay", "sobol", problem=partial(pinns.Kovasznay, num_points=800), hidden=(20,) * 3
+    ),
+    "helmholtz_periodic": _fixed("helmholtz_periodic", "grid"),
+    "poisson_nd": _fixed("poisson_nd", "sobol"),
 }
 
 
@@ -73,27 +58,24 @@ def run_setting(
       progress: show a progress bar.
     """
     jax.config.update("jax_enable_x64", True)
-    chosen, peer, key = PROBLEMS[problem_name], peers()[name], jax.random.key(seed)
-    problem, sampling, model = chosen.problem, chosen.sampling, chosen.model(seed)
+    chosen, peer = PROBLEMS[problem_name], peers()[name]
+    problem, model = chosen.problem(), chosen.model(seed)
     if peer.steps is None and problem_name not in OF_LIBRARIES:
         return {"skipped": "its form of this problem is not written"}
     if peer.most_parameters is not None and pinns.num_parameters(model) > peer.most_parameters:
         return {"skipped": f"needs a matrix of {pinns.num_parameters(model):,} rows and columns"}
     before = _peak_mib()
-    points = problem.sample(pinns.data_key(key), method=sampling, dtype=jnp.float64)
+    key = pinns.data_key(jax.random.key(seed))
+    points = problem.sample(key, method=chosen.sampling, dtype=jnp.float64)
     if peer.steps is None:
         arrays = {k: np.asarray(v) for k, v in points.items()}
         curve = peer.settings[setting](problem, chosen.hidden, arrays, seconds=seconds, seed=seed)
         return _record(curve.rows, curve.num_steps, curve.compile_seconds) | _memory(before)
-    result = pinns.fit(
-        problem,
-        model,
+    result = chosen.fit(
         peer.settings[setting](problem.loss(model, points)),
-        num_steps=10_000_000,
-        key=key,
-        sampling=sampling,
+        seed,
+        seconds=seconds,
         evaluate_every=peer.steps,
-        time_limit=seconds,
         progress=progress,
         description=f"{name}, {setting}",
     )

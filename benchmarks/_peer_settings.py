@@ -35,72 +35,49 @@ class Peer:
 
 def peers() -> dict[str, Peer]:
     """All of them, by name."""
-    ours = partial(Peer, package="isgd_optax")
-    solver = partial(Peer, steps=1, counts_gradients=False)
-    library = partial(Peer, steps=None)
+    own, wide = "isgd_optax", {"most_parameters": 20_000}
     return {
-        GAUSS_NEWTON.name: ours({"α by itself": lambda loss: isgd_gauss_newton()}, 2),
-        SGD.name: Peer(_rates(optax.sgd, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6), 200),
-        ADAM.name: Peer(_rates(optax.adam, 1e-2, 3e-3, 1e-3, 3e-4), 200),
-        "adamw, decay": Peer(_rates(_decaying_adamw, 1e-2, 3e-3, 1e-3), 200),
-        "muon": Peer(_rates(optax.contrib.muon, 1e-2, 3e-3, 1e-3), 200),
+        GAUSS_NEWTON.name: Peer({"α by itself": lambda loss: isgd_gauss_newton()}, 2, own),
+        SGD.name: _rates(optax.sgd, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+        ADAM.name: _rates(optax.adam, 1e-2, 3e-3, 1e-3, 3e-4),
+        "adamw, decay": _rates(_decaying_adamw, 1e-2, 3e-3, 1e-3),
+        "muon": _rates(optax.contrib.muon, 1e-2, 3e-3, 1e-3),
         LBFGS.name: Peer(_tried("memory {}", lambda m, loss: optax.lbfgs(memory_size=m), (10,), (50,)), 50),
         "adam, then lbfgs": Peer(
             _tried("{} steps, η = {:g}", _adam_then_lbfgs, (500, 3e-3), (2000, 3e-3), (2000, 1e-3)), 50
         ),
-        ISGD_ADAM.name: ours(_tried("α = {:g}, η = {:g}", _algorithm_1, (0.5, 1e-3), (0.1, 3e-3)), 20),
-        "optimistix LM (LSMR)": solver(
-            _tried("rtol {:g}", _peers.optimistix_levenberg_marquardt, (1e-3,), (1e-6,)), package="optimistix"
+        ISGD_ADAM.name: Peer(_tried("α = {:g}, η = {:g}", _algorithm_1, (0.5, 1e-3), (0.1, 3e-3)), 20, own),
+        "optimistix LM (LSMR)": _solver(
+            "optimistix", "rtol {:g}", _peers.optimistix_levenberg_marquardt, (1e-3,), (1e-6,)
         ),
-        "optimistix BFGS": solver(
-            {"defaults": _peers.optimistix_bfgs}, steps=5, package="optimistix", most_parameters=20_000
+        "optimistix BFGS": _solver("optimistix", "defaults", _peers.optimistix_bfgs, (), steps=5, **wide),
+        "SSBroyden": _solver("ssbroyden_optimistix", "defaults", _peers.ssbroyden, (), steps=5, **wide),
+        "nlls_gram LM": _solver(
+            "nlls_gram", "damping {:g}", _peers.nlls_gram_levenberg_marquardt, (1e-3,), (1.0,)
         ),
-        "SSBroyden": solver(
-            {"defaults": _peers.ssbroyden}, steps=5, package="ssbroyden_optimistix", most_parameters=20_000
+        "randngd": _solver(
+            "randngd",
+            "{}, {}",
+            _peers.randngd_natural_gradient,
+            *(("cholesky", "eigenvalue"), ("cholesky", "gain ratio"), ("nystrom", "eigenvalue")),
+            **wide,
         ),
-        "nlls_gram LM": solver(
-            _tried("damping {:g}", _peers.nlls_gram_levenberg_marquardt, (1e-3,), (1.0,)),
-            package="nlls_gram",
+        "jaxopt LM": _solver(
+            "jaxopt",
+            "damping {:g}, geodesic {}",
+            _peers.jaxopt_levenberg_marquardt,
+            *((1e-6, False), (1e-2, False), (1e-2, True)),
         ),
-        "randngd": solver(
-            _tried(
-                "{}, {}",
-                _peers.randngd_natural_gradient,
-                ("cholesky", "eigenvalue"),
-                ("cholesky", "gain ratio"),
-                ("nystrom", "eigenvalue"),
-            ),
-            package="randngd",
-            most_parameters=20_000,
+        "somax dual GN": _solver(
+            "somax",
+            "{} {:g}",
+            _peers.somax_gauss_newton,
+            *(("trust_region", 1.0), ("trust_region", 1e-3), ("const", 1e-3)),
         ),
-        "jaxopt LM": solver(
-            _tried(
-                "damping {:g}, geodesic {}",
-                _peers.jaxopt_levenberg_marquardt,
-                (1e-6, False),
-                (1e-2, False),
-                (1e-2, True),
-            ),
-            package="jaxopt",
-        ),
-        "somax dual GN": solver(
-            _tried(
-                "{} {:g}",
-                _peers.somax_gauss_newton,
-                ("trust_region", 1.0),
-                ("trust_region", 1e-3),
-                ("const", 1e-3),
-            ),
-            package="somax",
-        ),
-        "DeepXDE, adam": library(_learning(_libraries.deepxde, 1e-2, 3e-3, 1e-3), package="deepxde"),
-        "jinns, adam": library(
-            _learning(partial(_libraries.jinns, optimizer=ADAM.name), 1e-2, 3e-3, 1e-3), package="jinns"
-        ),
-        "jinns, natural gradient": library(
-            _learning(partial(_libraries.jinns, optimizer="vanilla_ngd"), 1.0, 1e-1),
-            package="jinns",
-            most_parameters=20_000,
+        "DeepXDE, adam": _library("deepxde", _libraries.deepxde, 1e-2, 3e-3, 1e-3),
+        "jinns, adam": _library("jinns", partial(_libraries.jinns, optimizer=ADAM.name), 1e-2, 3e-3, 1e-3),
+        "jinns, natural gradient": _library(
+            "jinns", partial(_libraries.jinns, optimizer="vanilla_ngd"), 1.0, 1e-1, **wide
         ),
     }
 
@@ -110,12 +87,22 @@ def _tried(text: str, make: Callable[..., Any], *settings: tuple[Any, ...]) -> d
     return {text.format(*setting): partial(make, *setting) for setting in settings}
 
 
-def _rates(make: Callable[[float], Any], *rates: float) -> dict[str, Callable[..., Any]]:
-    return _tried("η = {:g}", lambda rate, loss: make(rate), *((rate,) for rate in rates))
+def _rates(make: Callable[[float], Any], *rates: float) -> Peer:
+    """An optimiser of optax, with several learning rates."""
+    return Peer(_tried("η = {:g}", lambda rate, loss: make(rate), *((rate,) for rate in rates)), 200)
 
 
-def _learning(train: Callable[..., Any], *rates: float) -> dict[str, Callable[..., Any]]:
-    return {f"η = {rate:g}": partial(train, learning_rate=rate) for rate in rates}
+def _solver(
+    package: str, text: str, make: Callable[..., Any], *settings: Any, steps: int = 1, **limit: Any
+) -> Peer:
+    """A least-squares solver of another library, see :func:`_tried`."""
+    return Peer(_tried(text, make, *settings), steps, package, counts_gradients=False, **limit)
+
+
+def _library(package: str, train: Callable[..., Any], *rates: float, **limit: Any) -> Peer:
+    """A whole library, with several learning rates."""
+    settings = {f"η = {rate:g}": partial(train, learning_rate=rate) for rate in rates}
+    return Peer(settings, None, package, **limit)
 
 
 def _decaying_adamw(rate: float) -> optax.GradientTransformation:

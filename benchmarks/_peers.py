@@ -8,7 +8,7 @@ import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -92,12 +92,20 @@ def nlls_gram_levenberg_marquardt(
 
     solver: Any = nlls_gram.LevenbergMarquardt(loss.residuals, init_damping=damping)
 
+    return _stepping(solver.init, lambda params, state: solver.update(params, state)[:2])
+
+
+def _stepping(
+    init: Any, step: Callable[[Any, Any], tuple[Any, Any]]
+) -> optax.GradientTransformationExtraArgs:
+    """The transformation of a solver whose ``step(params, state)`` gives the next of both."""
+
     def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
         del updates, extra_args
-        new, state, _ = solver.update(params, state)
+        new, state = step(params, state)
         return optax.tree.sub(new, params), state
 
-    return optax.GradientTransformationExtraArgs(solver.init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _optimistix(
@@ -119,13 +127,12 @@ def _optimistix(
         shared.update(fn=fn, solver=solver)
         return arrays
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
-        del updates, extra_args
+    def step(params: Any, state: Any) -> tuple[Any, Any]:
         whole = eqx.combine(state, shared["static"])
         new, whole, _ = shared["solver"].step(shared["fn"], params, None, options, whole, tags)
-        return optax.tree.sub(new, params), eqx.filter(whole, eqx.is_array)
+        return new, eqx.filter(whole, eqx.is_array)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return _stepping(init, step)
 
 
 def jaxopt_levenberg_marquardt(
@@ -154,20 +161,12 @@ def jaxopt_levenberg_marquardt(
     def init(params: Any) -> Any:
         return jax.jit(solver_for(params).init_state)(ravel_pytree(params)[0])
 
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
-        del updates, extra_args
+    def step(params: Any, state: Any) -> tuple[Any, Any]:
         flat, unravel = ravel_pytree(params)
         new, new_state = solver_for(params).update(flat, state)
-        return unravel(new - flat), optax.tree.cast_like(new_state, state)
+        return unravel(new), optax.tree.cast_like(new_state, state)
 
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
-class SomaxState(NamedTuple):
-    """somax's state and a random key, which it asks for."""
-
-    inner: Any
-    key: jax.Array
+    return _stepping(init, step)
 
 
 def somax_gauss_newton(
@@ -183,15 +182,11 @@ def somax_gauss_newton(
         predict_fn=predict, lam_policy=policy, lam0=damping, record_rho_every_k=1 if policy != "const" else -1
     )
 
-    def init(params: Any) -> SomaxState:
-        return SomaxState(method.init(params), jax.random.key(0))
-
-    def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> Any:
-        del updates, extra_args
+    def step(params: Any, state: Any) -> tuple[Any, Any]:
         count = jax.eval_shape(loss.residuals, params).size
         dtype = jnp.result_type(*jax.tree.leaves(params))
         batch = {"x": jnp.sqrt(jnp.asarray(count, dtype)), "y": jnp.zeros(count, dtype)}
-        new, inner, _ = method.step(params, batch, state.inner, state.key)
-        return optax.tree.sub(new, params), SomaxState(optax.tree.cast_like(inner, state.inner), state.key)
+        new, new_state, _ = method.step(params, batch, state, jax.random.key(0))
+        return new, optax.tree.cast_like(new_state, state)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return _stepping(method.init, step)

@@ -1,12 +1,27 @@
 """Training steps outside of ``pinns.fit``, of whatever optimiser."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from flax import nnx
+
+import pinns
 
 Carry = tuple[Any, Any]
+
+
+def start(
+    problem: pinns.Problem, hidden: Sequence[int], dtype: str = "float32", seed: int = 0
+) -> tuple[nnx.Module, Any, Any]:
+    """A network of one output, its loss on points of the problem, and its first parameters."""
+    kind: Any = jnp.dtype(dtype)
+    model = pinns.MLP(problem.domain.dim, hidden, 1, dtype=kind, rngs=nnx.Rngs(seed))
+    points = problem.sample(pinns.data_key(jax.random.key(seed)), dtype=kind)
+    return model, problem.loss(model, points), nnx.state(model, nnx.Param)
 
 
 def take_step(solver: Any, loss: Any, carry: Carry, *, stored: bool = False) -> tuple[Carry, Any]:

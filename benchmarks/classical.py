@@ -1,6 +1,5 @@
 """The seconds that the solvers of the references take, which are made for their equations."""
 
-import dataclasses
 import time
 
 import numpy as np
@@ -21,7 +20,6 @@ REFERENCES = {
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Classical(Artefact):
     """Seconds and errors of the classical solvers that make the references of the field's problems."""
 

@@ -1,6 +1,5 @@
 """Loss and gradient with forward-propagated derivatives against nested autodiff."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,6 @@ Operator = Callable[[Any, jax.Array], jax.Array]
 OURS = "pinns"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Derivatives(Artefact):
     """Time of loss and gradient with our Laplacian, u_xy and u_xxxx against that with nested autodiff."""
 

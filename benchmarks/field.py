@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from benchmarks._claims import median, number, spread
 from benchmarks._field_rows import GPU_ROWS, ROWS, Row
 from benchmarks._files import Table
+from benchmarks._plots import figure
 from benchmarks._published import PUBLISHED
 
 SETTING = (
@@ -31,23 +32,6 @@ SETTING = (
     "Published figures are of other machines, mostly single runs, and not always of the same network."
 )
 _RANKS = "fresh loss ranks as error"
-HEADER = [
-    "problem",
-    "network",
-    "parameters",
-    "seeds",
-    "error",
-    "of the worst output",
-    "median of the last ten",
-    "seconds",
-    "to compile",
-    "goal",
-    "reached",
-    _RANKS,
-    "floor of the reference",
-    "classical solver",
-    "best in print",
-]
 TITLES = {"quick": "on CPU cores", "gpu": "on a GPU: larger networks, more points"}
 _ROWS = {"quick": ROWS, "gpu": GPU_ROWS}
 Runs = dict[str, list[tuple[dict[str, Any], Path]]]
@@ -85,33 +69,34 @@ def data(found: Runs, preset: str = "quick", *, classical: Mapping[str, str] = M
         row, summaries = _ROWS[preset][name], [summary for summary, _ in runs]
         config = json.loads((runs[0][1] / "config.json").read_text())
         errors = [error(summary) for summary in summaries]
-        worst = [max(s.get("rel_l2_by_output", {"": math.nan}).values()) for s in summaries]
+        outputs = [s["rel_l2_by_output"] for s in summaries if "rel_l2_by_output" in s]
+        worst = [max(errors.values()) for errors in outputs]
         seconds = [summary["train_seconds"] for summary in summaries]
-        compiling = [summary["compile_seconds"] for summary in summaries]
         last = [[r["rel_l2"] for r in _history(folder)[-10:] if "rel_l2" in r] for _, folder in runs]
-        floor = summaries[0].get("reference_floor")
+        floor, inverse = summaries[0].get("reference_floor"), "unknowns" in summaries[0]
         lines.append(
-            [
-                name,
-                "×".join(map(str, (len(row.hidden), row.hidden[0]))),
-                str(config["num_parameters"]),
-                ", ".join(str(summary["seed"]) for summary in summaries),
-                spread(errors),
-                "—" if any(map(math.isnan, worst)) else spread(worst),
-                "—" if row.slabs or "unknowns" in summaries[0] else spread(map(median, last)),
-                *map(_range, (seconds, compiling)),
-                "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
-                _reached(row, errors if "unknowns" in summaries[0] else worst, errors, seconds),
-                _rank(ranked[name]),
-                "—" if floor is None else number(floor),
-                classical.get(name, "—"),
-                _in_print(name),
-            ]
+            {
+                "problem": name,
+                "network": f"{len(row.hidden)}×{row.hidden[0]}",
+                "parameters": config["num_parameters"],
+                "seeds": ", ".join(str(summary["seed"]) for summary in summaries),
+                "error": spread(errors),
+                "of the worst output": spread(worst),
+                "median of the last ten": "—" if row.slabs or inverse else spread(map(median, last)),
+                "seconds": _range(seconds),
+                "to compile": _range(summary["compile_seconds"] for summary in summaries),
+                "goal": "—" if row.goal is None else f"{row.goal:.0e} in {row.seconds:.0f} s",
+                "reached": _reached(row, errors if inverse or not worst else worst, seconds),
+                _RANKS: _rank(ranked[name]),
+                "floor of the reference": "—" if floor is None else number(floor),
+                "classical solver": classical.get(name, "—"),
+                "best in print": _in_print(name),
+            }
         )
     if len(found) > 1:
         together = _rank([pair for pairs in ranked.values() for pair in pairs])
-        lines.append(["all", *[together if name == _RANKS else "—" for name in HEADER[1:]]])
-    return Table(HEADER, lines)
+        lines.append(dict.fromkeys(lines[0], "—") | {"problem": "all", _RANKS: together})
+    return Table.of_lines(lines)
 
 
 def _range(values: Iterable[float]) -> str:
@@ -120,11 +105,10 @@ def _range(values: Iterable[float]) -> str:
     return "–".join(dict.fromkeys(f"{each:.0f}" for each in (min(values), max(values))))
 
 
-def _reached(row: Row, judged: list[float], errors: list[float], seconds: list[float]) -> str:
-    """Whether the median over seeds is the goal, in its time; where there are outputs, of the worst."""
+def _reached(row: Row, judged: list[float], seconds: list[float]) -> str:
+    """Whether the median over seeds is the goal, in its time."""
     if row.goal is None:
         return "—"
-    judged = errors if any(map(math.isnan, judged)) else judged
     return "yes" if median(judged) <= row.goal and median(seconds) <= 1.05 * row.seconds else "no"
 
 
@@ -175,24 +159,23 @@ def draw(found: dict[str, Runs], path: Path) -> None:
         for name in ROWS
         if any("unknowns" not in summary for runs in found.values() for summary, _ in runs.get(name, [])[:1])
     ]
-    figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
     colors = dict(zip(names, plt.colormaps["tab20"](np.linspace(0, 1, max(1, len(names)))), strict=True))
-    for name, color in colors.items():
-        label = name
-        for preset, style in {"quick": "-", "gpu": "--"}.items():
-            for i, (summary, folder) in enumerate(found.get(preset, {}).get(name, [])):
-                look = {"color": color, "label": label, "alpha": 0.5 if i else 1}
-                label = None
-                if _ROWS[preset][name].slabs:
-                    axis.plot(summary["train_seconds"], summary["rel_l2"], "o", **look)
-                    continue
-                times, errors = zip(*((r["seconds"], r["rel_l2"]) for r in _history(folder)[1:]), strict=True)
-                axis.loglog(times, errors, style, linewidth=1.2, **look)
-        if name in PUBLISHED and (published := PUBLISHED[name]).seconds:
-            axis.plot(published.seconds, published.error, "*", color=color, markersize=11)
-    axis.set_xlabel("seconds of training (dashed: GPU; stars: in print, other machines; circles: in slabs)")
-    axis.set_ylabel("relative L2 error")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8, ncols=2)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    with figure(path, size=(9, 6), dpi=130) as (_, axes):
+        axis = axes[0, 0]
+        for name, color in colors.items():
+            label = name
+            for preset, style in {"quick": "-", "gpu": "--"}.items():
+                for i, (summary, folder) in enumerate(found.get(preset, {}).get(name, [])):
+                    look = {"color": color, "label": label, "alpha": 0.5 if i else 1}
+                    label = None
+                    if _ROWS[preset][name].slabs:
+                        axis.plot(summary["train_seconds"], summary["rel_l2"], "o", **look)
+                        continue
+                    rows = _history(folder)[1:]
+                    times, errors = ([row[key] for row in rows] for key in ("seconds", "rel_l2"))
+                    axis.loglog(times, errors, style, linewidth=1.2, **look)
+            if name in PUBLISHED and (published := PUBLISHED[name]).seconds:
+                axis.plot(published.seconds, published.error, "*", color=color, markersize=11)
+        told = "dashed: GPU; stars: in print, other machines; circles: in slabs"
+        axis.set(xlabel=f"seconds of training ({told})", ylabel="relative L2 error")
+        axis.legend(fontsize=8, ncols=2)

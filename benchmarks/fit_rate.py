@@ -1,21 +1,18 @@
 """The step rate of ``pinns.fit`` against a bare ``lax.scan`` of the same step."""
 
-import dataclasses
 import time
 
 import jax
 import numpy as np
 import optax
-from flax import nnx
 
 import pinns
 from benchmarks._artefact import Artefact, Row
 from benchmarks._files import Table
-from benchmarks._steps import take_steps
+from benchmarks._steps import start, take_steps
 from benchmarks._timing import STATISTICS, ratio, shown
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class FitRate(Artefact):
     """Steps per second of fit, evaluation and progress included, over those of a bare lax.scan."""
 
@@ -30,9 +27,7 @@ class FitRate(Artefact):
     def measure(self) -> Row:
         """Rates of Adam on the ODE problem: 4×50 tanh, 400 + 2 points, float32."""
         problem = pinns.SingularlyPerturbedODE(epsilon=2.0)
-        model = pinns.MLP(1, [50] * 4, 1, rngs=nnx.Rngs(0))
-        params = nnx.state(model, nnx.Param)
-        loss = problem.loss(model, problem.sample(pinns.data_key(jax.random.key(0))))
+        model, loss, params = start(problem, [50] * 4)
         adam = optax.adam(1e-3)
         scan = jax.jit(lambda carry: take_steps(adam, loss, carry, 2 * self.steps))
         carry = params, adam.init(params)

@@ -1,6 +1,5 @@
 """How often intervals of unknown coefficients cover the truth, over draws of the noise."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -15,7 +14,6 @@ from isgd_optax import LeastSquares, diagnostics, gauss_newton, implicit_step, l
 from pinns import data_key
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Intervals(Artefact):
     """Coverage of 95 % intervals of unknown coefficients of differential equations, from noisy data."""
 

@@ -1,16 +1,15 @@
 """The layer-wise kernel against rows of the Jacobian."""
 
-import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 import pinns
 from benchmarks._artefact import Artefact, Row, grid
 from benchmarks._files import Table
+from benchmarks._steps import start
 from benchmarks._timing import STATISTICS, paired, ratio, shown
 from isgd_optax import diagnostics
 
@@ -21,7 +20,6 @@ CASES = {  # The paper's networks, and the problem for a number of residuals.
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Kernel(Artefact):
     """Time and memory of K = JJᵀ from layers' factors, from blocks of rows of J, and from a whole J."""
 
@@ -63,9 +61,7 @@ class Kernel(Artefact):
 
 
 def _measure(problem: pinns.Problem, hidden: tuple[int, ...], repeats: int) -> dict[str, Any]:
-    model = pinns.MLP(problem.domain.dim, hidden, 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
-    params = nnx.state(model, nnx.Param)
-    loss = problem.loss(model, problem.sample(pinns.data_key(jax.random.key(0)), dtype=jnp.float64))
+    _, loss, params = start(problem, hidden, "float64")
 
     def gram(kernel: str, row_block: int) -> Any:
         return lambda params, loss: diagnostics.gram_matrix(loss, params, kernel=kernel, row_block=row_block)

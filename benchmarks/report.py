@@ -29,8 +29,8 @@ class Run:
       machine: device and versions.
       figures: PNG files.
       data: what was measured.
-      claims: the paper's beside it.
       source: the file of the result, or the folder of several.
+      claims: the paper's beside it.
     """
 
     title: str
@@ -38,8 +38,8 @@ class Run:
     machine: str
     figures: list[Path]
     data: Table
-    claims: list[Claim]
     source: Path
+    claims: Sequence[Claim] = ()
 
     @property
     def verdicts(self) -> dict[Verdict, int]:
@@ -78,7 +78,7 @@ def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> li
     found = []
     for artefact in artefacts:
         files = sorted(results.rglob(f"{artefact.name}.json"), key=lambda p: ("paper" not in str(p), str(p)))
-        runs = [_run(artefact, path) for path in files]
+        runs = [_recorded(artefact, path) for path in files]
         named = title(artefact).removesuffix(".")
         found.append(Section(artefact.name, named, artefact.kind, runs, artefact.setting))
     return found
@@ -87,7 +87,7 @@ def sections(artefacts: Sequence[type[Artefact]], results: Path = RESULTS) -> li
 def trainings_section(results: Path = RESULTS) -> Section:
     """The single trainings that lie below ``results``, as one run."""
     found = trainings.read(results)
-    run = _several(
+    run = _run(
         "recorded runs",
         list(found.values()),
         figures=sorted(results.glob("*/solution.png")),
@@ -103,15 +103,18 @@ def field_section(results: Path, folder: Path) -> Section:
     found = {preset: field.read(results, preset) for preset in field.TITLES}
     found = {preset: by_problem for preset, by_problem in found.items() if by_problem}
     drawn, classical = folder / "field.png", field.classical(results)
-    folder.mkdir(parents=True, exist_ok=True)
     if found:
         field.draw(found, drawn)
     runs = []
     for preset, by_problem in found.items():
-        summaries = [summary for each in by_problem.values() for summary, _ in each]
-        run = {"data": field.data(by_problem, preset, classical=classical), "claims": []}
-        run |= {"figures": [] if runs else [drawn], "source": results / "field"}
-        runs.append(_several(field.TITLES[preset], summaries, **run))
+        run = _run(
+            field.TITLES[preset],
+            [summary for each in by_problem.values() for summary, _ in each],
+            figures=[] if runs else [drawn],
+            data=field.data(by_problem, preset, classical=classical),
+            source=results / "field",
+        )
+        runs.append(run)
     return _section(field, "field", runs)
 
 
@@ -121,28 +124,22 @@ def _section(module: Any, kind: Literal["field", "paper"], runs: list[Run]) -> S
     return Section(name, title(module).removesuffix("."), kind, runs, module.SETTING)
 
 
-def _several(text: str, summaries: Sequence[dict[str, Any]], **run: Any) -> Run:
-    """Trainings of several commands as one run."""
-    commands = list(dict.fromkeys(summary["command"] for summary in summaries))
-    machine = " / ".join(dict.fromkeys(map(_machine, summaries)))
-    return Run(text, commands, machine, **run)
+def _run(text: str, calls: Sequence[dict[str, Any]], **run: Any) -> Run:
+    """What several calls have made, with their commands, devices and versions."""
+    versions = lambda call: ", ".join(f"{name} {version}" for name, version in call["versions"].items())
+    machines = (f"{call['device']}; {versions(call)}" for call in calls)
+    commands = list(dict.fromkeys(call["command"] for call in calls))
+    return Run(text, commands, " / ".join(dict.fromkeys(machines)), **run)
 
 
-def _machine(result: dict[str, Any]) -> str:
-    """Device and versions."""
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    return f"{result['device']}; {versions}"
-
-
-def _run(artefact: type[Artefact], path: Path) -> Run:
+def _recorded(artefact: type[Artefact], path: Path) -> Run:
     result = json.loads(path.read_text())
     preset = result.get("preset")
     used = {row["call"] for row in result["rows"]}
     calls = [call for i, call in reversed([*enumerate(result["calls"])]) if i in used]
-    return Run(
-        title=result.get("dataset") or (f"preset {preset}" if preset else "recorded run"),
-        commands=list(dict.fromkeys(call["command"] for call in calls)),
-        machine=" / ".join(dict.fromkeys(map(_machine, calls))),
+    return _run(
+        result.get("dataset") or (f"preset {preset}" if preset else "recorded run"),
+        calls,
         figures=sorted(path.parent.glob(f"{artefact.name}*.png")),
         data=artefact.data(result),
         claims=artefact.claims(result),

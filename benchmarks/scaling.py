@@ -1,6 +1,5 @@
 """What a Gauss–Newton step keeps and sends on each of several devices."""
 
-import dataclasses
 import re
 from collections import Counter
 from typing import Any
@@ -24,7 +23,6 @@ _SHAPE = re.compile(r"(?P<dtype>[a-z]+)(?P<bits>\d+)\[(?P<dims>[\d,]*)\]")
 _SOLVERS = ("dual", "primal", "cg")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Scaling(Artefact):
     """Memory and communication of a Gauss–Newton step on 1, 2 and 4 devices, read from the compiled program.
 

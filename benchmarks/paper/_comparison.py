@@ -1,7 +1,6 @@
 """The comparison of figures 2 to 6: every optimiser at several learning rates, a panel for each."""
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +15,6 @@ AT_ALPHA = tuple(method for method in COMPARED if method.has_rate and not method
 WITHOUT_ALPHA = tuple(method for method in COMPARED if method not in AT_ALPHA)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison(Study):
     """Every optimiser in every panel."""
 
@@ -52,11 +50,12 @@ class Comparison(Study):
         return next(panel.group for panel in cls.panels if panel.title == panels[0])
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """What the paper says of every panel, and what Gauss–Newton does with its own α."""
         rows, shortened = result["rows"], result["preset"] == "quick"
-        found = [c for panel in cls.panels for c in panel_claims(rows, panel, shortened=shortened)]
-        return found + own_alpha_claims(rows, cls.shown, shortened=shortened)
+        for panel in cls.panels:
+            yield from panel_claims(rows, panel, shortened=shortened)
+        yield from own_alpha_claims(rows, cls.shown, shortened=shortened)
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

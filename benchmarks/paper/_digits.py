@@ -61,7 +61,7 @@ def mnist(folder: Path | None) -> Digits:
                 f"unpacked files {', '.join(_FILES.values())}, or take --dataset digits."
             ) from error
         arrays = [images[:60_000], labels[:60_000], images[60_000:], labels[60_000:]]
-    return _digits("MNIST", *arrays, largest=255)
+    return _digits("MNIST", arrays, largest=255)
 
 
 def bundled_digits() -> Digits:
@@ -72,17 +72,11 @@ def bundled_digits() -> Digits:
     images, labels = load_digits(return_X_y=True)
     train, test = train_test_split(np.arange(len(labels)), test_size=0.2, random_state=0, stratify=labels)
     arrays = [images[train], labels[train], images[test], labels[test]]
-    return _digits("scikit-learn's 8×8 digits (not MNIST)", *arrays, largest=16)
+    return _digits("scikit-learn's 8×8 digits (not MNIST)", arrays, largest=16)
 
 
-def _digits(
-    name: str,
-    train: np.ndarray,
-    train_labels: np.ndarray,
-    test: np.ndarray,
-    test_labels: np.ndarray,
-    largest: int,
-) -> Digits:
+def _digits(name: str, arrays: list[np.ndarray], largest: int) -> Digits:
+    train, train_labels, test, test_labels = arrays
     images = lambda values: (values.reshape(len(values), -1) / largest).astype(np.float32)
     labels = lambda values: values.astype(np.int32)
     return Digits(name, images(train), labels(train_labels), images(test), labels(test_labels))

@@ -1,18 +1,25 @@
 """What the paper says of a panel of figures 2 to 6, beside what was measured there."""
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pinns
 from benchmarks._claims import Claim
-from benchmarks._experiment import Experiment
-from benchmarks._optimizers import ADAM, GAUSS_NEWTON, ISGD_ADAM, ISGD_LBFGS, LBFGS, SGD, SOLVED, Method
-from benchmarks.paper._rows import select
+from benchmarks._experiments import PaperExperiment
+from benchmarks._optimizers import (
+    ADAM,
+    GAUSS_NEWTON,
+    ISGD_ADAM,
+    ISGD_LBFGS,
+    LBFGS,
+    SGD,
+    SOLVED,
+    Budget,
+    Method,
+)
+from benchmarks.paper._rows import Rows, select
 from benchmarks.paper._training_claims import better_claim, close_claim, open_claim, training_claim
-
-Rows = list[dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,14 +29,11 @@ class Panel:
     Args:
       kind: Experiment of the problem.
       alpha: Learning rate α of SGD and Adam, and of the implicit steps.
-      iterations: The paper's of SGD and Adam; times α the flow time that steps of a constant α must cover.
-      gradients: Those of "ISGD, Adam" by Table 1, or as many as its epochs.
-      rate: Learning rate of its second phase.
       explicit: Whether the paper has SGD and Adam train; None where nothing is known of it.
       said: Whether its text says so.
       options: Those of the experiment that choose the problem.
       group: What the problem is called where there are several.
-      steps: Iterations of every optimiser but Gauss–Newton, where they are not the preset's.
+      steps: Iterations of every optimiser but Gauss–Newton, where they are not Table 1's.
       epochs: Whether the paper counts epochs, which may be implicit steps; else gradients.
       lbfgs: Whether the paper's ISGD may be "ISGD, L-BFGS" there: Table 1 has "ISGD, Adam" alone.
       improves: Whether the paper has ISGD improve the convergence significantly.
@@ -37,11 +41,8 @@ class Panel:
       control: Further options of the command that would measure the second phase alone.
     """
 
-    kind: type[Experiment]
+    kind: type[PaperExperiment]
     alpha: float
-    iterations: int
-    gradients: int
-    rate: float
     explicit: bool | None
     said: bool = True
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -63,6 +64,12 @@ class Panel:
         return self.kind(**self.options).problem()
 
     @property
+    def budgets(self) -> tuple[Budget, Budget]:
+        """The paper's of "ISGD, Adam", and of SGD and Adam."""
+        implicit, plain = self.kind(**self.options).paper_budgets()
+        return (implicit.scaled(self.steps), plain.scaled(self.steps)) if self.steps else (implicit, plain)
+
+    @property
     def command(self) -> str:
         """What trains on the problem, without the optimiser."""
         words = {k: f"{v:g}" if isinstance(v, float) else v for k, v in self.options.items()}
@@ -70,7 +77,7 @@ class Panel:
         return f"python -m benchmarks run {self.kind.name}{options} --preset paper --optimizer"
 
 
-def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> list[Claim]:
+def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> Iterable[Claim]:
     """That ISGD trains at this α, what the paper says of SGD and Adam, and what its second phase does.
 
     Args:
@@ -79,63 +86,46 @@ def panel_claims(rows: Rows, panel: Panel, *, shortened: bool) -> list[Claim]:
       shortened: Whether the study's runs are shorter than the paper's.
     """
     of = lambda method: select(rows, panel.title, optimizer=method.name)
-    trains = functools.partial(training_claim, shortened=shortened)
-    better = functools.partial(better_claim, shortened=shortened)
-    found = []
+
+    def trains(text: str, method: Method, expected: bool = True, **marks: Any) -> Claim:
+        return training_claim(f"{panel.title}: {text}", of(method), expected, shortened=shortened, **marks)
+
+    def better(text: str, ours: Method, others: Rows, **marks: Any) -> Claim:
+        text = f"{panel.title}: {ours.label} {text}"
+        return better_claim(text, of(ours), others, shortened=shortened, **marks)
+
     if panel.close:
         text = f"{panel.title}: {ISGD_ADAM.label}, with a second phase, is very close to {SGD.label}"
-        found.append(close_claim(text, of(ISGD_ADAM), of(SGD), shortened=shortened))
+        yield close_claim(text, of(ISGD_ADAM), of(SGD), shortened=shortened)
     solved = "implicit steps solved by Gauss–Newton train, without a second phase"
-    found += [
-        trains(f"{panel.title}: {ISGD_ADAM.label} trains", of(ISGD_ADAM), True),
-        trains(f"{panel.title}: {ISGD_LBFGS.label} trains", of(ISGD_LBFGS), True, asked=not panel.lbfgs),
-        trains(
-            f"{panel.title}: {solved}",
-            of(SOLVED),
-            True,
-            flow_time=panel.alpha * panel.iterations,
-            asked=True,
-        ),
-    ]
+    covered = panel.alpha * panel.budgets[1].iterations  # the flow time that steps of a constant α must cover
+    yield trains(f"{ISGD_ADAM.label} trains", ISGD_ADAM)
+    yield trains(f"{ISGD_LBFGS.label} trains", ISGD_LBFGS, asked=not panel.lbfgs)
+    yield trains(solved, SOLVED, flow_time=covered, asked=True)
     if panel.explicit is not None:
         verb = "trains" if panel.explicit else "does not converge"
-        found += [
-            trains(f"{panel.title}: {m.label} {verb}", of(m), panel.explicit, asked=not panel.said)
-            for m in (SGD, ADAM)
-        ]
-    found += _second_phase_claims(panel, of, better, shortened=shortened)
-    if panel.improves:
-        text = f"{panel.title}: {ISGD_ADAM.label} significantly improves the convergence of"
-        found += [better(f"{text} {m.label}", of(ISGD_ADAM), of(m)) for m in (SGD, ADAM)]
-    return found
+        for m in (SGD, ADAM):
+            yield trains(f"{m.label} {verb}", m, panel.explicit, asked=not panel.said)
 
-
-def _second_phase_claims(
-    panel: Panel, of: Callable[[Method], Rows], better: Callable[..., Claim], *, shortened: bool
-) -> list[Claim]:
-    """What the implicit steps add to the second phase, and what they do without it."""
-    adam = [run for run in of(ADAM) if run["alpha"] == panel.rate and not shortened]
-    inside = f" --implicit-steps {panel.gradients}"
-    counted = "gradients in implicit steps"
+    # What the implicit steps add to the second phase, and what they do without it.
+    gradients, rate = panel.budgets[0].iterations, panel.budgets[0].outer_learning_rate
+    adam = [run for run in of(ADAM) if run["alpha"] == rate and not shortened]
+    inside, counted = f" --implicit-steps {gradients}", "gradients in implicit steps"
     if panel.epochs:
-        inside = f" --steps {100 * panel.gradients} --implicit-steps {100 * panel.gradients}"
+        inside = f" --steps {100 * gradients} --implicit-steps {100 * gradients}"
         counted = "implicit steps, the paper's epochs"
-    alone = f"{panel.title}: {{}} is better than its second phase alone, {{}}"
-    return [
-        better(
-            alone.format(ISGD_ADAM.label, f"{ADAM.label} with at least as many gradients"),
-            of(ISGD_ADAM) if adam else [],
-            adam,
-            asked=True,
-            command=f"{panel.command} {ADAM.name} --alpha {panel.rate:g}{panel.control} "
-            f"--steps {panel.gradients}",
-        ),
-        better(alone.format(ISGD_LBFGS.label, LBFGS.label), of(ISGD_LBFGS), of(LBFGS), asked=True),
-        open_claim(
-            f"{panel.title}: {ISGD_ADAM.label} trains without a second phase, all its {counted}",
-            f"{panel.command} {ISGD_ADAM.name} --alpha {panel.alpha:g}{inside}",
-        ),
-    ]
+    control = f"{panel.command} {ADAM.name} --alpha {rate:g}{panel.control} --steps {gradients}"
+    alone = "is better than its second phase alone,"
+    enough = f"{alone} {ADAM.label} with at least as many gradients"
+    yield better(enough, ISGD_ADAM, adam, asked=True, command=control)
+    yield better(f"{alone} {LBFGS.label}", ISGD_LBFGS, of(LBFGS), asked=True)
+    yield open_claim(
+        f"{panel.title}: {ISGD_ADAM.label} trains without a second phase, all its {counted}",
+        f"{panel.command} {ISGD_ADAM.name} --alpha {panel.alpha:g}{inside}",
+    )
+    if panel.improves:
+        for m in (SGD, ADAM):
+            yield better(f"significantly improves the convergence of {m.label}", ISGD_ADAM, of(m))
 
 
 def own_alpha_claims(rows: Rows, shown: Callable[[Sequence[str]], str], *, shortened: bool) -> list[Claim]:

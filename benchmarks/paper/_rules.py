@@ -6,8 +6,8 @@ turn it. An optimiser trains if every seed has trained, and does not as soon as 
 nowhere if every seed has failed. What open trainings leave open is undecided.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
 from benchmarks._optimizers import METHODS
 from benchmarks.paper._rows import final
@@ -16,11 +16,9 @@ TRAINED = 5e-2  # relative L2 error up to which a network counts as trained; the
 MARGIN = 2.0  # "better", and at most this "close": the paper's words have no numbers
 ROUNDING = 1e-9  # of a flow time, a product of the same numbers in another order
 
-Outcome = Literal["trained", "failed", "open"]
 
-
-def outcome(run: dict[str, Any], *, shortened: bool, flow_time: float | None = None) -> Outcome:
-    """What a run, a row of a study, has come to.
+def trained(run: dict[str, Any], *, shortened: bool, flow_time: float | None = None) -> bool | None:
+    """Whether a run, a row of a study, has trained, True, or failed, False; None where it is open.
 
     Args:
       run: Row with ``optimizer``, ``stop_reason``, ``rel_l2`` and, for isgd-gn-constant, ``num_steps`` and
@@ -30,13 +28,12 @@ def outcome(run: dict[str, Any], *, shortened: bool, flow_time: float | None = N
         worth what α is. None where the paper does not say.
     """
     error = final(run, "rel_l2")
-    if error is not None and error <= TRAINED:
-        return "trained"
-    return "failed" if error is None or is_final(run, shortened=shortened, flow_time=flow_time) else "open"
+    good = error is not None and error <= TRAINED
+    return good or (False if is_final(run, shortened=shortened, flow_time=flow_time) else None)
 
 
 def is_final(run: dict[str, Any], *, shortened: bool, flow_time: float | None = None) -> bool:
-    """Whether a run is as long as the paper's, or diverged; see :func:`outcome`.
+    """Whether a run is as long as the paper's, or diverged; see :func:`trained`.
 
     L-BFGS, which the paper runs "until convergence", ends here by its number of steps, and Gauss–Newton with
     its own α, which the paper has not, by a target or time: neither is ever as long as the paper's.
@@ -51,28 +48,9 @@ def is_final(run: dict[str, Any], *, shortened: bool, flow_time: float | None = 
     return not shortened and run["stop_reason"] == "num_steps"
 
 
-def all_train(outcomes: Sequence[Outcome]) -> bool | None:
-    """Whether every one trains; None while that is open.
-
-    Examples:
-      >>> all_train(["trained", "trained"]), all_train(["failed", "open"]), all_train(["trained", "open"])
-      (True, False, None)
-    """
-    if "failed" in outcomes:
-        return False
-    return None if "open" in outcomes else True
-
-
-def any_trains(outcomes: Sequence[Outcome]) -> bool | None:
-    """Whether some one trains; None while that is open.
-
-    Examples:
-      >>> any_trains(["trained", "open"]), any_trains(["failed", "failed"]), any_trains(["failed", "open"])
-      (True, False, None)
-    """
-    if "trained" in outcomes:
-        return True
-    return None if "open" in outcomes else False
+def is_better(error: float | None, other: float | None) -> bool:
+    """Whether an error is at most 1/MARGIN of another; None is that of a run that diverged."""
+    return error is not None and (other is None or MARGIN * error <= other)
 
 
 def every(values: Iterable[bool | None]) -> bool | None:
@@ -86,12 +64,3 @@ def every(values: Iterable[bool | None]) -> bool | None:
     if False in values:
         return False
     return None if None in values else True
-
-
-def all_below(limit: float, quantity: str, runs: Sequence[dict[str, Any]], *, shortened: bool) -> bool | None:
-    """Whether an error of every run is less than a limit; None while that is open."""
-    below = [(error := final(run, quantity)) is not None and error < limit for run in runs]
-    return every(
-        small or (False if is_final(run, shortened=shortened) else None)
-        for small, run in zip(below, runs, strict=True)
-    )

@@ -59,7 +59,6 @@ class Case:
         return f"{name}-seed={e.seed}"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Study(Artefact):
     """What all studies let you choose.
 

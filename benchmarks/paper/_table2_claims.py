@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks._claims import UNRECORDED, Claim, claim
+from benchmarks._claims import Claim, claim
 from benchmarks._optimizers import ADAM, BY_LABEL, ISGD_LBFGS, SGD
-from benchmarks.paper._rows import medians, where
+from benchmarks.paper._rows import by_seed, medians, where
 
 ALPHAS = (0.001, 0.01, 0.1, 1.0, 2.0, 10.0)
 BATCHES = (32, 128, 512, 0)  # 0: all images
@@ -54,11 +54,10 @@ def _large_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: bo
     paper = ", ".join(f"{v:.3f}" for v in PAPER[paper_row(name), batch])
     statement = f"{_size(batch)}, {name}: {'accurate' if stable else 'collapses'} at α = 10 ({paper})"
     seeds = accuracies(rows, name, batch)
-    if not seeds:
-        return claim(statement, UNRECORDED, None, asked=asked)
-    held = [s[-1] >= max(s[:-1]) - CLOSE if stable else s[-1] < COLLAPSED for s in seeds.values()]
+    held = [s[-1] >= max(s[:-1]) - CLOSE if stable else s[-1] < COLLAPSED for s in seeds]
     shown = ", ".join(f"{v:.3f}" for v in medians(rows, "accuracy", optimizer=name, batch=batch))
-    return claim(statement, f"{shown}; on {sum(held)} of {len(held)} seeds", all(held), asked=asked)
+    ours = f"{shown}; on {sum(held)} of {len(held)} seeds"
+    return claim(statement, ours, all(held), measured=seeds, asked=asked)
 
 
 def _accuracy_claim(rows: list[dict[str, Any]], name: str, batch: int) -> Claim:
@@ -67,10 +66,10 @@ def _accuracy_claim(rows: list[dict[str, Any]], name: str, batch: int) -> Claim:
     apart = {
         alpha: expected
         for k, (alpha, expected) in enumerate(zip(ALPHAS, paper, strict=True))
-        if any(abs(seed[k] - expected) > CLOSE for seed in seeds.values())
+        if any(abs(seed[k] - expected) > CLOSE for seed in seeds)
     }
     others = ", ".join(
-        f"{_range(s[ALPHAS.index(alpha)] for s in seeds.values())} against {expected:.3f} at α = {alpha:g}"
+        f"{_range(s[ALPHAS.index(alpha)] for s in seeds)} against {expected:.3f} at α = {alpha:g}"
         for alpha, expected in apart.items()
     )
     count = f"{len(ALPHAS) - len(apart)} of {len(ALPHAS)} within {CLOSE:g}"
@@ -86,16 +85,14 @@ def _same_claim(rows: list[dict[str, Any]], name: str, batch: int, *, asked: boo
         f"{_size(batch)}: {ISGD_LBFGS.label} is as accurate as {name} at α = 0.001 and 0.01 "
         f"({shown[0]} against {shown[1]}, {shown[2]} against {shown[3]})"
     )
-    ours, theirs = accuracies(rows, ISGD_LBFGS.label, batch), accuracies(rows, name, batch)
-    pairs = [(ours[seed], theirs[seed]) for seed in ours if seed in theirs]
-    if not pairs:
-        return claim(statement, UNRECORDED, None, asked=asked)
+    of = lambda who: where(rows, optimizer=who, batch=batch)
+    pairs = [(a["accuracy"], b["accuracy"]) for a, b in by_seed(of(ISGD_LBFGS.label), of(name))]
     small = range(len(SMALL_ALPHAS))
     held = [abs(a[k] - b[k]) <= CLOSE for k in small for a, b in pairs]
     text = ", ".join(
-        f"{_range(a[k] for a, _ in pairs)} against {_range(b[k] for _, b in pairs)}" for k in small
+        f"{_range(a[k] for a, _ in pairs)} against {_range(b[k] for _, b in pairs)}" for k in small if pairs
     )
-    return claim(statement, text, all(held), asked=asked)
+    return claim(statement, text, all(held), measured=pairs, asked=asked)
 
 
 def paper_row(name: str) -> str:
@@ -103,9 +100,9 @@ def paper_row(name: str) -> str:
     return "ISGD" if BY_LABEL[name].implicit else name
 
 
-def accuracies(rows: list[dict[str, Any]], optimizer: str, batch: int) -> dict[int, list[float]]:
-    """Accuracies for every α, by seed."""
-    return {row["seed"]: row["accuracy"] for row in where(rows, optimizer=optimizer, batch=batch)}
+def accuracies(rows: list[dict[str, Any]], optimizer: str, batch: int) -> list[list[float]]:
+    """Accuracies for every α, of every seed."""
+    return [row["accuracy"] for row in where(rows, optimizer=optimizer, batch=batch)]
 
 
 def sizes(rows: list[dict[str, Any]]) -> list[int]:

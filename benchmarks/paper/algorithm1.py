@@ -1,14 +1,14 @@
 """What Algorithm 1 and Table 1 leave open: K1, the split of the total, and the inner Adam's state."""
 
-import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks._artefact import Row
 from benchmarks._claims import Claim, claim, spread
 from benchmarks._experiments import Ode
 from benchmarks._optimizers import ISGD_ADAM
-from benchmarks.paper._rows import final, select
-from benchmarks.paper._rules import MARGIN, Outcome, all_train, outcome
+from benchmarks.paper._rows import by_seed, final, select
+from benchmarks.paper._rules import MARGIN, every, is_better, trained
 from benchmarks.paper._study import Case, Study
 
 INNER_STEPS = (10, 100, 1000)
@@ -18,7 +18,6 @@ TOTALS = {"quick": 4_000, "paper": 102_000}  # K0·K1 + K2; the latter is Table 
 SHARES = {"2 %, or one step": 0.02, "half": 0.5, "all": 1.0}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Algorithm1(Study):
     """Algorithm 1's open choices: K1, the share of implicit steps, a fresh or a carried inner Adam."""
 
@@ -52,59 +51,41 @@ class Algorithm1(Study):
         ]
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Whether the total suffices, by its reading; and which inner state is better."""
-        found, pairs = [], []
-        total, shortened = TOTALS[result["preset"]], result["preset"] == "quick"
+        pairs, total, shortened = [], TOTALS[result["preset"]], result["preset"] == "quick"
         for panel, share in SHARES.items():
-            runs = {
-                (k, state): select(result["rows"], panel, label=_label(k, state))
-                for k in INNER_STEPS
-                for state in STATES
-            }
-            for k in INNER_STEPS:
-                fresh, carried = (runs[k, state] for state in STATES)
-                # The state of a single step is fresh either way.
-                if _within(share, k, total) > k and fresh and carried:
-                    pairs.append((fresh, carried))
-            outcomes: list[Outcome] = [
-                outcome(run, shortened=shortened) for some in runs.values() for run in some
-            ]
-            shown = ", ".join(
-                f"{_label(*choice)}: {spread(final(run, 'rel_l2') for run in some)}"
-                for choice, some in runs.items()
-                if some
-            )
-            holds = all_train(outcomes)
-            found.append(
-                claim(
-                    f"a total of {total:,} trains the ODE with ε = 2 whatever K1; in implicit steps: {panel}",
-                    shown,
-                    bool(holds) if outcomes else None,
-                    decided=holds is not None,
-                    asked=True,
-                )
-            )
-        better = sum(_better(fresh, carried) for fresh, carried in pairs)
-        worse = sum(_better(carried, fresh) for fresh, carried in pairs)
-        found.append(
-            claim(
-                "Algorithm 1 starts its inner Adam anew at every step: as good as carrying its state on",
-                f"on every seed {MARGIN:g}× better in {better}, {MARGIN:g}× worse in {worse} of "
-                f"{len(pairs)} cases",
-                worse == 0 if pairs else None,
-                decided=not shortened,
+            of = lambda k, state, panel=panel: select(result["rows"], panel, label=_label(k, state))
+            choices = {_label(k, state): of(k, state) for k in INNER_STEPS for state in STATES}
+            # The state of a single step is fresh either way.
+            several = [k for k in INNER_STEPS if _within(share, k, total) > k]
+            pairs += [[of(k, state) for state in STATES] for k in several]
+            outcomes = [trained(run, shortened=shortened) for runs in choices.values() for run in runs]
+            errors = {k: spread(final(run, "rel_l2") for run in runs) for k, runs in choices.items() if runs}
+            yield claim(
+                f"a total of {total:,} trains the ODE with ε = 2 whatever K1; in implicit steps: {panel}",
+                ", ".join(f"{label}: {error}" for label, error in errors.items()),
+                every(outcomes),
+                measured=outcomes,
                 asked=True,
             )
+        pairs = [pair for pair in pairs if all(pair)]
+        better = sum(_better(fresh, carried) for fresh, carried in pairs)
+        worse = sum(_better(carried, fresh) for fresh, carried in pairs)
+        yield claim(
+            "Algorithm 1 starts its inner Adam anew at every step: as good as carrying its state on",
+            f"on every seed {MARGIN:g}× better in {better}, {MARGIN:g}× worse in {worse} of "
+            f"{len(pairs)} cases",
+            None if shortened else worse == 0,
+            measured=pairs,
+            asked=True,
         )
-        return found
 
 
 def _better(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> bool:
     """Whether some runs end MARGIN times better than others, seed by seed."""
-    theirs = {run["seed"]: final(run, "rel_l2") for run in others}
-    pairs = [(final(run, "rel_l2"), theirs[run["seed"]]) for run in some if run["seed"] in theirs]
-    return bool(pairs) and all(a is not None and (b is None or MARGIN * a < b) for a, b in pairs)
+    pairs = by_seed(some, others)
+    return bool(pairs) and all(is_better(*(final(run, "rel_l2") for run in pair)) for pair in pairs)
 
 
 def _within(share: float, inner_steps: int, total: int) -> int:

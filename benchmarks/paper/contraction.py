@@ -1,14 +1,12 @@
 """The contraction of each eigenmode along a training, measured and predicted."""
 
-import dataclasses
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 import pinns
 from benchmarks._artefact import Artefact, Row, grid
@@ -16,13 +14,13 @@ from benchmarks._claims import Claim, claim, number
 from benchmarks._files import Table
 from benchmarks._optimizers import isgd_gauss_newton
 from benchmarks._plots import figure
-from benchmarks._steps import take_step
+from benchmarks._steps import start, take_step
+from benchmarks.paper._rules import every
 from isgd_optax import diagnostics, gauss_newton, implicit_step
 
 SOLVED = 1e-3  # relative residual of the implicit equation up to which a step counts as solved
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Contraction(Artefact):
     """Contraction of each eigenmode of K by one implicit step against 1/(1 + 2αλ), along a training."""
 
@@ -58,10 +56,7 @@ class Contraction(Artefact):
     @functools.cached_property
     def _start(self) -> tuple[Any, Any]:
         """The loss and the initial parameters."""
-        problem = pinns.SingularlyPerturbedODE(self.epsilon)
-        model = pinns.MLP(1, [50] * 4, 1, dtype=jnp.float64, rngs=nnx.Rngs(self.seed))
-        points = problem.sample(pinns.data_key(jax.random.key(self.seed)), dtype=jnp.float64)
-        return problem.loss(model, points), nnx.state(model, nnx.Param)
+        return start(pinns.SingularlyPerturbedODE(self.epsilon), [50] * 4, "float64", self.seed)[1:]
 
     @functools.cached_property
     def _trained(self) -> dict[int, Any]:
@@ -98,26 +93,25 @@ class Contraction(Artefact):
         return Table(list(keys), [[f"{panel[key]:.3g}" for key in keys] for panel in result["rows"]])
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Eq. 11 along a training, and what the paper does not say: Eq. 27 linearised, for a PINN."""
         solved = [p for p in result["rows"] if p["residual"] <= SOLVED]
         off = max(
             (abs(1 - p["loss_decay"]["actual"] / p["loss_decay"]["predicted"]) for p in solved), default=0
         )
         falls = sum(p["loss_decay"]["actual"] < 0 for p in result["rows"])
-        found = [
-            claim(
-                "Eq. 11: an implicit step changes the loss by α‖∇L‖²(−1 − ½αΣλᵢyᵢ²), ∇L after it",
-                f"to {number(off)} relative at {len(solved)} of {len(result['rows'])} steps, those that "
-                f"solve their equation to {SOLVED:g}",
-                off <= SOLVED if solved else None,
-            ),
-            claim(
-                "the loss always decays in an implicit step",
-                f"in {falls} of {len(result['rows'])} steps",
-                falls == len(result["rows"]),
-            ),
-        ]
+        yield claim(
+            "Eq. 11: an implicit step changes the loss by α‖∇L‖²(−1 − ½αΣλᵢyᵢ²), ∇L after it",
+            f"to {number(off)} relative at {len(solved)} of {len(result['rows'])} steps, those that "
+            f"solve their equation to {SOLVED:g}",
+            off <= SOLVED,
+            measured=solved,
+        )
+        yield claim(
+            "the loss always decays in an implicit step",
+            f"in {falls} of {len(result['rows'])} steps",
+            falls == len(result["rows"]),
+        )
         for step in dict.fromkeys(panel["step"] for panel in result["rows"]):
             panels = [panel for panel in result["rows"] if panel["step"] == step]
             shares = [
@@ -125,18 +119,13 @@ class Contraction(Artefact):
                 + (f" (equation solved to {number(p['residual'])} only)" if p["residual"] > SOLVED else "")
                 for p in panels
             ]
-            found.append(
-                claim(
-                    f"Eq. 27 without I₀, K of θₙ: each mode contracts by 1/(1 + 2αλ), after {step} steps",
-                    f"modes within 10 % of it: {', '.join(shares)}",
-                    all(p["within_10_percent"] == 1 for p in panels),
-                    # A step that does not solve its equation says nothing of how the solution contracts.
-                    decided=all(p["residual"] <= SOLVED for p in panels)
-                    or any(p["within_10_percent"] < 1 for p in panels if p["residual"] <= SOLVED),
-                    asked=True,
-                )
+            yield claim(
+                f"Eq. 27 without I₀, K of θₙ: each mode contracts by 1/(1 + 2αλ), after {step} steps",
+                f"modes within 10 % of it: {', '.join(shares)}",
+                # A step that does not solve its equation says nothing of how the solution contracts.
+                every(p["within_10_percent"] == 1 if p["residual"] <= SOLVED else None for p in panels),
+                asked=True,
             )
-        return found
 
     @classmethod
     def draw(cls, result: Row, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,6 @@ QUICK_PROBLEMS = ("ODE, ε = 2", "Eq. 45")
 LARGEST = 1e2  # error that a figure shows
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Robustness(Artefact):
     """Error against learning rate, 1e-4 to 1e2, for every optimiser on every problem."""
 
@@ -82,14 +81,14 @@ class Robustness(Artefact):
         """Refuses to mix lengths, of which there is no median, and measures what is missing."""
         path = self.folder() / f"{self.name}.json"
         held = json.loads(path.read_text()).get("rows", []) if path.exists() else []
+        lengths = {(row["problem"], row["optimizer"]): row["steps"] for row in held}
         for cell in self.cells():
-            name, problem, steps = cell["optimizer"], cell["problem"], cell["steps"]
-            for row in held:
-                if (row["problem"], row["optimizer"]) == (problem, name) and row["steps"] != steps:
-                    raise ValueError(
-                        f"{path} holds {name} on {problem} with {row['steps']:,} steps, not {steps:,}; "
-                        "choose another folder with --out, or the same --steps and --gauss-newton-steps."
-                    )
+            problem, name, steps = cell["problem"], cell["optimizer"], cell["steps"]
+            if (other := lengths.get((problem, name), steps)) != steps:
+                raise ValueError(
+                    f"{path} holds {name} on {problem} with {other:,} steps, not {steps:,}; choose another "
+                    "folder with --out, or the same --steps and --gauss-newton-steps."
+                )
         return super().run()
 
     def complete(self, result: Row, measured: Sequence[Row]) -> Row:
@@ -148,7 +147,7 @@ class Robustness(Artefact):
         return Table(["problem", "optimizer", "steps", *(f"α = {alpha:g}" for alpha in ALPHAS)], lines)
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Whether each optimiser trains at every α, and what a second phase does of it."""
         return robustness_claims(result["rows"])
 

@@ -1,6 +1,6 @@
 """The analytical stiff problem of paper Section 2.2 (Eqs. 7 and 8)."""
 
-import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ def loss(theta: jax.Array) -> jax.Array:
     return 0.5 * jnp.sum(jnp.asarray(K, theta.dtype) * jnp.square(theta))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class StiffQuadratic(Artefact):
     """Decay per step against the learning rate for GD, Adam and IGD (Eqs. 7, 8), condition 1e8."""
 
@@ -89,7 +88,7 @@ class StiffQuadratic(Artefact):
         return Table.of(result["rows"], columns)
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Eqs. 7, 8, 10 and 11 and what the paper concludes from them."""
         return stiff_claims(result["rows"])
 

@@ -1,7 +1,7 @@
 """Theorem 1: linear convergence of IGD on a wide two-layer network (Eqs. 13 to 18 and 27)."""
 
-import dataclasses
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,8 +15,7 @@ from benchmarks._experiment import Preset
 from benchmarks._files import Table
 from benchmarks._steps import take_step
 from benchmarks.paper._limit_gram import ACTIVATIONS, limit_gram, required_width, sphere_data
-from benchmarks.paper._theorem1_claims import holds, theorem1_claims
-from benchmarks.paper._theorem1_figure import draw
+from benchmarks.paper._theorem1_shown import draw, holds, theorem1_claims
 from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step
 
 ROUNDING = 1e-12  # of L(n)/L(0): below, changes of W are too small to solve their equation well
@@ -49,7 +48,6 @@ class Trace(NamedTuple):
     residual: jax.Array
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Theorem1(Artefact):
     """Theorem 1: L(n)/L(0) of IGD on a two-layer network against Eq. 18's bound, width by width."""
 
@@ -189,7 +187,7 @@ class Theorem1(Artefact):
         return Table.of(result["rows"], columns)
 
     @classmethod
-    def claims(cls, result: Row) -> list[Claim]:
+    def judge(cls, result: Row) -> Iterable[Claim]:
         """Theorem 1 and its lemmas beside what was measured."""
         return theorem1_claims(result)
 

@@ -73,7 +73,7 @@ def _periodic(
     name: str,
     modes: int,
     max_step: float,
-    stored: Mapping[str, int],
+    num_t: int = 65,
     tolerance: float = 1e-13,
     *,
     extended: bool = False,
@@ -82,7 +82,7 @@ def _periodic(
         functools.partial(periodic, name, extended=extended),
         {"modes": modes, "max_step": max_step},
         {"modes": 2 * modes, "max_step": max_step / 2},
-        stored,
+        {"num_x": modes, "num_t": num_t},
         kinds=("fourier", "chebyshev"),
         tolerance=tolerance,
     )
@@ -102,14 +102,12 @@ def _cavity(reynolds: float, lid: str, degree: int, tolerance: float) -> Recipe:
 
 RECIPES = {
     "burgers": Recipe(burgers, {"step": 0.1}, {"step": 0.05}),
-    "allen_cahn_cosines": _periodic("allen_cahn_cosines", 2048, 5e-4, {"num_x": 2048, "num_t": 81}),
-    "allen_cahn_smooth": _periodic("allen_cahn_smooth", 4096, 1e-3, {"num_x": 4096, "num_t": 129}, 1e-11),
-    "allen_cahn_jaxpi": _periodic("allen_cahn_jaxpi", 4096, 1e-3, {"num_x": 4096, "num_t": 129}, 3e-8),
-    "kdv": _periodic("kdv", 768, 2.5e-5, {"num_x": 768, "num_t": 121}, extended=True),
-    "kuramoto_sivashinsky": _periodic(
-        "kuramoto_sivashinsky", 384, 1e-5, {"num_x": 384, "num_t": 1001}, 1e-12, extended=True
-    ),
-    "reaction_diffusion": _periodic("reaction_diffusion", 256, 5e-4, {}),
+    "allen_cahn_cosines": _periodic("allen_cahn_cosines", 2048, 5e-4, 81),
+    "allen_cahn_smooth": _periodic("allen_cahn_smooth", 4096, 1e-3, 129, 1e-11),
+    "allen_cahn_jaxpi": _periodic("allen_cahn_jaxpi", 4096, 1e-3, 129, 3e-8),
+    "kdv": _periodic("kdv", 768, 2.5e-5, 121, extended=True),
+    "kuramoto_sivashinsky": _periodic("kuramoto_sivashinsky", 384, 1e-5, 1001, 1e-12, extended=True),
+    "reaction_diffusion": _periodic("reaction_diffusion", 256, 5e-4),
     "cavity_regularised_100": _cavity(100.0, "regularised", 80, 1e-11),
     "cavity_regularised_400": _cavity(400.0, "regularised", 80, 1e-11),
     "cavity_regularised_1000": _cavity(1000.0, "regularised", 80, 1e-11),

@@ -104,8 +104,7 @@ def periodic(
     times = chebyshev_points(num_t, 0.0, 1.0)
     spectra = etdrk4(equation, modes, times, max_step, np.longdouble if extended else np.float64)
     x = equation.lower + equation.period * np.arange(num_x) / num_x
-    values = np.stack([resample(spectrum, modes, num_x) for spectrum in spectra], axis=1)
-    return Table({"x": x, "t": times}, ("u",), values[..., None])
+    return Table({"x": x, "t": times}, ("u",), resample(spectra, modes, num_x).T[..., None])
 
 
 def etdrk4(
@@ -157,17 +156,9 @@ def _coefficients(symbol: np.ndarray, step: np.floating, num_nodes: int = 64) ->
     return (np.exp(z), np.exp(z / 2), *means)
 
 
-def resample(spectrum: np.ndarray, modes: int, num_x: int) -> np.ndarray:
-    """The values at ``num_x`` points of one period of what has this transform at ``modes`` points."""
-    if num_x >= modes:
-        padded = np.zeros(num_x // 2 + 1, complex)
-        padded[: modes // 2 + 1] = spectrum
-        if num_x > modes:
-            padded[modes // 2] /= 2  # the highest mode stands for both signs
-        return np.fft.irfft(padded * (num_x / modes), num_x)
-    if modes % num_x == 0:
-        return np.fft.irfft(spectrum, modes)[:: modes // num_x]
-    phases = np.exp(2j * np.pi * np.outer(np.arange(modes // 2 + 1), np.arange(num_x)) / num_x)
+def resample(spectra: np.ndarray, modes: int, num_x: int) -> np.ndarray:
+    """The values at ``num_x`` points of one period of what has these transforms at ``modes`` points."""
+    turns = np.outer(np.arange(modes // 2 + 1), np.arange(num_x)) % num_x / num_x  # reduced while exact
     weights = np.full(modes // 2 + 1, 2.0)
-    weights[[0, -1]] = 1.0
-    return np.real((weights * spectrum) @ phases) / modes
+    weights[[0, -1]] = 1.0  # the highest mode stands for both signs
+    return np.real((weights * spectra) @ np.exp(2j * np.pi * turns)) / modes

@@ -1,7 +1,6 @@
 """The engine: what is on disk is continued, nothing recorded is lost, and the tables are all there is."""
 
 import ast
-import dataclasses
 import json
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from benchmarks.report import RESULTS
 pytestmark = pytest.mark.usefixtures("x64_restored")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Squares(Artefact):
     """Squares."""
 

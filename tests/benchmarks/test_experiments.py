@@ -5,8 +5,8 @@ from flax import nnx
 
 import pinns
 from benchmarks._experiments import Helmholtz, Ode, Poisson1d, Poisson2d, Regression
+from benchmarks.paper.comparisons import Figure5
 from benchmarks.paper.figure1 import Figure1
-from benchmarks.paper.figure5 import Figure5
 from pinns import MLP, SingularlyPerturbedODE
 
 

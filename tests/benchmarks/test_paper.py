@@ -12,10 +12,8 @@ from benchmarks.paper._limit_gram import ACTIVATIONS, limit_gram, sphere_data
 from benchmarks.paper._study import Case
 from benchmarks.paper._training_claims import training_claim
 from benchmarks.paper.algorithm1 import Algorithm1
+from benchmarks.paper.comparisons import Figure2, Figure3, Figure5
 from benchmarks.paper.figure1 import Figure1
-from benchmarks.paper.figure2 import Figure2
-from benchmarks.paper.figure3 import Figure3
-from benchmarks.paper.figure5 import Figure5
 from benchmarks.paper.theorem1 import Theorem1
 
 pytestmark = pytest.mark.usefixtures("x64_restored")

@@ -95,9 +95,11 @@ def test_page_renders_in_a_browser_and_its_tables_sort(pages, width, height):
 def test_claims_say_what_was_measured():
     assert claim("p", "o", True) == Claim("p", "o", "holds")
     assert claim("p", "o", False).verdict == "does not hold"
-    assert claim("p", "o", None).verdict == "not measured"
-    assert claim("p", "o", True, decided=False).verdict == "undecided"
-    assert claim("p", "o", None, decided=False).verdict == "not measured"
+    assert claim("p", "o", None).verdict == "undecided"
+    assert claim("p", "o", True, measured=[0]).verdict == "holds"
+    assert claim("p", "o", True, measured=[]) == Claim("p", "no run is recorded", "not measured")
+    assert claim("p", "o", None, measured=False, command="run").command == "run"
+    assert claim("p", "o", None, command="run").command == ""
     assert claim("p", "o", True, asked=True).asked
 
 

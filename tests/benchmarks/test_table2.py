@@ -11,8 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 import pinns
 from benchmarks.paper import _digits, table2
-from benchmarks.paper._cross_entropy import cross_entropy
-from benchmarks.paper.table2 import Table2
+from benchmarks.paper.table2 import Table2, cross_entropy
 from isgd_optax import gauss_newton, implicit_step
 
 pytestmark = pytest.mark.usefixtures("x64_restored")

@@ -7,12 +7,9 @@ from benchmarks.paper import trainings
 from benchmarks.paper._stiff_claims import stiff_claims
 from benchmarks.paper._table2_claims import PAPER, table2_claims
 from benchmarks.paper._training_claims import better_claim, close_claim, training_claim
+from benchmarks.paper.comparisons import Figure2, Figure3, Figure4, Figure5
 from benchmarks.paper.contraction import Contraction
 from benchmarks.paper.figure1 import Figure1
-from benchmarks.paper.figure2 import Figure2
-from benchmarks.paper.figure3 import Figure3
-from benchmarks.paper.figure4 import Figure4
-from benchmarks.paper.figure5 import Figure5
 
 
 def run(optimizer, error, *, seed=0, alpha=0.5, steps=100, stop="num_steps", implicit=0, panel="α = 0.5"):
