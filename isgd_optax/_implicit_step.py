@@ -117,7 +117,7 @@ def implicit_step(
         [0, 1); another metric or one of another structure; a missing argument, or one of other shapes.
       TypeError: ``inner`` is no solver, or (at trace time) a wrapper around an :class:`InnerSolver`;
         ``store_grad`` is no real dtype; parameters are no real arrays, or masked; gradient or state of
-        another structure; ``value_fn`` is no function of the parameters to a real scalar.
+        another structure; ``value_fn`` is no real scalar function of them, or joins devices that may differ.
 
     Examples:
       A loss whose curvatures differ by 1e8, at a step size 1e4 times beyond the reach of gradient
@@ -204,7 +204,7 @@ def implicit_step(
         params = jax.tree.map(lambda p: jnp.asarray(p, jnp.asarray(p).dtype), params)
         named = select_kwargs(value_fn, extra_args)
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
-        program, loss_dtype = _checks.check_loss(loss_fn, params)
+        program, loss_dtype = _checks.check_loss(loss_fn, params, state, updates, grad)
         dtype = scalar_dtype(params)
         start, renewed, unmoved = starting_evaluation(
             loss_fn, loss_dtype, params, state.stored, value, updates, grad

@@ -96,19 +96,34 @@ def varying_as(tree: Tree, *like: object) -> Tree:
 
 def check_varies_as(grad: object, loss: Callable[[], object]) -> None:
     """Raises TypeError where, inside shard_map, devices have a loss each and share a gradient."""
-    if not _has_axes("Manual"):
+    if not _has_axes("Manual") or _of_one_type((grad,), lambda: (grad, loss())):
         return
+    raise TypeError(
+        "inside shard_map the loss differs between devices and its gradient does not: by parameters that "
+        "devices share, jax.grad is the sum over all of them. Either the devices train together: reduce "
+        "the loss in value_fn, e.g. by jax.lax.pmean. Or each trains alone: make the parameters its own "
+        'before, by jax.lax.pcast(params, axis_name, to="varying").'
+    )
+
+
+def may_differ_along(axis: str, *like: object) -> bool:
+    """Whether arrays of ``like`` may differ between devices along an axis that is around this computation.
+
+    Only inside ``jax.shard_map`` with ``check_vma=True`` JAX knows that some do not.
+    """
+    return not _has_axes("Manual") or _of_one_type(like, lambda: (*like, jax.lax.axis_index(axis)))
+
+
+def _of_one_type(some: tuple[object, ...], others: Callable[[], tuple[object, ...]]) -> bool:
+    """Whether arrays differ between the same devices as others do, as far as their types say."""
     no = jnp.zeros((), bool)
-    types_of = lambda *like: lambda: varying_as(no, *like)
     try:
-        jax.eval_shape(lambda: jax.lax.cond(no, types_of(grad), types_of(grad, loss())))
-    except TypeError as error:
-        raise TypeError(
-            "inside shard_map the loss differs between devices and its gradient does not: by parameters that "
-            "devices share, jax.grad is the sum over all of them. Either the devices train together: reduce "
-            "the loss in value_fn, e.g. by jax.lax.pmean. Or each trains alone: make the parameters its own "
-            'before, by jax.lax.pcast(params, axis_name, to="varying").'
-        ) from error
+        jax.eval_shape(
+            lambda: jax.lax.cond(no, lambda: varying_as(no, *some), lambda: varying_as(no, *others()))
+        )
+    except TypeError:
+        return False
+    return True
 
 
 def _has_axes(kind: str) -> bool:
