@@ -185,7 +185,7 @@ def implicit_step(
     ) -> tuple[optax.Updates, ImplicitStepState]:
         params, value_fn = _checks.check_given(params, value_fn)
         is_pytree = not jax.tree_util.all_leaves([value_fn])  # as LeastSquares: its arrays are leaves
-        compute = without_explicit_axes(compute_fn) if is_pytree else compute_fn
+        compute = without_explicit_axes(compute_fn, (params, state)) if is_pytree else compute_fn
         return compute(updates, state, params, value_fn, value, grad, extra_args)
 
     def compute_fn(

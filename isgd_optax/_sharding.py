@@ -13,17 +13,18 @@ Result = TypeVar("Result")
 Tree = TypeVar("Tree")
 
 
-def without_explicit_axes(fn: Callable[..., Result]) -> Callable[..., Result]:
+def without_explicit_axes(fn: Callable[..., Result], like: object = None) -> Callable[..., Result]:
     """``fn`` as a computation in which every axis of the mesh in context is of type ``Auto``.
 
     With axes of type ``Explicit``, arrays carry their sharding in their types, and an operation whose result
     may be sharded in several ways is an error. Linear algebra on matrices stacked from sharded and replicated
-    blocks is full of those; inside ``fn`` XLA decides. Its results are replicated. Without such axes, and
-    in a JAX without them, this is ``fn`` itself.
+    blocks is full of those; inside ``fn`` XLA decides. Without such axes, and in a JAX without them, this
+    is ``fn`` itself.
 
     Args:
       fn: A function of pytrees, to a pytree of arrays. What it closes over keeps its type: arrays on the mesh
         must be arguments, as leaves.
+      like: A pytree of arrays that the results are sharded as; None for replicated ones.
 
     Raises:
       TypeError: A function that is a leaf closes over arrays on the mesh, or arrays have axes of type
@@ -42,9 +43,12 @@ def without_explicit_axes(fn: Callable[..., Result]) -> Callable[..., Result]:
             given = dict(zip(places, arrays, strict=True))
             return fn(*jax.tree.unflatten(structure, [given.get(i, leaf) for i, leaf in enumerate(leaves)]))
 
-        replicated = jax.sharding.auto_axes(call, out_sharding=jax.sharding.PartitionSpec())
+        specs = jax.sharding.PartitionSpec()
+        if like is not None:
+            specs = jax.tree.map(lambda x: jax.typeof(x).sharding.spec, like)
+        sharded = jax.sharding.auto_axes(call, out_sharding=specs)
         with _explained():
-            return cast(Result, replicated(*(leaves[i] for i in places)))
+            return cast(Result, sharded(*(leaves[i] for i in places)))
 
     return wrapped
 
