@@ -62,7 +62,7 @@ def check_collectives(loss: ClosedJaxpr, *shared: object) -> None:
             )
 
 
-def _named_axes(equation: JaxprEqn) -> list[object]:
+def _named_axes(equation: JaxprEqn) -> list[str]:
     """The axes of devices that an operation takes; axes of arrays are whole numbers."""
     axes = equation.params.get("axes", equation.params.get("axis_name", ()))
     return [axis for axis in (axes if isinstance(axes, (tuple, list)) else [axes]) if isinstance(axis, str)]

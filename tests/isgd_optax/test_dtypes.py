@@ -6,7 +6,15 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import LeastSquares, ProximalObjective, Residual, gain_ratio, gauss_newton, implicit_step
+from isgd_optax import (
+    LeastSquares,
+    ProximalObjective,
+    Residual,
+    gain_ratio,
+    gauss_newton,
+    implicit_step,
+    switched_evolution_relaxation,
+)
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 
@@ -141,6 +149,29 @@ def test_python_floats_are_of_the_widest_dtype_from_the_start(dtypes):
     assert dtypes(shapes[1]) == dtypes(before)  # of a gradient that is a Python float
     phi = ProximalObjective(lambda p: p["a"] ** 2, params, 0.5)
     assert (phi({"a": 3.0}), phi.term_gradient({"a": 3.0})) == (13.0, {"a": 4.0})
+
+
+@pytest.fixture
+def promotes_nothing():
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    yield
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+
+
+def test_nothing_is_promoted_where_jax_is_told_not_to(x64, promotes_nothing, make_step):
+    """In bfloat16 and, with float64 allowed, in float32: controllers and options of a step."""
+    everything = {"metric": "jacobi", "momentum": 0.5, "store_grad": True, "reset_inner": False}
+    cases = [
+        (jnp.float32, gauss_newton(), gain_ratio(), {}),
+        (jnp.bfloat16, optax.sgd(0.1), switched_evolution_relaxation(), everything),
+        (jnp.bfloat16, optax.sgd(0.1), gain_ratio(), {"metric": {"a": 2.0, "b": 3.0}, "momentum": 0.5}),
+    ]
+    for dtype, inner, controller, options in cases:
+        params = {"a": jnp.ones((), dtype), "b": jnp.ones((), dtype)}
+        fit = LeastSquares(Residual(lambda p, x: p["a"] * jnp.exp(p["b"] * x), jnp.ones(5, dtype)))
+        solver = implicit_step(inner, controller, max_inner_steps=2, **options)
+        state = solver.init(params)
+        assert jax.eval_shape(make_step(solver, fit), params, state)[0]["a"].dtype == dtype
 
 
 @pytest.mark.devices(4)
