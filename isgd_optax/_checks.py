@@ -11,6 +11,8 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 from jax.typing import ArrayLike
 
+from isgd_optax._collectives import check_collectives
+
 Fn = TypeVar("Fn")
 
 
@@ -126,13 +128,18 @@ _TRACED = (
 
 
 def check_loss(
-    value_fn: Callable[[optax.Params], ArrayLike], params: optax.Params
+    value_fn: Callable[[optax.Params], ArrayLike], params: optax.Params, *others: object
 ) -> tuple[ClosedJaxpr, jnp.dtype]:
     """``value_fn`` as a program whose constants are all that it closes over, and the dtype of the loss.
 
+    Args:
+      value_fn: The loss.
+      params: The parameters.
+      *others: Pytrees of all else that decides about the steps: gradient and state.
+
     Raises:
       TypeError: It is not one real floating-point scalar, or ``value_fn`` cannot take ``params`` or does
-        not depend on them.
+        not depend on them, or it joins devices that may differ.
     """
     try:
         program, loss = jax.make_jaxpr(value_fn, return_shape=True)(params)
@@ -184,6 +191,7 @@ def check_loss(
             "value_fn does not depend on the parameters that it is given: it must compute the loss from its "
             "argument, not from parameters that it closes over."
         )
+    check_collectives(program, params, *others)
     return program, loss.dtype
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
-from isgd_optax._norms import rounding
+from isgd_optax._norms import as_wide_as, rounding
 from isgd_optax._rates import clip_between, first_rate, last_useful, next_rates
 
 
@@ -71,10 +71,14 @@ def gain_ratio(
         ratio = jnp.where(outcome.too_small, 1, ratio)
         success = (outcome.accepted | outcome.too_small) & (ratio > 0)
         # Where only rounding is left to gain, the ratio means nothing.
-        nothing = jnp.abs(outcome.predicted_decrease) <= rounding(outcome.value_before)
+        predicted, noise = outcome.predicted_decrease, rounding(outcome.value_before)
+        nothing = jnp.abs(as_wide_as(predicted, noise)) <= as_wide_as(noise, predicted)
         idle = ((outcome.accepted & nothing) | outcome.at_floor) & ~jnp.asarray(outcome.too_small)
-        divisor = jnp.where(success, jnp.maximum(1 / max_growth, 1 - (2 * ratio - 1) ** 3), state.shrink)
-        rate = clip(outcome.learning_rate / divisor).astype(state.next_learning_rate.dtype)
+        gentle = jnp.maximum(1 / max_growth, 1 - (2 * ratio - 1) ** 3)
+        gentle, failed = as_wide_as(gentle, state.shrink), as_wide_as(state.shrink, gentle)
+        divisor = jnp.where(success, gentle, failed)
+        rate = as_wide_as(outcome.learning_rate, divisor) / divisor
+        rate = clip(rate).astype(state.next_learning_rate.dtype)
         useful = jnp.where(idle, state.last_useful, last_useful(outcome, rate, state.last_useful))
         shrink = jnp.where(success | idle, 2.0, jnp.minimum(2 * state.shrink, 1e3))
         return GainRatioState(jnp.where(idle, useful, rate), shrink.astype(state.shrink.dtype), useful)
@@ -171,7 +175,7 @@ def switched_evolution_relaxation(
 
 def _ratio(outcome: StepOutcome) -> jax.Array:
     """Actual over predicted decrease; 0 where none was predicted."""
-    actual = outcome.value_before - outcome.value_after
-    predicted = outcome.predicted_decrease
+    fall, predicted = outcome.value_before - outcome.value_after, outcome.predicted_decrease
+    actual, predicted = as_wide_as(fall, predicted), as_wide_as(predicted, fall)
     usable = jnp.isfinite(actual) & (predicted > 0)
     return jnp.where(usable, actual / jnp.where(usable, predicted, 1), 0)

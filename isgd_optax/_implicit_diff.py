@@ -94,17 +94,19 @@ def differentiable(
     # inner jit makes the step a single instruction: it is not traced twice.
     program, shape = jax.make_jaxpr(jax.jit(solve), return_shape=True)()
     result = jax.tree.structure(shape)
+    # Without their constants: the rule below outlives the trace, which jax.checking_leaks reports.
+    solver, body = program.jaxpr, loss.jaxpr
 
     @jax.custom_jvp
     def solved(solve_constants: Constants, inputs: Inputs) -> Solved[Aux]:
         del inputs
-        closed = ClosedJaxpr(program.jaxpr, solve_constants)
+        closed = ClosedJaxpr(solver, solve_constants)
         return jax.tree.unflatten(result, jaxpr_as_fun(closed)())
 
     def equation(point: optax.Params, inputs: Inputs, scale: jax.Array) -> optax.Params:
         """D^{-1/2} α F, in the dtypes of p."""
         constants, _, center, alpha, metric = inputs
-        value = jaxpr_as_fun(ClosedJaxpr(loss.jaxpr, constants))
+        value = jaxpr_as_fun(ClosedJaxpr(body, constants))
         grad = jax.grad(lambda p: value(*jax.tree.leaves(p))[0])(point)
         if metric is None:
             return jax.tree.map(

@@ -117,7 +117,7 @@ def implicit_step(
         [0, 1); another metric or one of another structure; a missing argument, or one of other shapes.
       TypeError: ``inner`` is no solver, or (at trace time) a wrapper around an :class:`InnerSolver`;
         ``store_grad`` is no real dtype; parameters are no real arrays, or masked; gradient or state of
-        another structure; ``value_fn`` is no function of the parameters to a real scalar.
+        another structure; ``value_fn`` is no real scalar function of them, or joins devices that may differ.
 
     Examples:
       A loss whose curvatures differ by 1e8, at a step size 1e4 times beyond the reach of gradient
@@ -185,7 +185,7 @@ def implicit_step(
     ) -> tuple[optax.Updates, ImplicitStepState]:
         params, value_fn = _checks.check_given(params, value_fn)
         is_pytree = not jax.tree_util.all_leaves([value_fn])  # as LeastSquares: its arrays are leaves
-        compute = without_explicit_axes(compute_fn) if is_pytree else compute_fn
+        compute = without_explicit_axes(compute_fn, (params, state)) if is_pytree else compute_fn
         return compute(updates, state, params, value_fn, value, grad, extra_args)
 
     def compute_fn(
@@ -204,7 +204,7 @@ def implicit_step(
         params = jax.tree.map(lambda p: jnp.asarray(p, jnp.asarray(p).dtype), params)
         named = select_kwargs(value_fn, extra_args)
         loss_fn = functools.partial(value_fn, **named) if named else value_fn
-        program, loss_dtype = _checks.check_loss(loss_fn, params)
+        program, loss_dtype = _checks.check_loss(loss_fn, params, state, updates, grad)
         dtype = scalar_dtype(params)
         start, renewed, unmoved = starting_evaluation(
             loss_fn, loss_dtype, params, state.stored, value, updates, grad

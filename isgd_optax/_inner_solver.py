@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from isgd_optax._norms import is_lost_in_rounding, rounding, vdot
+from isgd_optax._norms import as_wide_as, is_lost_in_rounding, rounding, vdot
 from isgd_optax._proximal import Loss, ProximalObjective
 
 State = TypeVar("State")
@@ -188,7 +188,8 @@ def complete(problem: ProximalProblem, start: Evaluation, proposal: Proposal) ->
     slope = objective.dual_norm(start_grad)  # whose square may be too small for a number
     steepest = proposal.learning_rate * jnp.square(slope) / 2
     at_floor, too_small = jnp.asarray(proposal.at_floor), jnp.asarray(proposal.too_small)
-    straight = (predicted >= 0.9 * steepest) & (slope > 0) & jnp.isfinite(steepest)
+    promised = as_wide_as(predicted, steepest) >= as_wide_as(0.9 * steepest, predicted)
+    straight = promised & (slope > 0) & jnp.isfinite(steepest)
     return proposal._replace(
         loss=loss,
         value=value,

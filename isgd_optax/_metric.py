@@ -97,7 +97,7 @@ def _dtype(leaf: Any) -> jnp.dtype:
 _NAMED = {
     "identity": Metric(lambda params: (), lambda state, value_fn, params, grad: (state, None)),
     "jacobi": Metric(
-        lambda params: jax.tree.map(lambda p: jnp.zeros(jnp.shape(p), _dtype(p)), params),
+        lambda params: jax.tree.map(lambda p: jnp.zeros_like(p, _dtype(p)), params),
         _jacobi,
     ),
 }

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from isgd_optax._norms import advanced
 from isgd_optax._tree import own
 
 
@@ -33,4 +34,4 @@ class Momentum(NamedTuple):
         falls = (loss.astype(before.dtype) <= before) & jnp.isfinite(before)
         factor = jnp.where(falls, jnp.asarray(factor, before.dtype), 0)
         step = optax.tree.sub(params, self.previous)
-        return optax.tree.cast_like(optax.tree.add_scale(params, factor, step), params)
+        return advanced(params, factor, step)

@@ -47,6 +47,19 @@ def sum_dtype(dtype: DTypeLike) -> jnp.dtype:
     return jnp.dtype(dtype if wide else jnp.float32)  # not promoted: a strict setting forbids that
 
 
+def as_wide_as(x: jax.Array, other: jax.Array) -> jax.Array:
+    """``x`` in the wider one of both dtypes, for products of both: not promoted, for the same reason."""
+    if not (hasattr(x, "dtype") and hasattr(other, "dtype")):
+        return x  # Python's numbers are taken in the dtype of the other one
+    return x.astype(other.dtype) if other.dtype.itemsize > x.dtype.itemsize else x
+
+
+def advanced(params: optax.Params, length: jax.Array, way: optax.Updates) -> optax.Params:
+    """P + length · way, in the dtypes of ``params``, computed in that of ``length`` where that is wider."""
+    wide = lambda p, v: as_wide_as(p, length) + length * as_wide_as(v, length)
+    return optax.tree.cast_like(jax.tree.map(wide, params, way), params)
+
+
 def _total(arrays: Sequence[jax.Array]) -> jax.Array:
     """The sum of all numbers, of a dtype that is right where JAX promotes none."""
     dtype = max((a.dtype for a in arrays), key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
@@ -76,7 +89,7 @@ def is_lost_in_rounding(
         own = [k for k, leaf in enumerate(leaves) if leaf.dtype == dtype]
         within = [weights[k] for k in own] if weights else None
         size = norm([leaves[k] for k in own], within)
-        lost &= norm([steps[k] for k in own], within) <= jnp.finfo(dtype).eps * size
+        lost &= norm([steps[k] for k in own], within) <= float(jnp.finfo(dtype).eps) * size
     return lost
 
 

@@ -7,7 +7,7 @@ import optax
 from isgd_optax._inner_solver import Evaluation, ProximalProblem
 from isgd_optax._iterate import Solution
 from isgd_optax._learning_rate import LearningRateController, StepOutcome
-from isgd_optax._norms import norm, rounding, vdot
+from isgd_optax._norms import as_wide_as, norm, rounding, vdot
 from isgd_optax._rates import as_rate
 from isgd_optax._sharding import varying_as
 from isgd_optax._state import ImplicitStepState
@@ -44,13 +44,16 @@ def outcome_of(
     used = problem.objective(start.params, solution.learning_rate)
     slope = optax.tree.sub(start.grad, used.term_gradient(iterate.at.params))
     predicted = -vdot(slope, solution.displacement) / 2
-    at_floor = solution.at_floor | (solution.moved & (jnp.abs(predicted) <= rounding(start.loss)))
+    noise = as_wide_as(rounding(start.loss), predicted)
+    at_floor = solution.at_floor | (solution.moved & (jnp.abs(as_wide_as(predicted, noise)) <= noise))
     # Lost in rounding, but as long as an explicit step: a larger α would gain, unless it has just failed.
     explicit = solution.learning_rate * used.dual_norm(start.grad)
     too_small = solution.too_small | (at_floor & solution.moved & (iterate.distance > 0.9 * explicit))
     # There only a gain is news: steps that fail, or gain by chance, do so again and again.
     tolerance = jnp.sqrt(jnp.finfo(start.loss.dtype).eps) * jnp.abs(start.loss)
-    known = before.info.at_floor & (jnp.abs(start.loss - before.floor) <= tolerance)
+    floor = jnp.asarray(before.floor)
+    loss, floor = as_wide_as(start.loss, floor), as_wide_as(floor, start.loss)
+    known = before.info.at_floor & (jnp.abs(loss - floor) <= as_wide_as(tolerance, floor))
     at_floor |= known & ~(solution.moved & (start.loss - iterate.at.loss > tolerance))
     too_small &= ~known & (solution.learning_rate >= jnp.maximum(learning_rate, before.info.learning_rate))
     at_floor = (at_floor | solution.too_small) & ~too_small
@@ -67,7 +70,7 @@ def outcome_of(
         too_small=too_small,
         finite=solution.finite,
     )
-    return outcome, jnp.where(at_floor, jnp.where(known, before.floor, start.loss), 0)
+    return outcome, jnp.where(at_floor, jnp.where(known, floor, loss), 0)
 
 
 def informed(

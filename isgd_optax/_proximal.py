@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from isgd_optax._norms import norm, squared_norm, vdot
+from isgd_optax._norms import as_wide_as, norm, squared_norm, vdot
 from isgd_optax._tree import FieldsAsLeaves, as_pytree
 
 Loss = Callable[[Any], ArrayLike]  # of any pytree: functions of one array are losses too
@@ -85,8 +85,9 @@ class ProximalObjective(FieldsAsLeaves):
         """‖p − c‖²_D − ‖θ − c‖²_D = ⟨p − θ, (p − c) + (θ − c)⟩_D, which does not cancel where p is near θ."""
         moved = optax.tree.sub(params, start)
         both = optax.tree.add(optax.tree.sub(params, self.center), optax.tree.sub(start, self.center))
-        weighted = both if self.metric is None else jax.tree.map(jnp.multiply, self.metric, both)
-        return vdot(moved, weighted)
+        if self.metric is not None:
+            both = jax.tree.map(lambda d, v: d * as_wide_as(v, d), self.metric, both)
+        return vdot(moved, both)
 
     def term(self, params: optax.Params) -> jax.Array:
         """‖p − c‖²_D/(2α), in float32 at least."""
@@ -95,11 +96,10 @@ class ProximalObjective(FieldsAsLeaves):
     def term_gradient(self, params: optax.Params) -> optax.Updates:
         """D(p − c)/α, the gradient of the proximal term, in the dtypes of p."""
         alpha = self.learning_rate
-        if self.metric is None:
-            way = jax.tree.map(lambda p, c: (p - c) / alpha, params, self.center)
-        else:
-            way = jax.tree.map(lambda p, c, d: d * (p - c) / alpha, params, self.center, self.metric)
-        return jax.tree.map(lambda p, v: v.astype(jnp.result_type(p)), params, way)
+        way = jax.tree.map(lambda p, c: as_wide_as(p - c, alpha), params, self.center)
+        if self.metric is not None:
+            way = jax.tree.map(lambda v, d: d.astype(v.dtype) * v, way, self.metric)
+        return jax.tree.map(lambda p, v: (v / alpha.astype(v.dtype)).astype(jnp.result_type(p)), params, way)
 
     def value_and_grad(self, params: optax.Params) -> tuple[jax.Array, jax.Array, optax.Updates]:
         """L(p), φ(p) and ∇φ(p); L is returned too, free of the rounding of φ."""

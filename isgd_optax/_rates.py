@@ -9,6 +9,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from isgd_optax._checks import check_positive
 from isgd_optax._learning_rate import StepOutcome
+from isgd_optax._norms import as_wide_as
 
 _ROOM = 1e3  # for the factors by which a search multiplies α
 
@@ -61,6 +62,7 @@ def next_rates(
     outcome: StepOutcome, factor: jax.Array, clip: Callable[[jax.Array], jax.Array], useful: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """The next α, ``factor`` times this one, or the last useful one at the floor; and the last useful one."""
-    rate = clip(outcome.learning_rate * factor).astype(useful.dtype)
+    asked = outcome.learning_rate
+    rate = clip(as_wide_as(asked, factor) * as_wide_as(factor, asked)).astype(useful.dtype)
     useful = last_useful(outcome, rate, useful)
     return jnp.where(outcome.at_floor, useful, rate), useful

@@ -13,17 +13,18 @@ Result = TypeVar("Result")
 Tree = TypeVar("Tree")
 
 
-def without_explicit_axes(fn: Callable[..., Result]) -> Callable[..., Result]:
+def without_explicit_axes(fn: Callable[..., Result], like: object = None) -> Callable[..., Result]:
     """``fn`` as a computation in which every axis of the mesh in context is of type ``Auto``.
 
     With axes of type ``Explicit``, arrays carry their sharding in their types, and an operation whose result
     may be sharded in several ways is an error. Linear algebra on matrices stacked from sharded and replicated
-    blocks is full of those; inside ``fn`` XLA decides. Its results are replicated. Without such axes, and
-    in a JAX without them, this is ``fn`` itself.
+    blocks is full of those; inside ``fn`` XLA decides. Without such axes, and in a JAX without them, this
+    is ``fn`` itself.
 
     Args:
       fn: A function of pytrees, to a pytree of arrays. What it closes over keeps its type: arrays on the mesh
         must be arguments, as leaves.
+      like: A pytree of arrays that the results are sharded as; None for replicated ones.
 
     Raises:
       TypeError: A function that is a leaf closes over arrays on the mesh, or arrays have axes of type
@@ -42,9 +43,12 @@ def without_explicit_axes(fn: Callable[..., Result]) -> Callable[..., Result]:
             given = dict(zip(places, arrays, strict=True))
             return fn(*jax.tree.unflatten(structure, [given.get(i, leaf) for i, leaf in enumerate(leaves)]))
 
-        replicated = jax.sharding.auto_axes(call, out_sharding=jax.sharding.PartitionSpec())
+        specs = jax.sharding.PartitionSpec()
+        if like is not None:
+            specs = jax.tree.map(lambda x: jax.typeof(x).sharding.spec, like)
+        sharded = jax.sharding.auto_axes(call, out_sharding=specs)
         with _explained():
-            return cast(Result, replicated(*(leaves[i] for i in places)))
+            return cast(Result, sharded(*(leaves[i] for i in places)))
 
     return wrapped
 
@@ -96,19 +100,34 @@ def varying_as(tree: Tree, *like: object) -> Tree:
 
 def check_varies_as(grad: object, loss: Callable[[], object]) -> None:
     """Raises TypeError where, inside shard_map, devices have a loss each and share a gradient."""
-    if not _has_axes("Manual"):
+    if not _has_axes("Manual") or _of_one_type((grad,), lambda: (grad, loss())):
         return
+    raise TypeError(
+        "inside shard_map the loss differs between devices and its gradient does not: by parameters that "
+        "devices share, jax.grad is the sum over all of them. Either the devices train together: reduce "
+        "the loss in value_fn, e.g. by jax.lax.pmean. Or each trains alone: make the parameters its own "
+        'before, by jax.lax.pcast(params, axis_name, to="varying").'
+    )
+
+
+def may_differ_along(axis: str, *like: object) -> bool:
+    """Whether arrays of ``like`` may differ between devices along an axis that is around this computation.
+
+    Only inside ``jax.shard_map`` with ``check_vma=True`` JAX knows that some do not.
+    """
+    return not _has_axes("Manual") or _of_one_type(like, lambda: (*like, jax.lax.axis_index(axis)))
+
+
+def _of_one_type(some: tuple[object, ...], others: Callable[[], tuple[object, ...]]) -> bool:
+    """Whether arrays differ between the same devices as others do, as far as their types say."""
     no = jnp.zeros((), bool)
-    types_of = lambda *like: lambda: varying_as(no, *like)
     try:
-        jax.eval_shape(lambda: jax.lax.cond(no, types_of(grad), types_of(grad, loss())))
-    except TypeError as error:
-        raise TypeError(
-            "inside shard_map the loss differs between devices and its gradient does not: by parameters that "
-            "devices share, jax.grad is the sum over all of them. Either the devices train together: reduce "
-            "the loss in value_fn, e.g. by jax.lax.pmean. Or each trains alone: make the parameters its own "
-            'before, by jax.lax.pcast(params, axis_name, to="varying").'
-        ) from error
+        jax.eval_shape(
+            lambda: jax.lax.cond(no, lambda: varying_as(no, *some), lambda: varying_as(no, *others()))
+        )
+    except TypeError:
+        return False
+    return True
 
 
 def _has_axes(kind: str) -> bool:

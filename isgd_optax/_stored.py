@@ -90,7 +90,8 @@ def starting_evaluation(
     known = renewed | ~jnp.isfinite(stored.value) if exact else renewed
     start = StoredEvaluation(loss.astype(stored.value.dtype), start_grad, params)
     unmoved = optax.tree.where(known, start, stored)
-    return Evaluation(params, loss.astype(dtype), loss.astype(dtype), start_grad), renewed, unmoved
+    loss = loss.astype(dtype)
+    return Evaluation(params, loss, loss, start_grad), renewed.astype(jnp.int32), unmoved
 
 
 def current_evaluation(

@@ -2,10 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from isgd_optax._inner_solver import Evaluation
-from isgd_optax._norms import norm, rounding
+from isgd_optax._norms import advanced, as_wide_as, norm, rounding
 from isgd_optax._proximal import ProximalObjective
 
 
@@ -28,11 +27,13 @@ def falls_along_gradient(objective: ProximalObjective, start: Evaluation) -> jax
     size = norm(start.params, metric)
     lengths = jnp.minimum(shares * jnp.where(size > 0, size, longest), longest)
     steps = lengths / jnp.where(slope > 0, slope, 1)
-    direction = start.grad if metric is None else jax.tree.map(jnp.divide, start.grad, metric)
+    direction = start.grad
+    if metric is not None:
+        direction = jax.tree.map(lambda g, d: as_wide_as(g, d) / d, direction, metric)
 
     def falls(step: jax.Array) -> jax.Array:
-        there = optax.tree.add_scale(start.params, -step, direction)
-        decrease = start.loss - jnp.asarray(objective.value_fn(optax.tree.cast_like(there, start.params)))
+        there = advanced(start.params, -step, direction)
+        decrease = start.loss - jnp.asarray(objective.value_fn(there))
         return decrease > rounding(start.loss)  # false for NaN
 
     return jnp.any(jax.lax.map(falls, steps))

@@ -76,7 +76,7 @@ def corrected(
             first_products=jnp.where(first, more, carry.first_products),
             num_products=jnp.where(first, 0, carry.num_products + more),
             count=carry.count + 1,
-            go_on=first | (gained > _WORTH * jnp.abs(carry.step.loss)),
+            go_on=first | (gained > (_WORTH * jnp.abs(carry.step.loss)).astype(gained.dtype)),
         )
 
     def unfinished(carry: _Carry) -> jax.Array:

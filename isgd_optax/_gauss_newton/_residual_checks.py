@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import ClosedJaxpr
+
+from isgd_optax._collectives import equations
 
 from isgd_optax._tree import is_array
 
@@ -33,11 +35,11 @@ def check_functions(fn: Any, loss: Any) -> None:
 def check_forward_mode(fn: Any, params: Any, points: Any) -> None:
     """Raises TypeError where parameters enter what has no forward derivative; JAX does so when it lowers."""
     point = a_point(points)
-    if not _has(jax.make_jaxpr(fn)(params, point).jaxpr, "custom_vjp_call"):
+    if not _has(jax.make_jaxpr(fn)(params, point), "custom_vjp_call"):
         return
     # Of points alone it may be: JAX knows which of them a derivative goes through.
     derivative = lambda params, point: jax.jvp(lambda p: fn(p, point), (params,), (params,))
-    if _has(jax.make_jaxpr(derivative)(params, point).jaxpr, "custom_lin"):
+    if _has(jax.make_jaxpr(derivative)(params, point), "custom_lin"):
         raise TypeError(
             "a residual calls a function with a jax.custom_vjp, which has no derivative in forward mode, and "
             "gauss_newton takes such: define it by jax.custom_jvp, or take another inner solver, e.g. "
@@ -51,17 +53,9 @@ def a_point(points: Any) -> Any:
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x)[1:], own(x.dtype)), points)
 
 
-def _has(jaxpr: Jaxpr, name: str) -> bool:
+def _has(program: ClosedJaxpr, name: str) -> bool:
     """Whether a program holds an operation whose name begins so."""
-    for equation in jaxpr.eqns:
-        if equation.primitive.name.startswith(name):
-            return True
-        for value in equation.params.values():
-            for inner in value if isinstance(value, (tuple, list)) else [value]:
-                program = inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner
-                if isinstance(program, Jaxpr) and _has(program, name):
-                    return True
-    return False
+    return any(equation.primitive.name.startswith(name) for equation in equations(program.jaxpr))
 
 
 def check_points(points: Any) -> int:

@@ -1,4 +1,4 @@
-"""Updates and state keep their dtypes and shapes, whatever the dtypes of parameters, loss and value."""
+"""Updates and state keep their dtypes, shapes and shardings, whatever those of parameters, loss and value."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,15 @@ import numpy as np
 import optax
 import pytest
 
-from isgd_optax import LeastSquares, ProximalObjective, Residual, gauss_newton, implicit_step
+from isgd_optax import (
+    LeastSquares,
+    ProximalObjective,
+    Residual,
+    gain_ratio,
+    gauss_newton,
+    implicit_step,
+    switched_evolution_relaxation,
+)
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 
@@ -141,3 +149,52 @@ def test_python_floats_are_of_the_widest_dtype_from_the_start(dtypes):
     assert dtypes(shapes[1]) == dtypes(before)  # of a gradient that is a Python float
     phi = ProximalObjective(lambda p: p["a"] ** 2, params, 0.5)
     assert (phi({"a": 3.0}), phi.term_gradient({"a": 3.0})) == (13.0, {"a": 4.0})
+
+
+@pytest.fixture
+def promotes_nothing():
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    yield
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+
+
+def test_nothing_is_promoted_where_jax_is_told_not_to(x64, promotes_nothing, make_step):
+    """In bfloat16 and, with float64 allowed, in float32: controllers and options of a step."""
+    everything = {"metric": "jacobi", "momentum": 0.5, "store_grad": True, "reset_inner": False}
+    cases = [
+        (jnp.float32, gauss_newton(), gain_ratio(), {}),
+        (jnp.bfloat16, optax.sgd(0.1), switched_evolution_relaxation(), everything),
+        (jnp.bfloat16, optax.sgd(0.1), gain_ratio(), {"metric": {"a": 2.0, "b": 3.0}, "momentum": 0.5}),
+    ]
+    for dtype, inner, controller, options in cases:
+        params = {"a": jnp.ones((), dtype), "b": jnp.ones((), dtype)}
+        fit = LeastSquares(Residual(lambda p, x: p["a"] * jnp.exp(p["b"] * x), jnp.ones(5, dtype)))
+        solver = implicit_step(inner, controller, max_inner_steps=2, **options)
+        state = solver.init(params)
+        assert jax.eval_shape(make_step(solver, fit), params, state)[0]["a"].dtype == dtype
+
+
+@pytest.mark.devices(4)
+def test_states_keep_the_sharding_of_parameters_on_a_mesh(make_step):
+    """On axes of type ``Explicit`` it is part of the type that a loop carries."""
+    mesh = jax.make_mesh((4,), ("d",), axis_types=(jax.sharding.AxisType.Explicit,))
+    rows = jax.NamedSharding(mesh, jax.P("d"))
+    with jax.set_mesh(mesh):
+        params = {"w": jax.device_put(jnp.zeros((4, 6)), rows), "b": jnp.zeros(3)}
+        by_residuals = LeastSquares(Residual(lambda p, x: jnp.sum(p["w"]) * x + p["b"][0], jnp.ones(8)))
+        everything = {"metric": "jacobi", "momentum": 0.5, "store_grad": True}
+        for inner, value_fn, options in [
+            (optax.adam(0.1), loss, {"metric": "jacobi"}),
+            (optax.adam(0.1), loss, {"metric": {"w": 2.0, "b": jnp.ones(3)}, "momentum": 0.5}),
+            (optax.adam(0.1), loss, {"store_grad": True, "reset_inner": False}),
+            (gauss_newton(), by_residuals, everything),
+        ]:
+            solver = implicit_step(inner, gain_ratio(), max_inner_steps=1, **options)
+            step = make_step(solver, value_fn)
+
+            def train(params, step=step, solver=solver):
+                carry = params, solver.init(params)
+                return jax.lax.scan(lambda carry, _: (step(*carry), None), carry, length=2)[0]
+
+            leaves = jax.tree.leaves(jax.eval_shape(train, params))
+            assert {x.sharding.spec for x in leaves if x.shape == (4, 6)} == {jax.P("d", None)}, options

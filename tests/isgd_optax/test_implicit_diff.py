@@ -208,3 +208,13 @@ def test_cotangents_whose_squares_leave_float32_have_their_derivatives(cotangent
     np.testing.assert_allclose(
         jax.jit(jax.grad(lambda a: cotangent * step(a)))(0.5), 0.8 * cotangent, rtol=1e-3
     )
+
+
+def test_a_step_leaks_no_tracers():
+    """Its rule of derivatives outlives the trace."""
+    loss = lambda p: jnp.sum((p - 1) ** 2)
+    solver, params = implicit_step(optax.sgd(0.1), 1.0, max_inner_steps=2), jnp.zeros(2)
+    state = solver.init(params)
+    step = lambda p, state: solver.update(jax.grad(loss)(p), state, p, value_fn=loss)
+    with jax.checking_leaks():
+        jax.make_jaxpr(step)(params, state)

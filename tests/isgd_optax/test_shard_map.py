@@ -131,3 +131,48 @@ def test_devices_that_share_parameters_share_the_loss():
     assert traced(together).shape == (3,)
     with pytest.raises(TypeError, match=r"jax.grad is the sum over all of them.*pmean.*pcast"):
         traced(own)
+
+
+def test_a_loss_joins_devices_only_where_jax_knows_what_they_share():
+    """Elsewhere the derivative of a sum over devices is such a sum, or they wait for each other."""
+    mesh = jax.make_mesh((4,), ("devices",), axis_types=(jax.sharding.AxisType.Auto,))
+    solver = implicit_step(optax.sgd(0.1), 1.0, max_inner_steps=2)
+    specs = jax.P("devices"), jax.P()
+    mean = lambda number: jax.lax.pmean(number, "devices")
+    alone = lambda p, x: jnp.mean((x @ p - 1) ** 2)
+    along = lambda p, x: jnp.mean(jax.lax.all_gather(x @ p - 1, "devices") ** 2)
+    by_residual = lambda p, x: LeastSquares(Residual(lambda p, x: mean(x @ p - 1), x))(p)
+    by_slopes = lambda p, x: jnp.sum(jax.grad(lambda x: jnp.sum(jnp.sin(x @ p)))(jnp.ones((2, 3))) ** 2)
+
+    def within(x, p):
+        part = jax.shard_map(lambda x, p: mean(alone(p, x)), mesh=mesh, in_specs=specs, out_specs=jax.P())
+        return part(x, p)
+
+    def step(loss, own=False):
+        def of(x, p):
+            p = jax.lax.pcast(p, "devices", to="varying") if own else p
+            of_points = lambda p: loss(p, x)
+            return solver.update(jax.grad(of_points)(p), solver.init(p), p, value_fn=of_points)[0][None]
+
+        return of
+
+    x, p, parts = jnp.ones((8, 3)), jnp.ones(3), jnp.ones((4, 2, 3))
+    sharded = lambda step, check: jax.shard_map(
+        step, mesh=mesh, in_specs=specs, out_specs=jax.P("devices"), check_vma=check
+    )
+    pmapped = lambda step: jax.pmap(step, axis_name="devices", in_axes=(0, None))
+    mapped = lambda step: jax.vmap(step, axis_name="devices", in_axes=(0, None))
+
+    jax.eval_shape(pmapped(step(alone)), parts, p)
+    jax.eval_shape(sharded(step(alone), check=False), x, p)
+    jax.eval_shape(step(lambda p, x: within(x, p)), x, p)  # the loss as a whole is one number
+    unknown, differ = "check_vma=True.*instead of jax.pmap", "would wait for the others"
+    for refused, points, message in [
+        (pmapped(step(lambda p, x: mean(alone(p, x)))), parts, f"psum.*{unknown}"),
+        (mapped(step(along)), parts, f"all_gather.*{unknown}"),
+        (sharded(step(by_residual), check=False), x, f"psum.*{unknown}"),
+        (sharded(step(lambda p, x: mean(alone(p, x)), own=True), check=True), x, differ),
+        (sharded(step(by_slopes, own=True), check=True), x, "derivatives by what devices share"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            jax.eval_shape(refused, points, p)
