@@ -11,7 +11,6 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr
 
 from isgd_optax._collectives import equations
-
 from isgd_optax._tree import is_array
 
 
