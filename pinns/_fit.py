@@ -10,6 +10,7 @@ import jax
 import optax
 
 from pinns._checkpoints import Checkpoints
+from pinns._drawn import check_drawn
 from pinns._ends import asks_for_end, chunk_ends, next_end
 from pinns._functional import params_dtype
 from pinns._history import Evaluator, summary
@@ -139,6 +140,7 @@ def fit(
     placement = Placement(mesh)
     params = on_one_device(params) if network is not model and mesh is None else params
     source = PointSource(problem, options.sampling, loss, params, key, dtype, placement)
+    check_drawn(problem, options.sampling, source.numbers, key, dtype)
     rule = WeightRule(problem, weights, loss)
     evaluator = Evaluator(problem, function, loss, source, key, fresh=fresh_loss)
     options.stop.check(has_exact=evaluator.has_exact, has_fresh=fresh_loss)
