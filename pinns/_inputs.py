@@ -113,8 +113,8 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
     if changed:
         raise ValueError(
             f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
-            "and random streams are not carried through a training. Set use_running_average=True or "
-            "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
+            "and random streams are not carried through a training. Call model.eval() of an nnx.Module "
+            "first, which sets use_running_average=True and deterministic=True, or leave such layers out."
         )
     sums = {(_condition_in(s.scope), s._replace(scope="")) for p in programs for s in broadcasts(p)}
     meant_otherwise = sorted((name, s) for name, s in sums if sizes.get(name) == s.size)
