@@ -19,7 +19,11 @@ class FixedVariable(nnx.Variable):
 
 
 class Embedding(Protocol):
-    """A map of coordinates that a network of this package takes as ``embedding``, for arrays and jets."""
+    """A map of coordinates that a network of this package takes as ``embedding``, for arrays and jets.
+
+    One that computes otherwise than by sums and products, x**2 for instance, declares ``supports_jets =
+    False``: derivatives are then taken by nested forward mode.
+    """
 
     in_features: int
     out_features: int
@@ -214,7 +218,8 @@ def check_embedding(embedding: Any) -> None:
     if not callable(embedding) or not all(hasattr(embedding, n) for n in ("in_features", "out_features")):
         raise TypeError(
             f"an embedding is a PeriodicEmbedding, FourierFeatures, Normalize or Chain, got {embedding!r}. "
-            "One of your own is an nnx.Module with in_features, out_features and __call__."
+            "One of your own is an nnx.Module with in_features, out_features and __call__, and with "
+            "supports_jets = False where it computes otherwise than by sums and products."
         )
 
 
