@@ -21,7 +21,7 @@ from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
 from pinns._identity import digest
 from pinns._notes import is_measured, meant, where
-from pinns._options import History, OnEvaluation, Shorthand, Stop
+from pinns._options import Shorthand, Stop
 from pinns._precision import has_coarse_products
 from pinns._regions import Domain
 from pinns._warnings import warn_at_caller
@@ -61,20 +61,6 @@ def check_options(shorthand: Iterable[str], fit: Callable[..., Any]) -> None:
         near = difflib.get_close_matches(name, [*inspect.signature(fit).parameters, *known], 1)
         meant = f" Is {near[0]} meant?" if near else ""
         raise TypeError(f"fit has no option {name}.{meant}")
-
-
-def with_model(on_evaluation: OnEvaluation | None) -> Callable[[History, Any], Any] | None:
-    """``on_evaluation`` as a function of history and model."""
-    if on_evaluation is None:
-        return None
-    call: Callable[..., Any] = on_evaluation
-    try:
-        parameters = inspect.signature(call).parameters.values()
-    except ValueError:  # some builtins have no signature
-        return lambda history, model: call(history)
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    takes_model = sum(p.default is p.empty for p in positional) >= 2
-    return call if takes_model else lambda history, model: call(history)
 
 
 def check_model(problem: Problem, function: Functional, params: optax.Params, dtype: Any) -> None:

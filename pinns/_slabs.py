@@ -10,7 +10,6 @@ import jax
 import numpy as np
 import optax
 
-from pinns._evaluation import axis_names
 from pinns._fit import fit
 from pinns._functional import Functional
 from pinns._interrupt import Interrupt
@@ -20,7 +19,14 @@ from pinns._regions import FixedPoints
 from pinns._result import FitResult
 from pinns._slabs_folder import Folder
 from pinns._slabs_result import SlabsResult
-from pinns._slabs_times import check_regions, check_times, initial_conditions, slab_edges, warn_unmeasured
+from pinns._slabs_times import (
+    check_regions,
+    check_times,
+    initial_conditions,
+    slab_edges,
+    time_axis,
+    warn_unmeasured,
+)
 from pinns._unknowns import Values
 from pinns.problems import Condition, Problem
 from pinns.problems._base import conditions_of
@@ -188,10 +194,7 @@ def fit_in_slabs(
             f"slabs need a domain that is a Box or a SpaceTime, got {type(problem.domain).__name__}: what "
             "has another form in space is SpaceTime(space, times)."
         )
-    if axis is None:
-        coordinates = axis_names(problem)
-        axis = coordinates.index("t") if "t" in coordinates else -1
-    axis = range(problem.domain.dim)[axis]
+    axis = time_axis(problem) if axis is None else range(problem.domain.dim)[axis]
     edges = slab_edges(problem.domain, axis, slabs)
     names = initial_conditions(problem, axis) if initial is None else tuple(initial)
     if not names or set(names) - set(problem.conditions()):
