@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from pinns._identity import digest
 from pinns._identity_file import check_identity, short
+from pinns._on_evaluation import plain_row
 from pinns._placement import ONE_DEVICE, Placement
 from pinns._warnings import warn_at_caller
 
@@ -163,18 +164,12 @@ class Checkpoints:
         if latest == step:
             return
         leaves = jax.tree.leaves(state)
-        args = ocp.args.Composite(
-            state=ocp.args.StandardSave(_named(leaves)),
-            history=ocp.args.JsonSave(
-                {
-                    "rows": history,
-                    "digests": _digests(leaves),
-                    "x64": jax.config.read("jax_enable_x64"),
-                    "ended": ended,
-                }
-            ),
-        )
+        beside = {"digests": _digests(leaves), "x64": jax.config.read("jax_enable_x64"), "ended": ended}
         try:
+            written = {"rows": [plain_row(row) for row in history]} | beside
+            args = ocp.args.Composite(
+                state=ocp.args.StandardSave(_named(leaves)), history=ocp.args.JsonSave(written)
+            )
             self._manager.save(step, args=args)
             self._manager.wait_until_finished()
         except _FAULTS as error:

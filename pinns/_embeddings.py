@@ -19,7 +19,11 @@ class FixedVariable(nnx.Variable):
 
 
 class Embedding(Protocol):
-    """A map of coordinates that a network of this package takes as ``embedding``, for arrays and jets."""
+    """A map of coordinates that a network of this package takes as ``embedding``, for arrays and jets.
+
+    One that computes otherwise than by sums and products, x**2 for instance, declares ``supports_jets =
+    False``: derivatives are then taken by nested forward mode.
+    """
 
     in_features: int
     out_features: int
@@ -214,7 +218,8 @@ def check_embedding(embedding: Any) -> None:
     if not callable(embedding) or not all(hasattr(embedding, n) for n in ("in_features", "out_features")):
         raise TypeError(
             f"an embedding is a PeriodicEmbedding, FourierFeatures, Normalize or Chain, got {embedding!r}. "
-            "One of your own is an nnx.Module with in_features, out_features and __call__."
+            "One of your own is an nnx.Module with in_features, out_features and __call__, and with "
+            "supports_jets = False where it computes otherwise than by sums and products."
         )
 
 
@@ -224,20 +229,22 @@ def _without_none(periods: Iterable[float | None]) -> list[float]:
 
 def units_of(embedding: Any) -> tuple[bool, ...]:
     """By axis, whether ``embedding`` takes the coordinate in the problem's unit; empty if it does not say."""
-    return getattr(embedding, "takes_units", ())
+    said = getattr(embedding, "takes_units", ())
+    return said if isinstance(said, tuple) else ()  # a module of the user's may have another one of this name
 
 
 def holds_units(model: Any) -> bool:
     """Whether a network has an embedding that takes coordinates in their units elsewhere than as its own."""
     if not isinstance(model, nnx.Module) or any(units_of(getattr(model, "embedding", None))):
         return False
-    held = (held for _, part in nnx.iter_graph(model) for held in (part, getattr(part, "embedding", None)))
-    return any(any(units_of(part)) for part in held)
+    parts = [held for _, part in nnx.iter_graph(model) for held in (part, getattr(part, "embedding", None))]
+    wholes = [part for part in parts if units_of(part) and isinstance(part, nnx.Module)]
+    inside = {id(part) for whole in wholes for _, part in nnx.iter_graph(whole) if part is not whole}
+    return any(any(units_of(part)) for part in parts if id(part) not in inside)
 
 
 def check_dtype(dtype: Any) -> None:
     """Raises ValueError for float64 without 64-bit mode."""
     if jnp.dtype(dtype) == jnp.dtype("float64") and not jax.config.read("jax_enable_x64"):
-        raise ValueError(
-            "dtype float64 needs 64-bit mode: call jax.config.update('jax_enable_x64', True) first."
-        )
+        set_it = "call jax.config.update('jax_enable_x64', True) first"
+        raise ValueError(f"dtype float64 needs 64-bit mode: {set_it}.")

@@ -10,11 +10,13 @@ import jax
 import optax
 
 from pinns._checkpoints import Checkpoints
-from pinns._ends import asks_for_end, chunk_ends, next_end
+from pinns._drawn import check_drawn
+from pinns._ends import chunk_ends, next_end
 from pinns._functional import params_dtype
 from pinns._history import Evaluator, summary
-from pinns._inputs import check_arguments, check_model, check_options, with_model
+from pinns._inputs import check_arguments, check_model, check_options
 from pinns._interrupt import Interrupt
+from pinns._on_evaluation import teller
 from pinns._options import OnEvaluation, Options, Shorthand, Stop
 from pinns._placement import Placement, copied, on_one_device
 from pinns._points import PointSource, data_key
@@ -22,7 +24,7 @@ from pinns._progress import progress_bar
 from pinns._result import FitResult
 from pinns._run_identity import program_identity, program_name, run_identity, start_identity
 from pinns._runner import Runner
-from pinns._sampling import AdaptiveSampling, Sampling
+from pinns._sampling import Sampling
 from pinns._start import starting
 from pinns._threads import limited_blas_threads
 from pinns._train_step import make_chunk, start
@@ -91,9 +93,11 @@ def fit(
         in it, in the problem (its arrays, regions, weights and what its residuals compute included), the
         network's shapes, the optimiser and its settings, the key, the sampling or the weights is refused. To
         go on with another optimiser, give the result in place of the network, and a new folder.
-      on_evaluation: Called with the history after every chunk, or with history and model if it takes two
-        arguments: to log, to measure more. Where it returns True, the training ends; a run on disk that it
-        has ended is shown to it once more, and goes on if it wants more now.
+      on_evaluation: Called after every chunk, to log, to measure more, with as many of these as it takes: the
+        history, the model (of a ``scaled`` problem the network between the scalings, in no unit), and the
+        :class:`FitResult` so far, a function in the problem's units. Numbers and arrays that it writes into
+        the newest row stay there, for ``result.curve``. Where it returns True, the training ends; a run on
+        disk that it has ended is shown to it once more, and goes on if it wants more now.
       mesh: Devices over which the points are spread, of one process or of several; the parameters are on all.
         Numbers of points that the devices do not divide stay whole.
       **shorthand: ``batch_size`` and ``resample_every`` of :class:`Sampling`; ``target`` and ``time_limit``
@@ -126,7 +130,7 @@ def fit(
       ('num_steps', 240.0)
     """
     check_options(shorthand, fit)
-    tell = with_model(on_evaluation)
+    tell = teller(on_evaluation)
     check_arguments(problem, optimizer, key, weights, stop)
     ends = chunk_ends(num_steps, evaluate_every)
     options = Options.of(sampling, stop, shorthand)
@@ -139,6 +143,7 @@ def fit(
     placement = Placement(mesh)
     params = on_one_device(params) if network is not model and mesh is None else params
     source = PointSource(problem, options.sampling, loss, params, key, dtype, placement)
+    check_drawn(problem, options.sampling, source.numbers, key, dtype)
     rule = WeightRule(problem, weights, loss)
     evaluator = Evaluator(problem, function, loss, source, key, fresh=fresh_loss)
     options.stop.check(has_exact=evaluator.has_exact, has_fresh=fresh_loss)
@@ -161,7 +166,19 @@ def fit(
         state = start(params, optimizer, source, rule, key)
         check_weights(problem, state.points)
         history, ended = [], False
-        told = lambda params: tell is not None and asks_for_end(tell(history, function.model(params)))
+        model_of = lambda state: function.model(state.params)
+        result_of = lambda state, reason: FitResult(
+            model=model_of(state),
+            params=state.params,
+            history=list(history),
+            stop_reason=reason,
+            num_steps=int(state.step),
+            compile_seconds=evaluator.compile_seconds + runner.compile_seconds,
+            train_seconds=runner.train_seconds,
+            problem=problem,
+            loss=loss(state.points, state.weights),
+        )
+        told = lambda state: tell(history, lambda: model_of(state), lambda: result_of(state, "running"))
         otherwise = bool(checkpoints and checkpoints.begun_otherwise(start_identity(params)))
         if checkpoints and (restored := checkpoints.restore(state)):
             state, history, ended = restored
@@ -172,8 +189,7 @@ def fit(
                 del row["finite"]
                 history[-1] = row | history[-1]
         runner = Runner(make_chunk(loss, optimizer, source, rule), history[-1]["seconds"] if history else 0.0)
-        adaptive = isinstance(options.sampling, AdaptiveSampling)
-        watch = Watch(options.stop, num_steps, int(state.step), adaptive=adaptive, anew=network is model)
+        watch = Watch(problem, options, num_steps, int(state.step), anew=network is model)
         if not history:
             warn_few_residuals(source.num_residuals, source.num_parameters)
             warn_coordinates(problem, network, source.dtype)
@@ -188,7 +204,7 @@ def fit(
                 watch.say(not_finite(row))
         else:
             reason = watch.reason(history)
-            if reason is None and ended and placement.any(told(state.params)):  # asks for it still
+            if reason is None and ended and placement.any(told(state)):  # asks for it still
                 reason = "on_evaluation"
 
         good = state
@@ -217,7 +233,7 @@ def fit(
                 reason = watch.reason(history)
                 fault, ended = None, False
                 try:
-                    ended = told(good.params)
+                    ended = told(good)
                 except BaseException as error:  # of what the user calls, raised when all processes know of it
                     fault = error
                 failed, ended = placement.any(fault is not None), placement.any(ended)
@@ -230,14 +246,4 @@ def fit(
                     reason = "interrupted"  # whatever else has ended it: the next slab must not begin
             if checkpoints and good.step > 0:
                 checkpoints.save(int(good.step), good, history, ended=reason == "on_evaluation", force=True)
-    return FitResult(
-        model=function.model(good.params),
-        params=good.params,
-        history=history,
-        stop_reason=reason,
-        num_steps=int(good.step),
-        compile_seconds=evaluator.compile_seconds + runner.compile_seconds,
-        train_seconds=runner.train_seconds,
-        problem=problem,
-        loss=loss(good.points, good.weights),
-    )
+    return result_of(good, reason)

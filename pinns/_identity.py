@@ -133,15 +133,14 @@ def _of_function(value: Any, inside: Callable[[Any], Any], code: bool) -> dict[s
     return found
 
 
-def is_of_user(value: Any) -> bool:
-    """Whether an object, or one that it holds, is of a class which is none of these libraries' own."""
-    if isinstance(value, Mapping):
-        return any(map(is_of_user, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(is_of_user, value))
-    if value is None or isinstance(value, (bool, int, float, str, np.ndarray, np.generic, jax.Array)):
-        return False
-    return not is_library(type(value).__module__) or is_of_user(contents(value))
+def of_user(value: Any) -> list[Any]:
+    """The objects of classes that are none of these libraries' own, in what a value holds or it itself."""
+    if isinstance(value, (Mapping, list, tuple)):
+        items = value.values() if isinstance(value, Mapping) else value
+        return [found for item in items for found in of_user(item)]
+    if _is_plain(value):
+        return []
+    return of_user(contents(value)) if is_library(type(value).__module__) else [value]
 
 
 def is_library(name: str) -> bool:

@@ -21,7 +21,7 @@ from pinns._evaluation import axis_names, declared_outputs
 from pinns._functional import Functional
 from pinns._identity import digest
 from pinns._notes import is_measured, meant, where
-from pinns._options import History, OnEvaluation, Shorthand, Stop
+from pinns._options import Shorthand, Stop
 from pinns._precision import has_coarse_products
 from pinns._regions import Domain
 from pinns._warnings import warn_at_caller
@@ -63,20 +63,6 @@ def check_options(shorthand: Iterable[str], fit: Callable[..., Any]) -> None:
         raise TypeError(f"fit has no option {name}.{meant}")
 
 
-def with_model(on_evaluation: OnEvaluation | None) -> Callable[[History, Any], Any] | None:
-    """``on_evaluation`` as a function of history and model."""
-    if on_evaluation is None:
-        return None
-    call: Callable[..., Any] = on_evaluation
-    try:
-        parameters = inspect.signature(call).parameters.values()
-    except ValueError:  # some builtins have no signature
-        return lambda history, model: call(history)
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    takes_model = sum(p.default is p.empty for p in positional) >= 2
-    return call if takes_model else lambda history, model: call(history)
-
-
 def check_model(problem: Problem, function: Functional, params: optax.Params, dtype: Any) -> None:
     """Evaluates every residual in form, without numbers.
 
@@ -113,8 +99,8 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
     if changed:
         raise ValueError(
             f"the network changes when it is called ({', '.join(sorted(changed))}): statistics of batches "
-            "and random streams are not carried through a training. Set use_running_average=True or "
-            "deterministic=True (nnx.eval_mode(model)), or leave such layers out."
+            "and random streams are not carried through a training. Call model.eval() of an nnx.Module "
+            "first, which sets use_running_average=True and deterministic=True, or leave such layers out."
         )
     sums = {(_condition_in(s.scope), s._replace(scope="")) for p in programs for s in broadcasts(p)}
     meant_otherwise = sorted((name, s) for name, s in sums if sizes.get(name) == s.size)

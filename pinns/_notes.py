@@ -28,11 +28,6 @@ def where(name: str, x: Any, problem: Problem) -> str:
 def meant(error: Exception, problem: Problem) -> str:
     """What a residual that failed in this way most often lacks."""
     text = str(error)
-    if "Jet" in text:
-        return (
-            " A Jet carries the derivatives through layers, and takes sums and products alone: set "
-            "supports_jets = False in the class that computes otherwise."
-        )
     if isinstance(error, TracerBoolConversionError):
         return " Choose by jnp.where(condition, a, b) instead of if."
     if isinstance(error, TracerArrayConversionError):

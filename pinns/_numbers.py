@@ -37,7 +37,8 @@ def floating(x: Any) -> jax.Array:
 def power_below(largest: jax.Array) -> jax.Array:
     """The power of two next below positive numbers, by which one divides without rounding; 1/2 for 0."""
     _, exponent = jnp.frexp(largest)
-    return jnp.ldexp(jnp.ones((), largest.dtype), exponent - 1)
+    power = jnp.ldexp(jnp.ones((), largest.dtype), exponent - 1)
+    return jnp.maximum(power, jnp.finfo(largest.dtype).tiny)  # smaller ones are zeros to a processor
 
 
 def root_mean_square(values: jax.Array, axis: int | None = None) -> jax.Array:

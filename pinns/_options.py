@@ -87,4 +87,8 @@ class Options:
 
 
 History = list[dict[str, Any]]
-OnEvaluation = Callable[[History], bool | None] | Callable[[History, Any], bool | None]
+OnEvaluation = (
+    Callable[[History], bool | None]
+    | Callable[[History, Any], bool | None]
+    | Callable[[History, Any, Any], bool | None]
+)

@@ -57,9 +57,11 @@ class FitResult:
         ``weights`` by name, where there are any; ``num_gradients``; ``seconds`` (of training alone). For the
         steps since the last row, of the implicit step: the last ``learning_rate`` and ``residual``, the mean
         ``num_inner_steps``, and the fractions of steps that were ``accepted``, whose α stood ``at_bound`` of
-        its controller, and that found nothing left to gain (``at_floor``).
+        its controller, and that found nothing left to gain (``at_floor``). Beside these what
+        ``on_evaluation`` has written.
       stop_reason: ``"num_steps"``, ``"target"``, ``"fresh_loss"``, ``"time_limit"``, ``"stagnation"``,
-        ``"diverged"``, ``"not_finite_at_start"``, ``"interrupted"`` or ``"on_evaluation"``.
+        ``"diverged"``, ``"not_finite_at_start"``, ``"interrupted"`` or ``"on_evaluation"``; ``"running"``
+        of a result that ``on_evaluation`` is given.
       num_steps: Steps that led to ``params``.
       compile_seconds: Seconds spent in tracing and compiling.
       train_seconds: Seconds spent in training steps, without compilation and evaluation.
@@ -172,6 +174,9 @@ class FitResult:
 
         Args:
           key: A JAX random key for the new points; None takes one that no training uses.
+
+        Raises:
+          TypeError: Parameters of half precision, or ``key`` is no random key.
         """
         if key is not None:
             check_key(key)

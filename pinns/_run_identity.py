@@ -91,19 +91,23 @@ def _equation(
 ) -> str:
     loss = lambda params, points: problem.loss(function, points).blocks[index](params)
     closed = jax.make_jaxpr(loss)(params, points)
+    text = re.sub(r"\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", program_text(closed))
+    return digest([text, [_rounded(constant) for constant in constants(closed)]])
+
+
+def program_text(closed: ClosedJaxpr) -> str:
+    """What a program says, the same wherever its functions lie in memory."""
     # JAX colours what it prints in a terminal and in a notebook, where the run may have begun or go on.
-    text = re.sub(r" at 0x[0-9a-f]+", "", closed.jaxpr.pretty_print(use_color=False))
-    text = re.sub(r"\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", text)
-    return digest([text, [_rounded(constant) for constant in _constants(closed)]])
+    return re.sub(r" at 0x[0-9a-f]+", "", closed.jaxpr.pretty_print(use_color=False))
 
 
-def _constants(program: ClosedJaxpr | Jaxpr) -> list[Any]:
+def constants(program: ClosedJaxpr | Jaxpr) -> list[Any]:
     """The arrays in a program and in those inside of it, which are not printed with it."""
     closed = isinstance(program, ClosedJaxpr)
     found = list(program.consts) if closed else []
     for equation in (program.jaxpr if closed else program).eqns:
         for inner in inner_programs(equation.params):
-            found += _constants(inner)
+            found += constants(inner)
     return found
 
 

@@ -146,7 +146,8 @@ def unit_points(
       dim: The number d of coordinates.
       method: A name: ``"uniform"`` draws independent points, ``"sobol"`` shifts a Sobol sequence by a
         random vector, modulo 1, and ``"grid"`` takes the centres of equal cells. Or a function
-        ``(key, num_points, dim, dtype) -> points`` of your own; it is traced with the training.
+        ``(key, num_points, dim, dtype) -> points`` of your own; it is traced with the training, in which
+        points that NumPy or SciPy draw would be constants: call them by ``jax.pure_callback``.
       dtype: The type of the points.
 
     Returns:

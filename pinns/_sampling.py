@@ -31,7 +31,7 @@ class Sampling:
 
     Raises:
       ValueError: A number below 1; of :func:`pinns.fit`, points drawn anew by a method that gives the same
-        ones for every key.
+        ones for every key, or by NumPy.
       TypeError: Numbers that are not whole, or one number of points for all conditions.
 
     Examples:

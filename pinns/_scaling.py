@@ -203,9 +203,11 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         for name, block, r, source in zip(conditions, blocks, balanced, sources, strict=True)
     }
     usable = {name: _is_usable(size, dtype) for name, size in total.items()}
-    for name in [name for name, fits in usable.items() if not fits and total[name] != 0]:
+    for name, size in total.items():
+        if usable[name] or size == 0 or np.isnan(size):  # fit tells where a residual is no number
+            continue
         warn_at_caller(
-            f"the residual of condition {name!r} has the size {total[name]:.1e} with the untrained network, "
+            f"the residual of condition {name!r} has the size {size:.1e} with the untrained network, "
             f"whose square {jnp.dtype(dtype).name} cannot hold: it is not scaled. Measure coordinates or "
             "outputs in units in which the equation is of order one, or train a float64 network with "
             "jax_enable_x64.",

@@ -11,10 +11,9 @@ import numpy as np
 import optax
 
 from pinns._closures import closures
-from pinns._evaluation import axis_names
 from pinns._fit import fit
 from pinns._functional import Functional
-from pinns._identity import ADDED
+from pinns._identity import ADDED, ByContent
 from pinns._interrupt import Interrupt
 from pinns._options import Options, Shorthand
 from pinns._past import OfBefore, Past, looking_back
@@ -23,7 +22,13 @@ from pinns._result import FitResult
 from pinns._slabs_folder import Folder
 from pinns._slabs_regions import check_regions, unmoved
 from pinns._slabs_result import SlabsResult
-from pinns._slabs_times import check_times, initial_conditions, slab_edges, warn_unmeasured
+from pinns._slabs_times import (
+    check_times,
+    initial_conditions,
+    slab_edges,
+    time_axis,
+    warn_unmeasured,
+)
 from pinns.problems import Condition, Problem
 from pinns.problems._base import conditions_of
 
@@ -175,10 +180,7 @@ def fit_in_slabs(
             f"slabs need a domain that is a Box or a SpaceTime, got {type(problem.domain).__name__}: what "
             "has another form in space is SpaceTime(space, times)."
         )
-    if axis is None:
-        coordinates = axis_names(problem)
-        axis = coordinates.index("t") if "t" in coordinates else -1
-    axis = range(problem.domain.dim)[axis]
+    axis = time_axis(problem) if axis is None else range(problem.domain.dim)[axis]
     edges = slab_edges(problem.domain, axis, slabs)
     names = initial_conditions(problem, axis) if initial is None else tuple(initial)
     if not names or set(names) - set(problem.conditions()):
@@ -196,11 +198,12 @@ def fit_in_slabs(
     folder = Folder(checkpoint_dir, options.get("mesh"))
     results: list[FitResult] = []
     start, previous = model, None
+    goes_on = isinstance(model, FitResult) and ByContent(model.problem) == ByContent(problem)
     with Interrupt():  # what comes between two slabs ends the second one after its first chunk
         for i, (begin, end) in enumerate(itertools.pairwise(edges)):
             slab = _slab(problem, axis, begin, end, names, previous, beside.conditions)
-            if results:  # its unknowns too; its network, scaled or not, in the coordinates of this slab
-                start = dataclasses.replace(results[-1], problem=slab)
+            if results or goes_on:  # unknowns too; the network, scaled or not, in the slab's coordinates
+                start = dataclasses.replace(results[-1] if results else model, problem=slab)
             if results and (looking := looking_back(slab, results[0].model, axis, begin, beside.names)):
                 solutions = [(r.problem.functional(r.model)[0], r.params) for r in results]
                 past = Past(looking, solutions, edges[1 : i + 1], axis, slab.domain.dim, beside.names)
@@ -216,7 +219,7 @@ def fit_in_slabs(
                 checkpoint_dir=folder.of(i),
                 **options,
             )
-            result = folder.ended(i, result, num_steps, groups.stop)
+            result = folder.ended(i, result, num_steps, groups)
             results.append(result)
             if result.stop_reason in ("diverged", "interrupted", "not_finite_at_start", "on_evaluation"):
                 break

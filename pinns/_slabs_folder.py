@@ -4,7 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from pinns._options import Stop
+from pinns._options import Options
 from pinns._placement import Placement
 from pinns._result import FitResult
 from pinns._verdicts import Watch
@@ -31,14 +31,14 @@ class Folder:
         """The steps at which a slab ended if the next one has begun from there; else 0."""
         return self._placement.agreed(self._steps(slab) if self._steps(slab + 1) else 0)
 
-    def ended(self, slab: int, result: FitResult, num_steps: int, stop: Stop) -> FitResult:
+    def ended(self, slab: int, result: FitResult, num_steps: int, options: Options) -> FitResult:
         """The result of a slab, with the reason why it ended; warns if more is asked for than it keeps.
 
         One that is closed has made all steps that it is given, though what ended it may have been a limit.
         """
         if result.stop_reason != "num_steps" or result.num_steps >= num_steps:
             return result
-        reason = Watch(stop, num_steps, result.num_steps).reason(result.history)
+        reason = Watch(result.problem, options, num_steps, result.num_steps).reason(result.history)
         if reason is None:
             warn_at_caller(
                 f"slab {slab} was made of {result.num_steps} steps and stays so, since the next one began "

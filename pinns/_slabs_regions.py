@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from pinns._closures import Closures
-from pinns._identity import is_library
+from pinns._identity import ByContent, is_library
 from pinns._regions import FixedPoints
 from pinns.problems import Condition, Problem
 
@@ -22,7 +22,7 @@ def unmoved(problem: Problem, axis: int, edges: Sequence[float]) -> frozenset[st
         return frozenset()
     later = _second(problem, axis, edges).conditions()
     conditions = problem.conditions()
-    return frozenset(name for name, c in conditions.items() if _same(c, later[name]))
+    return frozenset(name for name, c in conditions.items() if name in later and _same(c, later[name]))
 
 
 def check_regions(
@@ -56,7 +56,8 @@ def check_regions(
             continue
         if isinstance(condition.region, FixedPoints):  # a slab takes those of its time
             continue
-        if condition.region == problem.domain or _leaves(problem, condition, axis, edges, name in initial):
+        is_whole = ByContent(condition.region) == ByContent(problem.domain)
+        if is_whole or _leaves(problem, condition, axis, edges, name in initial):
             raise ValueError(
                 f"condition {name!r} has the region of the whole time in a slab from {edges[1]:g} to "
                 f"{edges[2]:g} too: conditions() must build its regions from self.domain."
@@ -80,7 +81,7 @@ def _second(problem: Problem, axis: int, edges: Sequence[float]) -> Problem:
 
 def _same(one: Condition, other: Condition) -> bool:
     """Whether two conditions have the same points."""
-    if one.region == other.region:
+    if ByContent(one.region) == ByContent(other.region):  # they may hold arrays
         return True
     # One of a user may be without equality, and be made anew by every call of conditions().
     if is_library(type(one.region).__module__) or one.num_points != other.num_points:

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from pinns._evaluation import axis_names
 from pinns._regions import Domain, FixedPoints
 from pinns._slabs_regions import NEAR, drawn_points
 from pinns._warnings import warn_at_caller
 from pinns.problems import Condition, Problem
+from pinns.problems._base import conditions_of
 
 _SOME = 0.01  # of the points: no accident
 
@@ -33,7 +35,23 @@ def slab_edges(domain: Domain, axis: int, slabs: int | Sequence[float]) -> tuple
 def initial_conditions(problem: Problem, axis: int) -> tuple[str, ...]:
     """The names of the conditions on the face where time begins."""
     face = problem.domain.face(axis, "lower")
-    return tuple(name for name, condition in problem.conditions().items() if condition.region == face)
+    return tuple(name for name, condition in conditions_of(problem).items() if condition.region == face)
+
+
+def time_axis(problem: Problem) -> int:
+    """The coordinate of time: the one that the problem's ``axis_names`` call t, or the last."""
+    names = axis_names(problem)
+    return names.index("t") if "t" in names else problem.domain.dim - 1
+
+
+def evolves(problem: Problem) -> bool:
+    """Whether conditions stand where time begins and none where it ends, so that slabs can be taken."""
+    if not hasattr(problem.domain, "between"):
+        return False
+    axis = time_axis(problem)
+    end = problem.domain.face(axis, "upper")
+    ends = any(condition.region == end for condition in conditions_of(problem).values())
+    return bool(initial_conditions(problem, axis)) and not ends
 
 
 def check_times(problem: Problem, axis: int, initial: Sequence[str], *, found: bool) -> None:

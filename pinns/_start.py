@@ -54,7 +54,8 @@ def starting(problem: Problem, model: Any) -> tuple[Functional, optax.Params]:
                 f"the result's network is another function in this problem, by {moved:.1g} of its size: it "
                 "was trained between the scalings of inputs and outputs of another one. Train "
                 "result.problem, or dataclasses.replace(result.problem, problem=...) for another equation "
-                "with the same scalings; to begin from its weights as they are, give result.model."
+                "with the same scalings. To begin from its weights as they are, give result.model, or, with "
+                "its unknowns, dataclasses.replace(result, problem=...) of this problem."
             )
     return function, found
 

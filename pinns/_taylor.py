@@ -144,7 +144,16 @@ def along(
     """Value and derivatives; those of the highest order summed over the directions if ``collapsed``."""
     x = floating(x)
     if getattr(u, "supports_jets", False):
-        return u(Jet.along(x, directions, order, collapsed=collapsed, weights=weights)).coefficients
+        jet = Jet.along(x, directions, order, collapsed=collapsed, weights=weights)
+        try:
+            return u(jet).coefficients
+        except Exception as error:  # whatever it is, it goes on its way with a note
+            if "Jet" in str(error):
+                error.add_note(
+                    "A Jet carries the derivatives through layers, and takes sums and products alone: set "
+                    "supports_jets = False in the class that computes otherwise."
+                )
+            raise
     value, *found = _nested(u, x, order, directions)
     if collapsed:
         if weights is not None:

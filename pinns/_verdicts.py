@@ -4,8 +4,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from pinns._options import Stop
+from pinns._options import Options
+from pinns._sampling import AdaptiveSampling
+from pinns._slabs_times import evolves
 from pinns._warnings import warn_at_caller
+from pinns.problems import Problem
 
 Row = dict[str, Any]
 _PARTED = 10.0
@@ -13,6 +16,7 @@ _UNSOLVED = 0.1  # of the first loss: what no solution leaves
 _REJECTED = 20  # steps in a row that are no accident
 
 STOP_REASONS = {
+    "running": "it has not ended yet",
     "num_steps": "all steps are made",
     "target": "the relative L2 error reached its target",
     "fresh_loss": "the loss on fresh points reached its target",
@@ -60,15 +64,16 @@ class Watch:
     """Looks at every row of the history, warns once of each thing, and says when to stop.
 
     Args:
-      stop: When to end.
+      problem: What is solved.
+      options: When to end, and how points are drawn.
       num_steps: Steps to make.
       step: Steps that are made.
-      adaptive: Whether points are drawn where the residual is large, which is then no advice.
       anew: Whether it begins with an untrained network, whose loss is one to compare with.
     """
 
-    def __init__(self, stop: Stop, num_steps: int, step: int, *, adaptive: bool = False, anew: bool = True):
-        self._stop, self._num_steps, self._adaptive, self._anew = stop, num_steps, adaptive, anew
+    def __init__(self, problem: Problem, options: Options, num_steps: int, step: int, *, anew: bool = True):
+        self._problem, self._stop, self._num_steps, self._anew = problem, options.stop, num_steps, anew
+        self._adaptive = isinstance(options.sampling, AdaptiveSampling)
         self._said: set[str] = set()
         self._accepted_at = step  # the last step that is known to have been accepted
 
@@ -94,7 +99,12 @@ class Watch:
                     if self._adaptive
                     else ", draw them anew (resample_every) or where the residual is large "
                     "(sampling=AdaptiveSampling())."
-                ),
+                )
+                + (
+                    " Or it leaves its initial values at once, for another solution of the equation: ask "
+                    "result.error_estimate(), and train in slabs of time (fit_in_slabs)."
+                )
+                * evolves(self._problem),
             )
         if self._anew and row.get("at_floor", 0.0) == 1.0 and loss > _UNSOLVED * first:
             self._once(

@@ -21,11 +21,11 @@ class AdaptiveWeights:
     r"""Weights of conditions that follow the training.
 
     .. math::
-      \omega_c \leftarrow (1 - \eta)\,\omega_c + \eta\, s\, \omega_c^0 \frac{\max_k g_k}{g_c}
+      \omega_c \leftarrow (1 - \eta)\,\omega_c + \eta\, \omega_c^0 \frac{\max_k g_k}{g_c}
+      \quad\text{(rescaled so that the largest weight of the conditions that count stays)}
 
     with g_c the norm of the gradient of condition c's unweighted loss, or the square root of that loss, with
-    residuals in units of their sizes where :func:`pinns.scaled` has measured these, and s such that the
-    largest of the weights that are aimed at is the largest declared one. A condition of which that
+    residuals in units of their sizes where :func:`pinns.scaled` has measured these. A condition of which that
     is zero, or not finite, keeps its weight and does not count for the others.
 
     Args:
@@ -131,16 +131,13 @@ class WeightRule:
         counts = {name: jnp.isfinite(size) & (size > 0) for name, size in sizes.items()}
         of_all = lambda values: jnp.max(jnp.stack([jnp.where(counts[n], v, 0) for n, v in values.items()]))
         largest = of_all(sizes)
-        aims = {}
+        raw = {}
         for name, size in sizes.items():
             smallest = jnp.maximum(largest / adaptive.largest, jnp.finfo(largest.dtype).tiny)
             ratio = jnp.clip(largest / jnp.maximum(size, smallest), 1.0, adaptive.largest)
-            aims[name] = self._declared[name] * ratio.astype(weights[name].dtype)
-        # Before they are mixed: beside weights of at most 1 the ratios, up to 1e4, would be all of the mean.
-        scale = of_all(self._declared) / jnp.maximum(of_all(aims), jnp.finfo(largest.dtype).tiny)
-        changed = {}
-        for name, weight in weights.items():
-            new = (1 - adaptive.rate) * weight + adaptive.rate * scale * aims[name]
-            # Without a gradient there is nothing to follow.
-            changed[name] = jnp.where(counts[name], new.astype(weight.dtype), weight)
-        return changed
+            target = self._declared[name] * ratio.astype(weights[name].dtype)
+            raw[name] = (1 - adaptive.rate) * weights[name] + adaptive.rate * target
+        scale = of_all(self._declared) / jnp.maximum(of_all(raw), jnp.finfo(largest.dtype).tiny)
+        # Without a gradient anywhere there is nothing to follow.
+        scaled = {name: (weight * scale).astype(weights[name].dtype) for name, weight in raw.items()}
+        return {name: jnp.where(counts[name], weight, weights[name]) for name, weight in scaled.items()}

@@ -119,7 +119,7 @@ def estimated_noise(
     scales = [found.block.scale(dtype) for found in blocks]
     each = jnp.concatenate([_each_residual(s, found) for s, found in zip(scales, blocks, strict=True)])
     # A residual of weight 0 tells nothing of the noise, nor does one that a factor 0 leaves out.
-    present = (residual[index] != 0) | jnp.any(rows[index] != 0, axis=1)
+    present = ((residual != 0) | jnp.any(rows != 0, axis=1))[index]
     counted = (each > 0) & present
     numbers = [0 if pooled else number for number in range(len(blocks))]
     group = np.repeat(numbers, [found.index.size for found in blocks])

@@ -50,15 +50,15 @@ def profile(rows: jax.Array, columns: tuple[int, ...], rcond: float) -> Profile:
         for _ in range(2):  # once more: the first remainder is orthogonal only up to what it was cut from
             rest = rest - matmul(basis, matmul(basis.T, rest))
         tolerance = DETERMINED * rcond
-    lacking = max(len(columns) - len(rows), 0)  # rows of zeros, for all directions of the parameters
-    rest = jnp.pad(rest, ((0, lacking), (0, 0)))
     left, values, right = jnp.linalg.svd(rest, full_matrices=False)
     kept = values > tolerance
-    left = jnp.where(kept[None], left[: len(rows)], 0)
+    left = jnp.where(kept[None], left, 0)
     inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
     response = matmul(right.T * inverse[None], left.T) / norms[:, None]
     dropped = jnp.where(kept[:, None], 0, right)
     null = matmul(dropped.T, dropped)
+    if len(columns) > len(rows):  # and all directions that no row of J has
+        null += jnp.eye(len(columns), dtype=rows.dtype) - matmul(right.T, right)
     # Rounding turns a direction by the tolerance over the least value that is kept. A parameter with a larger
     # part in what is dropped is not determined: its error would be that of its other part alone.
     least = jnp.min(jnp.where(kept, values, jnp.inf))

@@ -212,8 +212,7 @@ class BoundaryPart:
     def sample(self, key: jax.Array, num_points: int, method: str | Sampler, dtype: DTypeLike) -> jax.Array:
         """Points of it, shape (num_points, d); in one dimension each of its points once."""
         dim = self.difference.dim
-        if dim == 1:
-            # The same points for every key, also while something is traced.
+        if dim == 1:  # the same points for every key, also while something is traced
             with jax.ensure_compile_time_eval():
                 points = self.whole.sample(jax.random.key(0), num_points, method, dtype)
                 return points[accepted(self, points)]
@@ -226,10 +225,9 @@ def _is_there(part: BoundaryPart) -> bool:
     if part.share > 0 or part.side < 0:
         return part.share > 0
     first, *holes = (side.owner for side in part.difference._sides)
-    others = [hole for hole in holes if hole != part.owner]
 
     def taken(x: jax.Array) -> jax.Array:  # by this hole alone
-        left = (~hole.contains(x) for hole in others)
+        left = (~hole.contains(x) for hole in holes if hole != part.owner)
         return functools.reduce(jnp.logical_and, left, first.contains(x) & part.owner.contains(x))
 
     return meets(first, taken, part.difference.contains)
@@ -237,14 +235,16 @@ def _is_there(part: BoundaryPart) -> bool:
 
 def _some(parts: Sequence[BoundaryPart]) -> tuple[BoundaryPart, ...]:
     left = tuple(part for part in parts if part.share >= _LEAST)
-    for part in parts:
-        if part.share < _LEAST and _is_there(part):
+    small = [part for part in parts if part.share < _LEAST and _is_there(part)]
+    least = _LEAST * sum(part.measure for part in left) if small else 0.0  # below, no one misses it
+    for part in small:
+        if part.share == 0 or part.measure >= least:
             raise ValueError(
                 f"of {part.whole} less than a thousandth bounds what is left of {part.difference.domain}, "
-                "too little to draw points of it. Take a hole that reaches less far beyond the domain, e.g. "
-                "a Polygon along the same curve; leave out one that only touches it."
+                "too little to draw points of it. Take a form that reaches less far beyond that, e.g. a "
+                "Polygon along the same curve; leave out a hole that only touches it."
             )
     if not left:
-        names = " and ".join(str(part.whole) for part in parts)
-        raise ValueError(f"{names} does not bound what is left of {parts[0].difference.domain}.")
+        wholes = " and ".join(str(part.whole) for part in parts)
+        raise ValueError(f"{wholes} does not bound what is left of {parts[0].difference.domain}.")
     return left

@@ -16,7 +16,7 @@ class Region(Protocol):
     """A set of points in which a condition holds: any object that draws points of itself.
 
     Give it equality and a hash (a frozen dataclass has both), and draw inside ``jax.jit`` only by
-    what JAX can trace.
+    what JAX can trace: points that NumPy draws would be constants of the compiled training.
 
     Examples:
       The points of a spiral:

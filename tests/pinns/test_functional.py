@@ -23,6 +23,7 @@ from pinns import (
     laplacian,
     num_parameters,
 )
+from pinns._inputs import check_model
 
 PROBLEM = SingularlyPerturbedODE(epsilon=2.0, num_points=64)
 KEY = jax.random.key(0)
@@ -124,18 +125,7 @@ class Noisy(nnx.Module):
         (Noisy(nnx.Dropout(0.5, rngs=nnx.Rngs(0))), ValueError, r"changes when it is called .*count"),
         (Noisy(nnx.BatchNorm(8, rngs=nnx.Rngs(0))), ValueError, r"changes when it is called .*mean"),
     ],
-    ids=[
-        "linen",
-        "function",
-        "complex",
-        "number",
-        "ints",
-        "int array",
-        "empty",
-        "name",
-        "dropout",
-        "batch norm",
-    ],
+    ids=["linen", "function", "complex", "number", "ints", "int array", "empty", "name", "dropout", "norm"],
 )
 def test_other_models_are_refused_in_words(model, error, message):
     with pytest.raises(error, match=message):
@@ -146,6 +136,15 @@ def test_a_network_in_evaluation_mode_is_trained():
     model = Noisy(nnx.BatchNorm(8, use_running_average=True, rngs=nnx.Rngs(0)))
     result = fit(PROBLEM, model, optax.adam(1e-2), num_steps=5, key=KEY, progress=False)
     assert result.final["loss"] < result.history[0]["loss"]
+
+
+def test_a_network_that_changes_is_taken_once_it_is_told_what_its_refusal_advises():
+    rngs = nnx.Rngs(0)
+    model = Noisy(nnx.Sequential(nnx.BatchNorm(8, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)))
+    with pytest.raises(ValueError, match=r"Call model\.eval\(\) of an nnx"):
+        check_model(PROBLEM, *functional(model), jnp.float32)
+    model.eval()
+    check_model(PROBLEM, *functional(model), jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -177,3 +177,28 @@ def test_a_hole_of_ones_own_may_change(monkeypatch):
         assert square.share == pytest.approx(1 - jnp.pi * radius**2 / 4, abs=2e-3)
         points = square.sample(KEY, 100, "sobol", jnp.float32)
         assert jnp.linalg.norm(points, axis=1).min() >= radius
+
+
+def test_a_hole_of_ones_own_is_looked_at_once_however_deep_it_lies(monkeypatch):
+    seen = []
+    sample = _OwnDisk.sample
+    monkeypatch.setattr(_OwnDisk, "sample", lambda self, *args: seen.append(args) or sample(self, *args))
+    plate = Difference(Box((-1.0, -1.0), (1.0, 1.0)), _OwnDisk())
+    for k in range(4):
+        plate = Difference(plate, Ball((0.9, -0.9 + 0.6 * k), 0.05))
+    plate.share  # noqa: B018 (kept from now on)
+    seen.clear()
+    plate.share  # noqa: B018
+    assert len(seen) == 1
+
+
+class _OnlyNames(_OwnDisk):
+    """Which knows samplers by their names alone."""
+
+    def sample(self, key, num_points, method, dtype):
+        return super().sample(key, num_points, {"uniform": "uniform", "sobol": "sobol"}[method], dtype)
+
+
+def test_a_domain_that_knows_names_of_samplers_alone_may_have_a_hole():
+    disk = Difference(_OnlyNames(), Ball((0.0, 0.0), 0.2))
+    assert jnp.linalg.norm(disk.sample(KEY, 20, "uniform", jnp.float32), axis=1).min() >= 0.2

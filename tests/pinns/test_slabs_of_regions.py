@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from flax import nnx
@@ -63,6 +64,27 @@ class Remembered(Heat):
         return Box((0.0, -0.4), (1.0, 0.0))
 
 
+@dataclasses.dataclass(frozen=True)
+class Sensors:
+    """A region that holds an array, which dataclasses cannot compare."""
+
+    x: np.ndarray
+
+    def sample(self, key, num_points, method, dtype):
+        return jnp.asarray(self.x, dtype)
+
+
+class Measured(Heat):
+    """Sensors in the walls' place, and a pulse in the first times alone."""
+
+    def walls(self):
+        return Sensors(np.array([[0.5, t] for t in (self.domain.lower[1], self.domain.upper[1], 0.1, 0.2)]))
+
+    def conditions(self):
+        pulse = {"pulse": Condition(lambda u, x: u(x) - 1, self.domain, 4)}
+        return super().conditions() | (pulse if self.domain.lower[1] == 0 else {})
+
+
 @pytest.mark.parametrize("slabs", [2, 4])
 def test_regions_that_stay_in_part_are_refused(slabs):
     model = MLP(2, [4], 1, rngs=nnx.Rngs(0))
@@ -73,7 +95,7 @@ def test_regions_that_stay_in_part_are_refused(slabs):
 
 
 def test_regions_that_follow_and_histories_are_not():
-    for problem, same in ((Heat(), set()), (Remembered(), {"walls"})):
+    for problem, same in ((Heat(), set()), (Remembered(), {"walls"}), (Measured(), set())):
         edges = (0.0, 1.0, 2.5, 4.0)
         assert unmoved(problem, 1, edges) == same
         check_regions(problem, 1, ["start"], edges, same, Closures())

@@ -192,6 +192,20 @@ def test_a_chain_takes_jets_if_all_of_it_do():
     np.testing.assert_allclose(gradient(u, x)[1], gradient(lambda x: u(x), x)[1], rtol=1e-5)
 
 
+def test_an_embedding_that_no_jet_goes_through_is_told_the_way_out():
+    class Square(Polar):
+        supports_jets = True
+
+        def __call__(self, x):
+            return x**2
+
+    with pytest.raises(TypeError, match="Jet") as caught:
+        gradient(MLP(2, [4], 1, embedding=Square(), rngs=nnx.Rngs(0)), jnp.ones(2))
+    assert "set supports_jets = False" in caught.value.__notes__[0]
+    with pytest.raises(TypeError, match=r"of your own .* supports_jets = False where it computes otherwise"):
+        MLP(2, [4], 1, embedding=jnp.square, rngs=nnx.Rngs(0))
+
+
 def test_coordinates_are_not_told_of_networks_that_have_others():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

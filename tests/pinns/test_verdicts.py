@@ -18,9 +18,13 @@ from pinns import (
     FunctionApproximation,
     Poisson1D,
     Problem,
+    Sampling,
     Stop,
     fit,
+    gradient,
 )
+from pinns._options import Options
+from pinns._verdicts import Watch
 
 
 def steps(**options):
@@ -58,6 +62,35 @@ def test_adaptive_points_are_no_advice_where_they_are_used(train, make_model):
         _, messages = said(train, steps(), 80, sampling=sampling, **settings)
         [message] = [message for message in messages if "on fresh ones" in message]
         assert ("AdaptiveSampling" in message) == advised
+
+
+@dataclasses.dataclass(frozen=True)
+class Logistic(Problem):
+    """y' = y(1 − y), which y = 0 solves too."""
+
+    initial: bool = True
+    domain = Box((0.0,), (20.0,))
+
+    def conditions(self):
+        start = self.domain.face(0, "lower") if self.initial else self.domain.boundary()
+        return {"ode": Condition(self.ode, self.domain, 8), "start": Condition(self.start, start, 2)}
+
+    def ode(self, u, x):
+        y, slope = gradient(u, x)
+        return slope[0] - y * (1 - y)
+
+    def start(self, u, x):
+        return u(x) - 0.01
+
+
+@pytest.mark.parametrize("initial", [True, False])
+def test_slabs_are_advised_where_a_solution_goes_on_from_its_beginning(initial):
+    watch = Watch(Logistic(initial), Options(Sampling(), Stop()), 10, 0)
+    rows = [{"step": step, "loss": 1e-12, "fresh_loss": 1e-3} for step in (0, 1)]
+    with pytest.warns(FitWarning, match="on fresh ones") as caught:
+        watch.warn(rows, lambda: [])
+    words = ("fit_in_slabs", "error_estimate()", "another solution")
+    assert {word in str(caught[0].message) for word in words} == {initial}
 
 
 def test_warnings_point_at_the_line_that_calls_fit(make_model):
