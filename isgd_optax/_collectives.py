@@ -38,28 +38,29 @@ def check_collectives(loss: ClosedJaxpr, *shared: object) -> None:
       loss: The program of L.
       *shared: Pytrees of all that decides about the steps: parameters, gradient and state.
     """
+    joined = {}
     for equation in equations(loss.jaxpr):
         name = equation.primitive.name
-        axes = [] if name in _LOCAL else _named_axes(equation)
-        for axis in axes:
-            if not _is_outside(axis) or not may_differ_along(axis, *shared):
-                continue
-            found = f"value_fn joins devices along the axis {axis!r}, by {name},"
-            if may_differ_along(axis):
-                raise TypeError(
-                    f"{found} where JAX does not know what they share: the derivative of a sum over devices "
-                    "would again be such a sum. Use jax.shard_map with check_vma=True, its default, or "
-                    "jax.jit on a batch sharded over a mesh, instead of jax.pmap, check_vma=False or "
-                    "jax.vmap with an axis_name. Of an ensemble, whose members train alone, leave it out, or "
-                    "compute what depends on data alone before update."
-                )
+        joined |= dict.fromkeys([] if name in _LOCAL else _named_axes(equation), name)
+    for axis, name in joined.items():
+        if not _is_outside(axis) or not may_differ_along(axis, *shared):
+            continue
+        found = f"value_fn joins devices along the axis {axis!r}, by {name},"
+        if may_differ_along(axis):
             raise TypeError(
-                f"{found} along which its parameters, gradient or state differ: each device takes steps of "
-                "its own, and would wait for the others. Either they train together: hand in parameters "
-                "and state as what all share, by in_specs=jax.P(). Or each trains alone, without sums over "
-                "devices. JAX also sums derivatives by what devices share: make such points their own "
-                'before, by jax.lax.pcast(points, axis_name, to="varying").'
+                f"{found} where JAX does not know what they share: the derivative of a sum over devices "
+                "would again be such a sum. Use jax.shard_map with check_vma=True, its default, or "
+                "jax.jit on a batch sharded over a mesh, instead of jax.pmap, check_vma=False or "
+                "jax.vmap with an axis_name. Of an ensemble, whose members train alone, leave it out, or "
+                "compute what depends on data alone before update."
             )
+        raise TypeError(
+            f"{found} along which its parameters, gradient or state differ: each device takes steps of "
+            "its own, and would wait for the others. Either they train together: hand in parameters "
+            "and state as what all share, by in_specs=jax.P(). Or each trains alone, without sums over "
+            "devices. JAX also sums derivatives by what devices share: make such points their own "
+            'before, by jax.lax.pcast(points, axis_name, to="varying").'
+        )
 
 
 def _named_axes(equation: JaxprEqn) -> list[str]:

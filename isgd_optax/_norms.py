@@ -51,7 +51,8 @@ def as_wide_as(x: jax.Array, other: jax.Array) -> jax.Array:
     """``x`` in the wider one of both dtypes, for products of both: not promoted, for the same reason."""
     if not (hasattr(x, "dtype") and hasattr(other, "dtype")):
         return x  # Python's numbers are taken in the dtype of the other one
-    return x.astype(other.dtype) if other.dtype.itemsize > x.dtype.itemsize else x
+    wider = jnp.issubdtype(other.dtype, jnp.inexact) and other.dtype.itemsize > x.dtype.itemsize
+    return x.astype(other.dtype) if wider else x
 
 
 def advanced(params: optax.Params, length: jax.Array, way: optax.Updates) -> optax.Params:

@@ -66,8 +66,8 @@ class ProximalObjective(FieldsAsLeaves):
     ):
         self.value_fn = as_pytree(value_fn)
         self.center = jax.tree.map(jnp.asarray, center)  # which may be Python floats
-        self.learning_rate = jnp.asarray(learning_rate)
-        self.metric = metric
+        self.learning_rate = _as_float(learning_rate)
+        self.metric = None if metric is None else jax.tree.map(_as_float, metric)
 
     def __call__(self, params: optax.Params) -> jax.Array:
         loss = jnp.asarray(self.value_fn(params))
@@ -114,3 +114,9 @@ class ProximalObjective(FieldsAsLeaves):
     def dual_norm(self, grad: optax.Updates) -> jax.Array:
         """‖g‖_{D⁻¹} of a gradient."""
         return norm(grad, None if self.metric is None else jax.tree.map(lambda d: 1 / d, self.metric))
+
+
+def _as_float(x: ArrayLike) -> jax.Array:
+    """An array of ``x``, whole numbers in the default dtype."""
+    array = jnp.asarray(x)
+    return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(float)

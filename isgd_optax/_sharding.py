@@ -115,7 +115,9 @@ def may_differ_along(axis: str, *like: object) -> bool:
 
     Only inside ``jax.shard_map`` with ``check_vma=True`` JAX knows that some do not.
     """
-    return not _has_axes("Manual") or _of_one_type(like, lambda: (*like, jax.lax.axis_index(axis)))
+    if not _has_axes("Manual") or axis not in jax.sharding.get_abstract_mesh().manual_axes:
+        return True
+    return _of_one_type(like, lambda: (*like, jax.lax.axis_index(axis)))
 
 
 def _of_one_type(some: tuple[object, ...], others: Callable[[], tuple[object, ...]]) -> bool:

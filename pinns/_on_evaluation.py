@@ -28,7 +28,13 @@ def teller(on_evaluation: OnEvaluation | None) -> Teller:
     def tell(history: History, model: Callable[[], Any], result: Callable[[], Any]) -> bool:
         given = (lambda: history, model, result)[:number]
         ends = asks_for_end(call(*(make() for make in given)))
-        history[-1].update(plain_row(history[-1]))
+        row = history[-1]
+        for name, value in list(row.items()):
+            try:
+                row[name] = _plain(value, repr(name))
+            except TypeError:
+                del row[name]  # what ends the training must not keep it from being saved
+                raise
         return ends
 
     return tell
@@ -60,11 +66,12 @@ def _plain(value: Any, name: str) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         return [_plain(item, name) for item in value]
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: _plain(item, name) for key, item in value.items()}
+    if isinstance(value, Mapping) and all(isinstance(key, (str, int)) for key in value):
+        return {str(key): _plain(item, name) for key, item in value.items()}
     raise TypeError(
         f"the column {name} that on_evaluation writes into the history must hold real numbers, arrays or "
-        f"texts, or lists or dictionaries (with texts as keys) of them, got {type(value).__name__}."
+        "texts, or lists or dictionaries (with texts or whole numbers as keys) of them, got "
+        f"{type(value).__name__}."
     )
 
 

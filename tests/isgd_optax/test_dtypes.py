@@ -149,6 +149,9 @@ def test_python_floats_are_of_the_widest_dtype_from_the_start(dtypes):
     assert dtypes(shapes[1]) == dtypes(before)  # of a gradient that is a Python float
     phi = ProximalObjective(lambda p: p["a"] ** 2, params, 0.5)
     assert (phi({"a": 3.0}), phi.term_gradient({"a": 3.0})) == (13.0, {"a": 4.0})
+    whole = ProximalObjective(lambda p: p["a"] ** 2, {"a": jnp.float32(0)}, 1, {"a": 2})
+    assert whole.term_gradient({"a": jnp.float32(0.5)}) == {"a": 1.0}
+    assert whole.squared_distance_gain({"a": jnp.float32(0.5)}, {"a": jnp.float32(0)}) == 0.5
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from isgd_optax import LeastSquares, Residual, diagnostics
+from isgd_optax.diagnostics._maker import Grams, maker_of, shares_of, spread_of
 
 
 def two_instruments(many, few):
@@ -175,3 +176,24 @@ def test_no_array_is_as_large_as_the_square_of_the_number_of_residuals():
         return max([*sizes, *(largest(program) for program in inner if hasattr(program, "eqns")), 0])
 
     assert largest(found.jaxpr) <= 600 * 3 * 3
+
+
+@pytest.mark.usefixtures("x64")
+def test_sums_by_groups_are_those_of_the_matrix():
+    """Of many residuals they come from Gram matrices; a value that is fitted exactly leaves nothing."""
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=(14, 3))
+    columns[-1] = 0
+    basis = np.zeros((15, 4))
+    basis[:14, :3] = np.linalg.qr(columns)[0]
+    basis[14, 3] = 1
+    counted, members = np.arange(15) != 13, np.eye(2)[[0] * 14 + [1]]
+    matrix = np.diag(1.0 * counted) - basis @ basis.T
+    by_groups = lambda m: members.T @ m**2 @ members
+    maker = maker_of(jnp.asarray(basis), counted, jnp.asarray(members))
+    assert isinstance(maker, Grams)
+    np.testing.assert_allclose(shares_of(maker), by_groups(matrix), atol=1e-13)
+    assert shares_of(maker)[1, 1] == 0
+    variances = np.array([0.3, 1.0])
+    spread = by_groups((matrix * (members @ variances)) @ matrix)
+    np.testing.assert_allclose(spread_of(maker, variances), spread, atol=1e-13)

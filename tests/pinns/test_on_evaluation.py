@@ -60,8 +60,16 @@ def test_what_is_measured_is_in_units_and_stays_in_the_history(make_model, tmp_p
 
 def test_a_column_that_no_file_takes_is_refused_by_name(train):
     message = "the column 'mine' that on_evaluation writes into the history must hold real numbers"
-    for value in (KEY, 1j, {1: 2.0}, [object()]):
+    assert plain_row({"mine": {1: 2.0}}) == {"mine": {"1": 2.0}}
+    for value in (KEY, 1j, {(1, 2): 2.0}, [object()]):
         with pytest.raises(TypeError, match=message):
             plain_row({"mine": value})
+    rows = []
+
+    def write(history):
+        rows.append(history[-1])
+        history[-1]["mine"] = KEY
+
     with pytest.raises(TypeError, match=message):
-        train(optax.sgd(0.1), 1, on_evaluation=lambda history: history[-1].update(mine=KEY))
+        train(optax.sgd(0.1), 1, on_evaluation=write)
+    assert "mine" not in rows[-1]  # which is still saved
