@@ -235,7 +235,7 @@ def _slab(
     end: float,
     names: tuple[str, ...],
     previous: Any,
-    of_values: tuple[str, ...],
+    of_values: tuple[str, ...] = (),
 ) -> _Slab:
     domain = problem.domain.between(axis, begin, end)
     times = (
