@@ -128,9 +128,9 @@ class Checkpoints:
                 if written and read and written != read:
                     raise ValueError(f"its arrays are not those that were written{_setting(found)}")
                 restored = jax.tree.unflatten(treedef, values)
-            # Of a damaged array orbax raises a plain Exception. The first one is told, or raised if no state
-            # can be read; since it may be a fault that passes, the files are set aside and not deleted.
-            except Exception as error:
+            except Exception as error:  # of a damaged array orbax raises a plain one
+                # The first is told, or raised if no state can be read; since it may be a fault that passes,
+                # the files are set aside and not deleted.
                 unread, fault = [*unread, step], fault or error
                 continue
             if unread:

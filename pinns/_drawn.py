@@ -5,10 +5,10 @@ from typing import Any
 
 import jax
 
-from pinns._identity import digest, of_user
-from pinns._run_identity import constants, program_text
+from pinns._identity import of_user
 from pinns._samplers import SAMPLERS, as_sampler
 from pinns._sampling import Sampling
+from pinns._traces import trace_digest
 from pinns._warnings import warn_at_caller
 from pinns.problems import Problem
 from pinns.problems._base import conditions_of
@@ -55,6 +55,4 @@ def check_drawn(
 
 def _drawn_outside(draw: Callable[[jax.Array], Any], key: jax.Array) -> bool:
     """Whether two traces of the same function hold other numbers."""
-    traces = (jax.make_jaxpr(lambda key: draw(key))(key) for _ in range(2))  # anew, not JAX's kept one
-    first, second = (digest([program_text(trace), constants(trace)]) for trace in traces)
-    return first != second
+    return trace_digest(draw, key) != trace_digest(draw, key)

@@ -10,13 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
 import isgd_optax
-from pinns._bounds import inner_programs
 from pinns._functional import Functional
 from pinns._identity import contents, digest, fingerprint
 from pinns._sampling import Sampling
+from pinns._traces import constants, program_text
 from pinns._weights import AdaptiveWeights
 from pinns.problems import Problem
 
@@ -93,22 +92,6 @@ def _equation(
     closed = jax.make_jaxpr(loss)(params, points)
     text = re.sub(r"\d+\.\d+(e[+-]?\d+)?", lambda number: f"{float(number[0]):.8g}", program_text(closed))
     return digest([text, [_rounded(constant) for constant in constants(closed)]])
-
-
-def program_text(closed: ClosedJaxpr) -> str:
-    """What a program says, the same wherever its functions lie in memory."""
-    # JAX colours what it prints in a terminal and in a notebook, where the run may have begun or go on.
-    return re.sub(r" at 0x[0-9a-f]+", "", closed.jaxpr.pretty_print(use_color=False))
-
-
-def constants(program: ClosedJaxpr | Jaxpr) -> list[Any]:
-    """The arrays in a program and in those inside of it, which are not printed with it."""
-    closed = isinstance(program, ClosedJaxpr)
-    found = list(program.consts) if closed else []
-    for equation in (program.jaxpr if closed else program).eqns:
-        for inner in inner_programs(equation.params):
-            found += constants(inner)
-    return found
 
 
 def _rounded(constant: Any) -> list[Any]:

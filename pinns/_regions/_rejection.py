@@ -1,7 +1,6 @@
 """Points of a part of a region: those that pass a test, in arrays of fixed shape."""
 
 import functools
-import hashlib
 import math
 from typing import Any, Protocol
 
@@ -13,6 +12,7 @@ from jax.typing import DTypeLike
 from pinns._identity import of_user
 from pinns._regions._region import Region, evenly
 from pinns._samplers import SAMPLERS, Grid, Sampler, as_sampler, asked_for
+from pinns._traces import trace_digest
 
 _PROBES, _MORE_PROBES = 2**13, 2**17
 _SMALL = 1e-2
@@ -95,10 +95,10 @@ def sample_part(
 def _program(region: Region, part: Part) -> str:
     """What objects of the user's compute now: equal ones may call what has changed, as in a notebook."""
     found = {id(owner): owner for owner in of_user((region, part))}.values()
-    return hashlib.sha256("".join(map(_text, found)).encode()).hexdigest() if found else ""
+    return " ".join(map(_trace, found))
 
 
-def _text(owner: Any) -> str:
+def _trace(owner: Any) -> str:
     """The program by which an object draws points and tells those that belong to it, as far as it does."""
     if not hasattr(owner, "sample"):
         return ""
@@ -109,7 +109,7 @@ def _text(owner: Any) -> str:
 
     with jax.ensure_compile_time_eval():
         key = jax.random.key(0)
-    return jax.jit(accepts).lower(key).as_text()
+    return trace_digest(accepts, key)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 4, 5, 6, 7))
@@ -123,12 +123,11 @@ def _first_accepted(
     dtype: DTypeLike,
     program: str,
 ) -> jax.Array:
-    del program  # part of what jit knows it by
     expected = num_points / share
     # Four deviations more than expected: a second round is rare.
     enough = num_points if share == 1 else math.ceil(expected + 4 * math.sqrt(expected * (1 - share) + 4))
     accepts = jax.vmap(part.accepts)
-    in_parts = _is_in_parts(region, enough)
+    in_parts = _is_in_parts(region, enough, program)
 
     def put(points: jax.Array, number: jax.Array, drawn: jax.Array) -> tuple[jax.Array, jax.Array]:
         belongs = accepts(drawn)
@@ -153,11 +152,14 @@ def _first_accepted(
 
 
 @functools.lru_cache(maxsize=256)
-def _is_in_parts(region: Region, num_points: int) -> bool:
+def _is_in_parts(region: Region, num_points: int, program: str) -> bool:
     """Whether points of a region may have an order: they are not made one by one of points of the cube."""
+    del program  # part of what it is kept by
     try:
         asked = asked_for(region, num_points)
-    except Exception:  # one of a user may know names of samplers only, and raise what it likes
+    # A user's region may know samplers by their names alone, and raise what it likes of this one. Nothing is
+    # hidden: what is wrong with it otherwise, drawing its points raises.
+    except Exception:
         return True
     return not asked or any(number < num_points for number, _ in asked)
 

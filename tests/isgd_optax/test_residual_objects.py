@@ -1,6 +1,7 @@
 """Residuals that are objects, and losses and residuals of classes of the user's own."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -100,9 +101,9 @@ class Doubled(Residual):
 def test_classes_with_another_loss_than_their_residuals_say_are_refused():
     solver, p = implicit_step(gauss_newton(), 1.0), jnp.ones(())
     for loss in (Penalised(Residual(line, X)), LeastSquares(Doubled(line, X))):
-        step = lambda p: solver.update(p, solver.init(p), p, value_fn=loss)  # noqa: B023
+        step = functools.partial(solver.update, value_fn=loss)
         with pytest.raises(TypeError, match=r"overrides .* A penalty is one more Residual"):
-            jax.eval_shape(step, p)
+            jax.eval_shape(step, p, solver.init(p), p)
         with pytest.raises(TypeError, match=r"overrides .* A penalty is one more Residual"):
             diagnostics.gram_spectrum(loss, p)
 
