@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test test-slow docs lint format clean
+.PHONY: demo test test-long test-slow docs lint format clean
 .DEFAULT_GOAL := demo
 
 # What the demo needs, 0.9 GB; the tests need 1.5.
@@ -23,7 +23,10 @@ demo: .venv/demo ## solve the multi-scale Poisson problem with ISGD, Adam and L-
 	$(BIN)/python -m benchmarks demo
 
 test: .venv/installed ## the default tests and doctests
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
+	$(BIN)/python -m pytest -m "not slow and not long" -n $(WORKERS)
+
+test-long: .venv/installed ## the tests that take seconds each: whole trainings, blocks of the documentation
+	$(BIN)/python -m pytest -m "long and not slow" -n $(WORKERS)
 
 test-slow: .venv/installed ## the tests that take minutes, and the notebooks
 	$(BIN)/python -m pytest -m slow

@@ -39,6 +39,7 @@ def cases() -> list[Any]:
     return [pytest.param(p, id=str(p.relative_to(DOCS)), marks=slow(p)) for p in PAGES if blocks(p)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", cases())
 def test_blocks_run(page, tmp_path, monkeypatch):
     module = types.ModuleType(f"docs_{page.stem}")  # dataclasses look for the module of a class

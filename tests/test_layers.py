@@ -4,6 +4,7 @@ import sys
 import pytest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("package", "forbidden"),
     [
@@ -17,6 +18,7 @@ def test_imports_go_one_way(package, forbidden):
     assert out.strip() == "[]"
 
 
+@pytest.mark.long
 def test_import_changes_no_global_setting():
     code = (
         "import jax; before = dict(jax.config.values); import isgd_optax, pinns; "

@@ -62,6 +62,7 @@ def test_the_package_works_outside_the_repository(tmp_path, form):
     assert "num_steps" in run("-P", "-c", INSTALLED, str(target), cwd=tmp_path, env=environment)
 
 
+@pytest.mark.long
 def test_a_users_type_checker_sees_our_types(tmp_path):
     (tmp_path / "user.py").write_text(USER)
     (tmp_path / "pyrightconfig.json").write_text(f'{{"extraPaths": ["{ROOT}"]}}')

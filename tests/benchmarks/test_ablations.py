@@ -68,6 +68,7 @@ def test_changes_are_trained_and_shown(cli, tmp_path, monkeypatch):
     assert all(study.is_stale(row) for row in result["rows"])
 
 
+@pytest.mark.long
 def test_an_interrupted_training_is_no_row(cli, tmp_path, monkeypatch):
     row = dataclasses.replace(_field.ROWS["beam"], hidden=(4,), evaluate_every=2)
     monkeypatch.setitem(_field.ROWS, "beam", row)

@@ -76,6 +76,7 @@ def results_of(folder, optimizer):
     return summary
 
 
+@pytest.mark.long
 def test_a_run_leaves_its_results(cli, tmp_path):
     cli("run", "ode", "--optimizer", "adam", "--steps", "20", "--out", tmp_path, "--no-progress")
     results_of(tmp_path, "adam")
@@ -163,6 +164,7 @@ def test_every_experiment_has_a_gauss_newton_plan_that_ends(experiment, preset):
     assert longer.setting() == plan.setting()  # the same run goes on
 
 
+@pytest.mark.long
 def test_gauss_newton_stops_at_its_target_and_samples_as_told(cli, tmp_path):
     words = ["--sampling", "sobol", "--resample-every", "2", "--momentum", "0.5", "--target", "0.5"]
     cli("run", "ode", "--optimizer", "isgd-gn", *words, "--out", tmp_path, "--no-progress")

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,7 @@ def needed(extras: list[str]) -> set[str]:
     return found
 
 
+@pytest.mark.long
 def test_the_extra_benchmarks_suffices_for_its_commands(tmp_path):
     kept = needed(["benchmarks"]) | {"isgd-optax", "pip", "setuptools"}
     assert {"folx", "pytest", "jaxopt", "deepxde"} <= needed(["dev"]) - kept

@@ -15,6 +15,7 @@ from benchmarks.paper.contraction import Contraction
 from benchmarks.paper.stiff_quadratic import StiffQuadratic
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64_restored")
 def test_stiff_quadratic_decays_as_equations_7_and_8_say(tmp_path):
     result = StiffQuadratic(num_alphas=4, max_steps=50, max_implicit_steps=20, out=tmp_path).run()
@@ -35,6 +36,7 @@ def positive(value):
     return [number for item in value for number in positive(item)] if isinstance(value, list) else [value]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("measurement", "file", "key", "names"),
     [

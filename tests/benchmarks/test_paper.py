@@ -188,6 +188,7 @@ def test_limit_gram_is_the_expectation(activation):
     assert error < 2e-3
 
 
+@pytest.mark.long
 def test_theorem_1_keeps_its_bound_on_a_wide_network_and_records_its_lemmas(tmp_path):
     study = Theorem1(widths=(16, 1024), datasets=2, steps=6, out=tmp_path)
     result = study.run()

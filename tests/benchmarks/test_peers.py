@@ -48,6 +48,7 @@ def test_peers_records_its_runs_and_skips_what_is_not_installed(tmp_path, capsys
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64_restored")
 def test_a_peer_that_runs_out_of_memory_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
     class Killed(concurrent.futures.Executor):

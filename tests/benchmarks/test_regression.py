@@ -19,6 +19,7 @@ def _recorded(folder, step):
     return next(row for row in map(json.loads, rows) if row["step"] == step)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64_restored")
 @pytest.mark.parametrize("name", STEPS)
 def test_a_row_of_the_field_is_as_good_as_its_record(name, tmp_path):
@@ -30,6 +31,7 @@ def test_a_row_of_the_field_is_as_good_as_its_record(name, tmp_path):
     assert summary["rel_l2"] <= FACTOR * record["rel_l2"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64_restored")
 def test_the_stiff_ode_reaches_its_target_in_the_steps_of_its_record(tmp_path):
     summary = train(Ode(epsilon=0.01, optimizer="isgd-gn", progress=False, out=tmp_path, time_limit=300.0))

@@ -54,6 +54,7 @@ def test_a_result_that_is_missing_is_said_to_be(tmp_path):
 
 
 # pip cannot install a browser and make test must work without one; .ci/run installs Chromium.
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt install chromium)")
 @pytest.mark.filterwarnings("default")  # the browser driver's own
 @pytest.mark.parametrize(

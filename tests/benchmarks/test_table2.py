@@ -46,6 +46,7 @@ def test_cross_entropy_has_its_gradient_and_the_generalised_gauss_newton_matrix(
     np.testing.assert_allclose(ravel_pytree(updates)[0], step, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.long
 def test_gauss_newton_solves_the_implicit_equation_of_a_cross_entropy(x64):
     model = network()
     images = jax.random.normal(jax.random.key(0), (7, 6), jnp.float64)
@@ -62,6 +63,7 @@ def test_gauss_newton_solves_the_implicit_equation_of_a_cross_entropy(x64):
     assert state.info.accepted
 
 
+@pytest.mark.long
 def test_cross_entropy_stays_finite_where_a_probability_underflows():
     model = network(jnp.float32)
     graphdef, params = nnx.split(model)

@@ -56,6 +56,7 @@ def test_regression_is_the_textbooks(dtype):
     assert result.undetermined() == ()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_points_of_weight_zero_do_not_count():
     weights = np.where(np.arange(15) < 5, 0.0, WEIGHTS)
@@ -99,6 +100,7 @@ def constrained(weight=0.7):
     return loss, scaled
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_a_sandwich_is_the_covariance_of_many_draws():
     loss, design = constrained()
@@ -126,6 +128,7 @@ def test_a_sandwich_is_the_covariance_of_many_draws():
     np.testing.assert_allclose(estimated.degrees_of_freedom, chi2, rtol=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_undetermined_parameters_are_named_and_others_keep_their_errors():
     x = jnp.linspace(0.0, 1.0, 20)
@@ -189,6 +192,7 @@ def test_other_losses_than_squares_are_refused():
         diagnostics.covariance(lambda p: p, jnp.ones(()))
 
 
+@pytest.mark.long
 def test_float32_with_free_parameters_says_that_it_needs_float64():
     loss, params, design, residual = regression("float32")
     with pytest.warns(UserWarning, match="needs float64"):

@@ -30,6 +30,7 @@ def test_gram_spectrum_holds_the_gauss_newton_eigenvalues():
     np.testing.assert_allclose(spectrum[:-3], 0, atol=1e-13)
 
 
+@pytest.mark.long
 def test_lanczos_finds_the_whole_spectrum_of_a_small_hessian():
     spectrum = diagnostics.hessian_spectrum(LOSS, PARAMS, jax.random.key(1), num_steps=3, num_probes=4)
     expected = np.linalg.eigvalsh(jax.hessian(LOSS)(PARAMS))

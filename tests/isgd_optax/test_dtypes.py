@@ -119,6 +119,7 @@ def test_numpy_parameters_are_taken_like_jax_ones(numpy_dtype, assert_close, dty
     assert_close(step(start, from_numpy), step(jnp.asarray(start), from_jax))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("inner", [optax.adam(0.1), optax.lbfgs(), gauss_newton()])
 def test_weakly_typed_scalars_are_parameters_like_others(inner, x64):
     """``jnp.asarray(1.0)`` has a weak type, whose sums with float32 are float32."""

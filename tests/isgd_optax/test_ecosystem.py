@@ -89,6 +89,7 @@ def regression(params, point):
     return jnp.tanh(x @ params["w"] + params["b"]) - y
 
 
+@pytest.mark.long
 @pytest.mark.devices(4)
 @pytest.mark.parametrize("inner", [optax.adam(0.01), optax.lbfgs(memory_size=3)], ids=["adam", "lbfgs"])
 @pytest.mark.parametrize("axis_type", ["Auto", "Explicit"])

@@ -59,6 +59,7 @@ def test_flat_losses_and_zero_predictions_give_no_nan(dtype):
         diagnostics.error_estimate(lambda p: p, jnp.zeros(2), lambda p: p)
 
 
+@pytest.mark.long
 def test_points_on_which_a_loss_is_straight_ask_for_their_correction_too(x64):
     """Huber's loss far from the data: its gradient counts, though it has no curvature there."""
     x = jnp.linspace(0.0, 1.0, 9)

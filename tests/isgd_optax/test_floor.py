@@ -71,6 +71,7 @@ def run(solver, loss, params, num_steps):
     return params, state, [np.asarray(record) for record in records]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("linear_solver", "controller"),
     [

@@ -95,6 +95,7 @@ def test_gauss_newton_takes_parameters_of_half_precision(rate, num_inner_steps, 
     assert loss(params) < 0.02 * loss(HALF)
 
 
+@pytest.mark.long
 def test_isgd_lbfgs_needs_neither_value_nor_grad(rosenbrock):
     solver = isgd_lbfgs(0.5, num_implicit_steps=2, num_inner_steps=3, memory_size=3)
 

@@ -48,6 +48,7 @@ def rescaled(scales):
     return loss, jax.tree.map(lambda s, q: q / s, scales, START)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("linear_solver", LINEAR_SOLVERS)
 def test_jacobi_makes_gauss_newton_invariant_under_a_change_of_units(linear_solver):
@@ -84,6 +85,7 @@ def test_several_inner_steps_are_invariant_too():
     jax.tree.map(lambda s, q, p: np.testing.assert_allclose(s * q, p, rtol=1e-9), SCALES, other, params)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("with_residuals", [True, False], ids=["LeastSquares", "function"])
 def test_a_solved_step_of_lbfgs_is_invariant(with_residuals):
@@ -98,6 +100,7 @@ def test_a_solved_step_of_lbfgs_is_invariant(with_residuals):
     jax.tree.map(lambda s, q, p: np.testing.assert_allclose(s * q, p, rtol=1e-7), scales, other, params)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_jacobi_keeps_the_largest_diagonal_so_far():
     loss = fit()
@@ -155,6 +158,7 @@ def test_the_step_solves_the_implicit_equation_in_the_metric(inner, metric):
     np.testing.assert_allclose(state.info.residual, norm(error) / norm(moved), rtol=1e-3, atol=1e-12)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_the_derivative_by_alpha_is_that_in_the_metric():
     loss = fit()

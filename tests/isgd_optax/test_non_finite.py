@@ -186,6 +186,7 @@ def test_an_alpha_at_which_there_is_no_gradient_is_left(x64):
     assert params == pytest.approx(1.9, rel=1e-12)
 
 
+@pytest.mark.long
 def test_a_masked_class_has_no_part_in_the_model(x64):
     """Its logit is −∞ and its probability 0: loss and gradient are finite, and so are the steps."""
     images, labels = jax.random.normal(jax.random.key(0), (40, 3)), jnp.arange(40) % 3

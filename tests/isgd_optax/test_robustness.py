@@ -70,6 +70,7 @@ def test_duplicated_points_make_a_singular_kernel_and_no_trouble(x64, controller
     assert values[-1] < 1e-8
 
 
+@pytest.mark.long
 def test_a_block_of_weight_zero_is_ignored(x64, controller):
     x = jnp.asarray(X)
     alone = LeastSquares(Residual(wave, x))

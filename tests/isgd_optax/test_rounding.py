@@ -15,6 +15,7 @@ def polynomial(x, dtype=jnp.float32):
     return loss, 0.1 * np.sqrt(np.diag(np.linalg.inv(powers.T @ powers)))
 
 
+@pytest.mark.long
 def test_errors_of_many_points_in_float32_are_the_textbooks():
     loss, expected = polynomial(np.random.default_rng(0).uniform(size=100_000))
     found = diagnostics.covariance(loss, jnp.ones(3), noise_std=0.1)

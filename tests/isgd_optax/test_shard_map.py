@@ -61,6 +61,7 @@ def assert_alone(assert_close):
     return check
 
 
+@pytest.mark.long
 def test_steps_by_matrix_products_are_of_each_device_alone(members, assert_alone):
     """A derivative by what does not vary over the devices is summed over them."""
     loss = LeastSquares(Residual(network, X))
@@ -98,6 +99,7 @@ def test_the_kernel_is_of_each_device_alone(members, assert_alone):
     assert_alone(kernels, members, matrices, jnp.linspace(0.5, 2.0, 4))
 
 
+@pytest.mark.long
 def test_each_device_trains_in_a_scan(members, make_step, assert_alone):
     """States from ``init`` vary as those from ``update``, and α may be what differs."""
     loss = LeastSquares(Residual(network, X))

@@ -72,6 +72,7 @@ def on(mesh, params, points, weight):
     return put(params), (put(points[0], "points"), put(points[1])), put(weight, "points")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "linear_solver", ["dual", *(pytest.param(n, marks=pytest.mark.slow) for n in ("primal", "qr", "cg"))]
 )
@@ -102,6 +103,7 @@ def matrices(params, points, weight, **options):
     return jacobian.rows(), jacobian.gram(), jacobian.normal(), squares
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("num_devices", [2, 4])
 def test_matrices_from_several_devices_are_those_of_one(num_devices, x64, assert_close):
     params, points, weight = problem()
@@ -166,6 +168,7 @@ def step_on(axis_type, in_context, closes_over):
         return step(params, LeastSquares(Residual(fn, points)))
 
 
+@pytest.mark.long
 def test_residuals_take_arrays_on_the_mesh(x64, assert_close):
     auto, explicit = jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit
     expected = step_on(auto, in_context=True, closes_over=False)

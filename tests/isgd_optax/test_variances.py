@@ -21,6 +21,7 @@ def two_instruments(many, few):
     return LeastSquares(*blocks), {"own": jnp.array([np.mean(many) - both]), "both": jnp.asarray(both)}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_blocks_may_have_a_variance_each():
     draws = np.random.default_rng(0)
@@ -62,6 +63,7 @@ def test_variances_of_coupled_blocks_have_the_right_means():
         np.testing.assert_allclose(np.mean(np.square(found[name])), std**2, rtol=0.1)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_a_block_without_a_residual_left_makes_its_own_parameters_infinite_alone():
     loss, params = two_instruments(np.array([2.0, 2.1, 1.9]), np.array([1.0]))
@@ -77,6 +79,7 @@ def test_a_block_without_a_residual_left_makes_its_own_parameters_infinite_alone
     assert not jnp.isnan(found.covariance).any()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_instruments_whose_noise_cannot_be_parted_are_told():
     """A free value at each place, measured twice: the difference of the two is all that is left."""
@@ -112,6 +115,7 @@ def test_degrees_of_freedom_count_residuals_once():
     assert result.degrees_of_freedom["b"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_intervals_of_two_instruments_cover_the_truth():
     draws = np.random.default_rng(3)
@@ -147,6 +151,7 @@ def test_degrees_of_freedom_do_not_depend_on_units(unit):
     assert np.isfinite(result.intervals()[1]["both"])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_values_that_are_left_out_by_a_factor_are_no_measurements():
     measured = jnp.asarray([1.0, 1.3, 0.8, 1.1])

@@ -11,6 +11,7 @@ KEY = jax.random.key(0)
 BOX = Box((-1.0, 2.0), (1.0, 3.0))
 
 
+@pytest.mark.long
 def test_faces_of_a_box_in_three_dimensions():
     box = Box((0.0, 0.0, 0.0), (1.0, 1.0, 2.0))
     assert box.boundary().measure == pytest.approx(10.0)
@@ -77,6 +78,7 @@ def test_sizes_of_spheres():
     assert Sphere((0.0,), 2.0).measure == pytest.approx(2.0)
 
 
+@pytest.mark.long
 def test_boundaries_of_a_difference_leave_out_what_does_not_bound_it():
     notched = Difference(Box((0.0, 0.0), (2.0, 2.0)), Box((1.0, 1.0), (2.0, 2.0)))  # shares two edges
     for boundary, length in ((notched.outer, 6.0), (notched.inner, 2.0), (notched.boundary(), 8.0)):
@@ -90,6 +92,7 @@ def test_boundaries_of_a_difference_leave_out_what_does_not_bound_it():
     np.testing.assert_allclose(np.mean((both == 1).any(axis=1)), 0.25, atol=0.01)
 
 
+@pytest.mark.long
 def test_a_wall_that_is_a_small_part_of_a_large_circle_is_not_left_out():
     square = Box((0.0, 0.0), (1.0, 1.0))
     for radius in (400.0, 40_000.0):  # of the second no drawn point shows the wall
@@ -120,6 +123,7 @@ def test_boundary_points_are_spread_by_area(method):
         )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("width", "radius"), [(4.0, 0.3), (4000.0, 0.1)])
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", id="single")])
 def test_each_of_several_holes_has_its_own_normals(width, radius, dtype, x64):

@@ -42,6 +42,7 @@ def networks(first, second, dim=1):
     return {first: make(0), second: make(1)}
 
 
+@pytest.mark.long
 def test_a_network_of_values_is_trained_in_every_slab_on_all_that_is_given():
     options = {"slabs": 2, "num_steps": 2, "key": KEY, "progress": False, "fresh_loss": False}
     result = fit_in_slabs(Closed(), networks("f", "y"), optax.adam(1e-2), **options)

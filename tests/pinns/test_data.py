@@ -131,6 +131,7 @@ def test_a_negative_weight_names_its_condition(make_model):
     assert "This is of the condition 'line'." in caught.value.__notes__
 
 
+@pytest.mark.long
 def test_scaled_weighs_another_loss_by_its_size(make_model):
     """By the square of its residual it would count for next to nothing."""
 

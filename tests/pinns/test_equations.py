@@ -175,6 +175,7 @@ class Burgers(Problem):
         return u(x) + jnp.sin(jnp.pi * x[0])
 
 
+@pytest.mark.long
 def test_a_time_dependent_equation_of_ones_own_trains():
     model = MLP(2, [16, 16], 1, rngs=nnx.Rngs(0))
     result = fit(Burgers(), model, optax.adam(1e-2), num_steps=200, key=jax.random.key(0), progress=False)

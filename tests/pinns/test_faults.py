@@ -64,6 +64,7 @@ def _flip_bits(folder, step):
 
 
 # What orbax has begun when it finds the fault is collected with its event loop closed.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "damage",
@@ -229,6 +230,7 @@ INNER = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("inner", sorted(INNER))
 def test_points_that_are_no_numbers_end_a_training_with_good_parameters(train, inner):
     """Half of the draws hold one; the first does not."""

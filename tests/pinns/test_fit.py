@@ -21,6 +21,7 @@ def small_model(**options):
     return MLP(1, [8, 8], 1, rngs=nnx.Rngs(0), **options)
 
 
+@pytest.mark.long
 def test_adam_is_that_of_a_hand_written_loop(train):
     result = train(optax.adam(1e-2), 50)
     model = small_model()
@@ -51,6 +52,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_any_optimizer_reduces_the_loss(train, name):
     optimizer, num_steps = OPTIMIZERS[name]
@@ -62,6 +64,7 @@ def test_any_optimizer_reduces_the_loss(train, name):
     np.testing.assert_allclose(result.final["loss"], loss(result.params), rtol=1e-5)
 
 
+@pytest.mark.long
 def test_gradients_are_counted(train):
     assert train(optax.adam(1e-2), 30).final["num_gradients"] == 30
     assert train(*OPTIMIZERS["isgd_adam"]).final["num_gradients"] == 3 * (1 + 10) + 17
@@ -69,6 +72,7 @@ def test_gradients_are_counted(train):
     assert train(*OPTIMIZERS["lbfgs"]).final["num_gradients"] >= 1 + 20
 
 
+@pytest.mark.long
 def test_history_has_a_row_per_evaluation_and_tells_of_implicit_steps(train):
     result = train(*OPTIMIZERS["isgd_adam"], evaluate_every=[1, 3, 12])
     assert [row["step"] for row in result.history] == [0, 1, 3, 12, 20]

@@ -64,6 +64,7 @@ class Data(Problem):
         return u(p["x"]) - p["value"]
 
 
+@pytest.mark.long
 def test_data_stay_and_are_split(train):
     options = {"problem": Data(), "sampling": Sampling(resample_every=2, batch_size={"data": 4, "pde": 6})}
     result = train(optax.adam(1e-3), 9, **options)

@@ -62,6 +62,7 @@ def gauss_newton_steps():
     return implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1, store_grad=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_any_network_is_trained_and_comes_back_in_its_form(name):
     model = MODELS[name]()
@@ -167,6 +168,7 @@ class Coefficient(Problem):
         return u(x) - jnp.exp(jnp.sin(x))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:at step .* the learning rate stands at the bound")
 @pytest.mark.usefixtures("x64")
 def test_two_networks_find_a_coefficient_function():
@@ -209,6 +211,7 @@ class Decay(Problem):
         return 2 * jnp.exp(-3 * x) + 0.5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "positive"),
     [
@@ -244,5 +247,4 @@ def test_the_first_of_several_networks_stays_the_first():
     expected = loss(params)
     np.testing.assert_allclose(jax.jit(lambda loss, params: loss(params))(loss, params), expected, rtol=1e-6)
     assert jax.tree.map(lambda leaf: leaf, loss)(params) == expected
-    alone = PROBLEM.loss(plain(), PROBLEM.sample(KEY))(plain()[1])
-    np.testing.assert_allclose(expected, alone, rtol=1e-6)
+    np.testing.assert_allclose(expected, PROBLEM.loss(plain(), PROBLEM.sample(KEY))(plain()[1]), rtol=1e-6)

@@ -29,6 +29,7 @@ class Fitted(Problem):
         return u(x) - jnp.interp(x, jnp.linspace(0, 1, len(self.values)), jnp.asarray(self.values, x.dtype))
 
 
+@pytest.mark.long
 def test_a_problem_may_hold_arrays_and_they_belong_to_a_run(train, tmp_path, monkeypatch):
     one, other = Fitted(np.array([0.0, 1.0, 0.0])), Fitted(np.array([0.0, 1.0, 0.5]))
     options = {"checkpoint_dir": tmp_path, "checkpoint_seconds": 0.0}
@@ -70,6 +71,7 @@ def test_another_optimizer_is_refused_and_the_folder_unharmed(name, train, tmp_p
     assert_equal(train(optax.adam(1e-2), 4, **options).params, first.params)
 
 
+@pytest.mark.long
 def test_the_setting_that_differs_is_named(train, tmp_path):
     solver = lambda rate: implicit_step(optax.adam(rate), 0.5, max_inner_steps=2)
     train(solver(1e-3), 2, checkpoint_dir=tmp_path)
@@ -140,6 +142,7 @@ def test_a_second_optimizer_goes_on_from_the_first_ones_model(train, tmp_path):
     assert second.history[0]["loss"] == pytest.approx(first.final["loss"], rel=1e-6)
 
 
+@pytest.mark.long
 def test_fingerprints_are_the_same_in_another_process():
     code = (
         "import optax, numpy as np; from pinns import AdaptiveSampling, Poisson1D\n"
@@ -195,6 +198,7 @@ def test_literals_of_lists_and_plain_globals_belong_to_a_function():
     assert fingerprint(function) == before
 
 
+@pytest.mark.long
 def test_sets_and_nans_are_the_same_in_every_process():
     script = "from pinns._identity import digest; print(digest([{'a', 'b', 'c', 'd'}, float('nan')]))"
     found = {

@@ -130,6 +130,7 @@ def warnings_of(call):
     return result, [str(w.message) for w in caught if issubclass(w.category, FitWarning)]
 
 
+@pytest.mark.long
 def test_steps_that_are_never_accepted_are_said_once(train):
     solver = implicit_step(optax.sgd(1e-3), lambda n: jnp.where(n < 5, 1.0, 1e-6), max_inner_steps=1)
     result, said = warnings_of(lambda: train(solver, 60, evaluate_every=5))
@@ -145,6 +146,7 @@ def radial(u, x):
     return second[0] + jnp.where(x > 0, jnp.sqrt(first[0] ** 2 / x**2), second[0]) + 4.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "optimizer",
     [optax.adam(1e-2), implicit_step(gauss_newton(), largest_trusted(), max_inner_steps=1)],

@@ -29,6 +29,7 @@ def table(dim, number, function=waves):
     return Interpolated(axes, flat.reshape(*mesh.shape[:-1], -1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("dim", "order"), [(1, 4), pytest.param(2, 4, marks=pytest.mark.slow), (3, 2)])
 def test_order_of_interpolation(dim, order, x64):
     points = jax.random.uniform(KEY, (400, dim), jnp.float64)

@@ -57,6 +57,7 @@ def test_derivatives_are_those_of_nested_autodiff(network, dtype, hidden_as_func
     assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {np.dtype(dtype)}
 
 
+@pytest.mark.long
 def test_laplacian_is_that_of_folx(x64):
     model = networks(jnp.float64, dim=3)["tanh"]
     points = jax.random.normal(jax.random.key(1), (5, 3), jnp.float64)

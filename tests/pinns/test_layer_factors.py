@@ -138,6 +138,7 @@ CASES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
 def test_layer_wise_kernel_is_that_of_the_rows(case):
     problem, make = CASES[case]
@@ -161,6 +162,7 @@ def test_many_points_are_cut_into_tiles():
     np.testing.assert_allclose(by_layers, by_rows, rtol=1e-9, atol=1e-13 * float(jnp.max(by_rows)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("problem", "make", "by_rows"),
     [

@@ -51,6 +51,7 @@ def train(problem, live, num_steps=6):
     return fit(problem, model, optax.adam(1e-3), **options, on_evaluation=live)
 
 
+@pytest.mark.long
 def test_the_last_evaluation_is_drawn_when_the_cell_ends(notebook):
     live = LivePlot()
     result = train(SingularlyPerturbedODE(epsilon=1.0, num_points=20), live)
@@ -90,6 +91,7 @@ def test_another_abscissa_is_an_error():
         LivePlot("epochs")
 
 
+@pytest.mark.long
 def test_components_of_an_unknown_are_drawn_one_by_one(notebook):
     class Matrix(SingularlyPerturbedODE):
         def unknowns(self):

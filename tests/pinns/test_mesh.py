@@ -66,6 +66,7 @@ def _difference(a, b):
     return max(float(abs(x - y).max()) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["gauss_newton", pytest.param("adam", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("axis_type", [jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit])
 def test_a_mesh_gives_the_parameters_of_one_device(train, make_model, x64, name, axis_type):
@@ -79,6 +80,7 @@ def test_a_mesh_gives_the_parameters_of_one_device(train, make_model, x64, name,
     assert all(len(leaf.devices()) == 4 for leaf in jax.tree.leaves(together.params))
 
 
+@pytest.mark.long
 def test_points_are_spread_and_mini_batches_too(train, tmp_path):
     seen = []
 
@@ -95,6 +97,7 @@ def test_points_are_spread_and_mini_batches_too(train, tmp_path):
         assert any(not sharding.is_fully_replicated for sharding in seen), options
 
 
+@pytest.mark.long
 def test_a_run_goes_on_on_another_number_of_devices(train, tmp_path):
     plain = OPTIONS | {"fresh_loss": False}
     options = plain | {"checkpoint_dir": tmp_path, "checkpoint_seconds": 0}

@@ -96,6 +96,7 @@ def test_ordered_points_are_not_cut_off_at_the_end():
     assert max(ends) > 0.97  # the first hundred of those accepted end below 0.9
 
 
+@pytest.mark.long
 def test_no_part_of_a_region_is_cut_off():
     ring = Difference(Ball((0.0, 1.0), 0.9), Ball((0.0, 1.0), 0.5))
     walls = Difference(Box((0.0, 0.0), (2.0, 2.0)), ring).inner  # of half a ring: two half circles
@@ -104,6 +105,7 @@ def test_no_part_of_a_region_is_cut_off():
     np.testing.assert_allclose(np.mean(distances < 0.7), 5 / 14, atol=0.04)
 
 
+@pytest.mark.long
 def test_grids_of_balls_in_four_dimensions():
     shell = Difference(Ball((0.0,) * 4, 1.0), Ball((0.0,) * 4, 0.5))
     points = np.asarray(shell.sample(KEY, 20, "grid", jnp.float32))
@@ -169,6 +171,7 @@ class _OwnDisk(Domain):
         return Sphere((0.0, 0.0), self.radius)
 
 
+@pytest.mark.long
 def test_a_hole_of_ones_own_may_change(monkeypatch):
     """In a notebook another cell is run again: the object is the same, where its points lie is not."""
     square = Difference(Box((-1.0, -1.0), (1.0, 1.0)), _OwnDisk())
@@ -179,6 +182,7 @@ def test_a_hole_of_ones_own_may_change(monkeypatch):
         assert jnp.linalg.norm(points, axis=1).min() >= radius
 
 
+@pytest.mark.long
 def test_a_hole_of_ones_own_is_looked_at_once_however_deep_it_lies(monkeypatch):
     seen = []
     sample = _OwnDisk.sample

@@ -73,6 +73,7 @@ def test_products_in_a_coarse_default_are_said(train, on_accelerator):
     assert "jax_default_matmul_precision" in message
 
 
+@pytest.mark.long
 def test_products_are_not_coarse_where_full_precision_is_chosen(train, on_accelerator, make_model):
     assert not said_of(train, make_model())
     assert not said_of(train, Plain(precision="highest"))

@@ -123,6 +123,7 @@ def test_losses_and_their_gradients_are_those_of_the_paper(problem, paper, weigh
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11 * float(value))
 
 
+@pytest.mark.long
 def test_blocks_of_the_loss_by_name(make_model):
     problem = Poisson2D(20, 8, boundary_weight=3.0)
     model = make_model(dim=2)

@@ -105,6 +105,7 @@ def _train(seed, **options):
     )
 
 
+@pytest.mark.long
 def test_a_second_training_of_the_same_form_compiles_nothing(compilations):
     first = _train(0)
     programs = len(compilations)
@@ -123,6 +124,7 @@ def _loss_at_start(seed):
     return problem.loss(function, points)(params)
 
 
+@pytest.mark.long
 def test_slabs_after_the_second_compile_nothing(compilations):
     """The first has other initial data; from the second on only times and networks differ."""
     programs = []

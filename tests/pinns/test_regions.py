@@ -142,6 +142,7 @@ def test_a_grid_is_spread_over_all_of_it(domain):
     np.testing.assert_allclose(points.std(axis=0), expected.std(axis=0), rtol=0.1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "method", ["uniform", *(pytest.param(m, marks=pytest.mark.slow) for m in ("sobol", "grid"))]
 )
@@ -170,6 +171,7 @@ def test_most_of_a_domain_may_be_hole():
     assert len(jnp.unique(radius)) > 490
 
 
+@pytest.mark.long
 def test_several_holes_and_one_dimension():
     two = TWO
     points = np.asarray(two.sample(KEY, 500, "sobol", jnp.float32))
@@ -227,6 +229,7 @@ def test_bad_input_is_refused(make, message):
         make()
 
 
+@pytest.mark.long
 def test_the_boundary_of_a_difference_far_from_the_origin_has_its_length(x64):
     near, far = (
         Difference(Box((x, 0.0), (x + 1, 1.0)), Ball((x + 0.5, 0.5), 0.25)).boundary().measure

@@ -31,6 +31,7 @@ def test_a_result_is_what_the_problem_predicts(train, make_model):
     np.testing.assert_allclose(jax.jit(jax.vmap(result))(points), expected, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_results_and_slabs_answer_alike(train, slabs):
     points = jnp.array([[0.2], [0.9]])
     whole = train(optax.sgd(0.0), 1, problem=Enriched(num_points=8))
@@ -55,6 +56,7 @@ def test_one_point_is_one_and_many_are_many(train, slabs):
                 result.at(jnp.ones(shape))
 
 
+@pytest.mark.long
 def test_many_points_may_be_differentiated(train, slabs):
     points = jnp.array([[0.2], [0.9]])
     for result in (train(optax.sgd(0.0), 1, problem=Enriched(num_points=8)), slabs):
@@ -64,6 +66,7 @@ def test_many_points_may_be_differentiated(train, slabs):
         np.testing.assert_allclose(slope, expected, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_times_that_no_slab_reached_have_no_solution(slabs):
     half = dataclasses.replace(slabs, results=slabs.results[:1])
     points = jnp.array([[0.2], [0.5], [0.7]])
@@ -72,6 +75,7 @@ def test_times_that_no_slab_reached_have_no_solution(slabs):
     assert np.isfinite(slabs.at(points)).all()
 
 
+@pytest.mark.long
 def test_a_result_is_in_the_units_of_its_problem(train, make_model):
     problem = scaled(Poisson1D("smooth", num_points=20), make_model(), jax.random.key(0))
     problem = dataclasses.replace(problem, outputs=(7.0,))

@@ -37,6 +37,7 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "data"),
     [
@@ -59,6 +60,7 @@ def test_a_run_that_died_continues_bit_for_bit(train, tmp_path, name, data):
     assert str(without_time(whole.history)) == str(without_time(resumed.history))
 
 
+@pytest.mark.long
 def test_a_finished_run_returns_at_once_and_can_be_lengthened(train, tmp_path):
     options = {"evaluate_every": 5, "checkpoint_dir": tmp_path}
     first = train(optax.adam(1e-2), 10, **options)
@@ -127,6 +129,7 @@ def test_a_diverged_run_leaves_its_last_good_state(train, tmp_path):
     assert same(result.params, again.params)
 
 
+@pytest.mark.long
 def test_a_run_that_began_from_another_network_is_said(train, make_model, tmp_path):
     folder = {"checkpoint_dir": tmp_path, "checkpoint_seconds": 0}
     other = MLP(1, (8, 8), 1, rngs=nnx.Rngs(7))

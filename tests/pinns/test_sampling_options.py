@@ -61,6 +61,7 @@ def test_drawn_points_are_different_points(make_model):
     assert len(jnp.unique(points)) == 400
 
 
+@pytest.mark.long
 def test_other_conditions_are_drawn_plainly(make_model):
     model = make_model(dim=2)
     plan = AdaptiveSampling(method="uniform", every=1, conditions=("pde",))
@@ -94,6 +95,7 @@ ADAPTIVE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [
@@ -118,6 +120,7 @@ def test_adaptive_runs_resume_bit_for_bit(name, train, assert_equal, tmp_path):
     assert resumed.final["weights"] == through.final["weights"]
 
 
+@pytest.mark.long
 def test_numbers_of_points_suit_the_network(ode, train, make_model):
     result = train(optax.adam(1e-2), 2, sampling=Sampling(num_points="auto"))
     [pde] = [block for block in result.loss.blocks if block.name == "pde"]

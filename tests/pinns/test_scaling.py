@@ -56,6 +56,7 @@ def network(**options):
     return MLP(1, [12, 12], 1, rngs=nnx.Rngs(0), **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("length", [6e-3, *(pytest.param(x, marks=pytest.mark.slow) for x in (6.0, 6e3))])
 def test_a_beam_is_solved_in_any_unit(length):
     problem = scaled(Beam(length), network(), KEY)
@@ -66,6 +67,7 @@ def test_a_beam_is_solved_in_any_unit(length):
     np.testing.assert_allclose(result.solution(x), Beam(length).exact(x), rtol=1e-2)
 
 
+@pytest.mark.long
 def test_weights_that_adapt_balance_scaled_residuals():
     weights = AdaptiveWeights(every=1, rate=1.0)
     problem = scaled(Beam(), network(), KEY)

@@ -64,6 +64,7 @@ def short(problem, model, **options):
     )
 
 
+@pytest.mark.long
 def test_an_unknown_goes_on_from_its_value_also_where_its_logarithm_is_trained():
     plain, positive = Decay(Unknown(3.0)), Decay(Unknown(1.0, positive=True))
     found = short(plain, small(), num_steps=1)
@@ -137,6 +138,7 @@ def test_a_network_from_between_other_scalings_is_said():
     starting(Scaled(Decay(Unknown(2.0, positive=True)), (7.0,), (("pde", 2.0), ("start", 1.0))), result)
 
 
+@pytest.mark.long
 @pytest.mark.devices(4)
 def test_a_result_goes_on_on_other_devices(tmp_path):
     meshes = [jax.make_mesh((n,), ("points",), devices=jax.devices()[:n]) for n in (4, 2)]
@@ -155,6 +157,7 @@ def in_slabs(folder, optimizer=ADAM, **options):
     return fit_in_slabs(Decay(), small(), optimizer, checkpoint_dir=folder, **options)
 
 
+@pytest.mark.long
 def test_slabs_that_others_began_from_stay_as_they_are(tmp_path):
     before = in_slabs(tmp_path, num_steps=np.int64(1), time_limit=50.0)
     again = in_slabs(tmp_path, time_limit=200.0)

@@ -111,6 +111,7 @@ class Delay(Problem):
         return jnp.where(t < 1, 1 - t, 1 - t + (t - 1) ** 2 / 2)[None]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:at step .* the learning rate stands at the bound")
 @pytest.mark.parametrize("edge", [pytest.param(1.0, marks=pytest.mark.slow), 1.5])
 def test_what_came_before_a_slab_is_seen_by_a_residual_that_looks_back(edge, x64):
@@ -122,6 +123,7 @@ def test_what_came_before_a_slab_is_seen_by_a_residual_that_looks_back(edge, x64
     assert result.errors().rel_l2 < 2e-3  # 0.14 to 0.7 where each slab knows itself alone
 
 
+@pytest.mark.long
 def test_bfloat16_beside_a_stored_gradient():
     """Optax reads a stored value in the dtype of the loss alone."""
     model = MLP(1, [4], 1, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
@@ -155,6 +157,7 @@ class Decay(Problem):
         return u(p["x"]) - p["value"]
 
 
+@pytest.mark.long
 def test_intervals_of_a_training_that_has_not_arrived_are_doubted(x64):
     model = MLP(1, [8], 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
     early = train(Decay(), model, steps(), num_steps=2)

@@ -68,6 +68,7 @@ def run(num_steps=40, slabs=3, optimizer=None, problem=None, **options):
     )
 
 
+@pytest.mark.long
 def test_values_and_slopes_are_handed_on():
     result = run()
     assert result.finished
@@ -82,6 +83,7 @@ def test_values_and_slopes_are_handed_on():
     np.testing.assert_allclose(result.results[1].solution(jnp.array([2.0])), np.cos(4.0), atol=2e-2)
 
 
+@pytest.mark.long
 def test_the_solution_is_that_of_the_slab_in_which_a_point_lies():
     result = run(num_steps=2, optimizer=optax.adam(1e-2))
     for x, slab in [(0.5, 0), (1.99, 0), (2.01, 1), (5.0, 2)]:
@@ -89,6 +91,7 @@ def test_the_solution_is_that_of_the_slab_in_which_a_point_lies():
         np.testing.assert_allclose(result(point), result.results[slab].solution(point), rtol=1e-6)
 
 
+@pytest.mark.long
 def test_slabs_resume_where_they_were(tmp_path):
     options = {"num_steps": 6, "optimizer": optax.adam(1e-2)}
     whole = run(**options)
@@ -143,6 +146,7 @@ def test_slabs_of_a_scaled_problem_see_coordinates_of_size_one():
     assert result.errors().rel_l2 < 1e-3
 
 
+@pytest.mark.long
 def test_a_result_first_called_inside_of_jit_can_be_called_outside():
     problem = scaled(Pendulum(), MLP(1, [12, 12], 1, rngs=nnx.Rngs(0)), jax.random.key(0))
     result = run(problem=problem, num_steps=2, optimizer=optax.adam(1e-2))
@@ -150,6 +154,7 @@ def test_a_result_first_called_inside_of_jit_can_be_called_outside():
     np.testing.assert_allclose(jax.jit(lambda x: result(x))(x), result(x), rtol=1e-6)
 
 
+@pytest.mark.long
 def test_many_points_are_those_of_their_slabs():
     result = run(num_steps=2, optimizer=optax.adam(1e-2))
     points = jnp.array([[0.0], [1.9], [2.0], [2.1], [4.0], [5.9]])
@@ -187,6 +192,7 @@ def test_initial_conditions_that_are_named_are_believed():
     assert len(run(2, 2, optax.adam(1e-2), Known(), initial=["slope"]).results) == 2
 
 
+@pytest.mark.long
 def test_measurements_may_begin_where_time_does():
     class Measured(Pendulum):
         def conditions(self):
@@ -197,6 +203,7 @@ def test_measurements_may_begin_where_time_does():
     assert len(run(2, 2, optax.adam(1e-2), Measured()).results) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [

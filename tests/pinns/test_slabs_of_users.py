@@ -41,6 +41,7 @@ class Diffusing(Problem):
         return gradient(u["u"], x)[1][1] - u["k"](x[:1])
 
 
+@pytest.mark.long
 def test_a_network_of_other_coordinates_is_trained_in_every_slab():
     model = {"u": MLP(2, [4], 1, rngs=nnx.Rngs(0)), "k": MLP(1, [4], 1, rngs=nnx.Rngs(1))}
     result = slabs(Diffusing(), model)
@@ -94,6 +95,7 @@ class Decay(Problem):
         }
 
 
+@pytest.mark.long
 def test_unknowns_that_move_without_data_are_said():
     for until, number in ((4.0, 0), (1.0, 1)):
         with warnings.catch_warnings(record=True) as said:
@@ -104,6 +106,7 @@ def test_unknowns_that_move_without_data_are_said():
         assert all("from 2 to 4, where k moved" in str(w.message) and w.filename == __file__ for w in found)
 
 
+@pytest.mark.long
 def test_a_slab_without_measurements_tells_no_standard_error(x64):
     class Wide(Decay):
         """With a coordinate more, so that the start has points whose spread would tell something."""

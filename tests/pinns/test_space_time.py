@@ -49,6 +49,7 @@ def test_what_lies_outside():
     assert DOMAIN.lower == (-2.0, -2.0, 1.0)
 
 
+@pytest.mark.long
 def test_walls_and_faces():
     wall = DOMAIN.boundary()
     assert wall.measure == pytest.approx(2 * 6 * np.pi, rel=1e-3)

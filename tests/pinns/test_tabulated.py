@@ -43,6 +43,7 @@ def residuals(problem, *, change=0.0, unknowns=None):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", TABLES)
 def test_table_satisfies_every_condition_and_nothing_else_does(name):

@@ -44,6 +44,7 @@ def step_by_hand(problem, model, optimizer, points, num_steps):
     return trajectory
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] * ("lbfgs" in n)) for n in SOLVERS]
 )
@@ -61,6 +62,7 @@ def test_fit_is_the_loop_one_writes_by_hand(name, ode, make_model, train, x64):
     assert result.final["loss"] < result.history[0]["loss"]
 
 
+@pytest.mark.long
 def test_adam_solves_the_smooth_ode(make_model, train):
     problem = SingularlyPerturbedODE(2.0, num_points=50)
     schedule = optax.cosine_decay_schedule(1e-2, 1500)
@@ -108,6 +110,7 @@ class Counting(Problem):
         return u(x) - 1 - x**2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("make", "expected"),
     [

@@ -69,6 +69,7 @@ def solve(problem, dtype=jnp.float64, num_steps=60):
     return fit(problem, model, optimizer, num_steps=num_steps, key=KEY, sampling="sobol", progress=False)
 
 
+@pytest.mark.long
 def test_values_are_told_where_a_loss_has_no_variance(x64):
     @dataclasses.dataclass(frozen=True)
     class Robust(Decay):
@@ -91,6 +92,7 @@ def cramer_rao():
     return NOISE * np.sqrt(np.linalg.inv(jacobian.T @ jacobian)[1, 1])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("positive", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_errors_of_unknowns_are_near_the_bound_of_statistics(positive):
@@ -104,6 +106,7 @@ def test_errors_of_unknowns_are_near_the_bound_of_statistics(positive):
     assert low > 0
 
 
+@pytest.mark.long
 def test_float32_has_no_errors_and_says_so():
     result = solve(Decay(), dtype=jnp.float32, num_steps=3)
     assert np.isnan(result.unknowns["k"][1])
@@ -119,6 +122,7 @@ def test_a_problem_without_unknowns_has_none():
     assert result.intervals() == {}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("num_steps", [8, 40])
 def test_the_error_is_estimated_without_an_exact_solution(num_steps):

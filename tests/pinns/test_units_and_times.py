@@ -81,6 +81,7 @@ def test_data_of_one_of_several_networks_that_takes_other_coordinates():
     assert np.isfinite(train(Two(), networks).final["loss"])
 
 
+@pytest.mark.long
 def test_a_tiny_domain():
     """A network does not change over a micrometre."""
 
@@ -129,6 +130,7 @@ class Decay(Problem):
 DECAYED = FixedPoints(np.linspace(0, 1, 21)[:, None], 3 * np.exp(-2 * np.linspace(0, 1, 21)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_an_initial_value_that_the_scaled_network_has_by_chance(seed, x64):
     """One point: the balanced network may have its value, which says nothing about the residual's size."""
@@ -139,6 +141,7 @@ def test_an_initial_value_that_the_scaled_network_has_by_chance(seed, x64):
     assert train(problem, model, steps(), num_steps=30).final["rel_l2"] < 1e-3
 
 
+@pytest.mark.long
 def test_a_training_goes_on_with_the_unknowns_of_a_result(x64):
     model = MLP(1, [8], 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
     first = train(Decay(DECAYED), model, steps(), num_steps=30)
@@ -228,6 +231,7 @@ class Clamped(MLP):
         return jnp.sin(jnp.pi * x[..., :1]) * super().__call__(x) ** 2 / 2
 
 
+@pytest.mark.long
 def test_a_subclass_that_computes_otherwise_has_its_own_derivatives():
     model, x = Clamped(1, [6], 1, rngs=nnx.Rngs(0)), jnp.array([0.3])
     _, slope, second = second_derivatives(model, x)

@@ -62,6 +62,7 @@ def train(problem, model, num_steps=30):
     return fit(problem, model, optimizer, num_steps=num_steps, key=KEY, sampling="sobol", progress=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "embedding",
     [
@@ -179,6 +180,7 @@ class UnknownStart(Problem):
         return 2 * jnp.exp(-x)
 
 
+@pytest.mark.long
 def test_slabs_go_on_from_an_unknown_start(x64):
     """Its value is found where the data are, and moves no later slab."""
     model = MLP(1, [8], 1, dtype=jnp.float64, rngs=nnx.Rngs(0))
@@ -233,6 +235,7 @@ def test_derivatives_of_a_network_at_whole_numbers():
         np.testing.assert_allclose(whole, floating)
 
 
+@pytest.mark.long
 def test_a_result_is_asked_at_points_of_the_domain():
     result = train(Periodic(), MLP(1, [4], 1, rngs=nnx.Rngs(0)), num_steps=1)
     np.testing.assert_allclose(result(jnp.array([1])), result(jnp.array([1.0])))

@@ -76,6 +76,7 @@ class Plain(Decay):
         return jax.grad(u)(x)[0] + u(x)
 
 
+@pytest.mark.long
 def test_a_scalar_stays_a_scalar_in_slabs_and_scaled():
     result = fit_in_slabs(Plain(), SCALAR, optax.adam(1e-2), slabs=2, num_steps=1, key=KEY, progress=False)
     assert len(result.results) == 2

@@ -45,6 +45,7 @@ def test_few_residuals_are_named_before_the_training(train):
     assert not messages
 
 
+@pytest.mark.long
 def test_a_loss_that_hides_the_error_is_noticed_once(train, make_model):
     problem = FunctionApproximation(num_points=8)
     result, messages = said(
@@ -55,6 +56,7 @@ def test_a_loss_that_hides_the_error_is_noticed_once(train, make_model):
     assert set(result.final["fresh_losses"]) == {"data"}
 
 
+@pytest.mark.long
 def test_adaptive_points_are_no_advice_where_they_are_used(train, make_model):
     problem = FunctionApproximation(num_points=8)
     settings = {"problem": problem, "model": make_model((20, 20)), "evaluate_every": 10}
@@ -125,11 +127,13 @@ def test_fresh_points_differ_between_evaluations_and_can_be_left_out(train):
     assert "fresh_loss" not in train(optax.sgd(0.0), 2, fresh_loss=False).final
 
 
+@pytest.mark.long
 def test_a_bound_of_the_learning_rate_is_noticed(train):
     _, messages = said(train, steps(initial_learning_rate=1e-4, max_learning_rate=1e-3), 10)
     assert any("stands at the bound 1.0e-03" in message for message in messages)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("saturated", [False, True])
 def test_a_stationary_point_far_from_a_solution_is_noticed_once(train, make_model, saturated):
     @dataclasses.dataclass(frozen=True)

@@ -81,6 +81,7 @@ class Holder(nnx.Module):
         return self.inner(x)
 
 
+@pytest.mark.long
 def test_coordinates_are_told_of_networks_that_see_them():
     long = Line(width=6000.0)
     embedded = lambda: network(Normalize((0.0,), (6000.0,)))

@@ -63,6 +63,7 @@ def network(embedding=None, dim=2):
     return MLP(dim, [6], 1, embedding=embedding, rngs=nnx.Rngs(0))
 
 
+@pytest.mark.long
 def test_large_coordinates_are_told_where_a_network_sees_them():
     assert said(Long(), network())
     assert not said(Long(), network(Normalize(Long.domain.lower, Long.domain.upper)))
@@ -112,6 +113,7 @@ def test_one_that_does_not_is_taken(fn):
     assert MLP(1, [4], 1, activation=fn, rngs=nnx.Rngs(0))(jnp.ones(1)).shape == (1,)
 
 
+@pytest.mark.long
 def test_robertson_has_one_dtype(x64):
     problem, model = Robertson(num_points=8), MLP(1, [4], 3, rngs=nnx.Rngs(0))
     loss = problem.loss(model, problem.sample(KEY, dtype=jnp.float32))
@@ -125,6 +127,7 @@ def test_a_part_of_an_inverse_problem_has_the_measurements_of_the_whole(problem)
     assert part.conditions()["data"].region == problem.conditions()["data"].region
 
 
+@pytest.mark.long
 def test_slabs_share_the_measurements_of_an_inverse_problem():
     problem, model = OscillatorInverse(), MLP(1, [4], 1, rngs=nnx.Rngs(0))
     result = fit_in_slabs(
@@ -155,6 +158,7 @@ class Memory(Problem):
         return jnp.mean(jax.vmap(u)(nodes), axis=0) - 1.0
 
 
+@pytest.mark.long
 def test_nodes_belong_to_the_slab_of_their_latest_time():
     result = fit_in_slabs(Memory(), network(dim=1), SGD, num_steps=1, key=KEY, slabs=3, progress=False)
     latest = [float(slab.loss.blocks[-1].points.max()) for slab in result.results]

@@ -86,6 +86,7 @@ def test_counts_are_whole_numbers(make):
         make()
 
 
+@pytest.mark.long
 def test_only_true_ends_a_training(train):
     assert train(SGD, 4, evaluate_every=1, on_evaluation=lambda history: np.False_).num_steps == 4
     for yes in (True, np.True_, jnp.asarray(True)):
@@ -114,6 +115,7 @@ def slabs(**options):
     return fit_in_slabs(problem, settings.pop("model"), SGD, key=jax.random.key(0), **settings)
 
 
+@pytest.mark.long
 def test_what_ends_one_slab_ends_all():
     press = lambda history: os.kill(os.getpid(), signal.SIGINT) if history[-1]["step"] == 6 else None
     result = slabs(on_evaluation=press)
@@ -126,6 +128,7 @@ def test_what_ends_one_slab_ends_all():
     assert [r.stop_reason for r in result.results] == ["interrupted"]
 
 
+@pytest.mark.long
 def test_slabs_begin_from_a_result_and_are_evaluated_at_numpy_points():
     result = slabs(model=slabs().results[0])
     assert len(result.results) == 2

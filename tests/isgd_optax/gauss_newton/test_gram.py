@@ -132,6 +132,7 @@ def test_an_array_may_be_another_matrix_in_another_block(x64, monkeypatch):
     np.testing.assert_allclose(kernel, jacobian @ jacobian.T, rtol=1e-11, atol=1e-13 * float(jnp.max(kernel)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nums", [(150, 67), (128, 1), (1, 193)])
 def test_many_points_are_cut_into_tiles(form, nums, x64, monkeypatch):
     monkeypatch.setattr(_gram, "_MIN_TILE", 16)
@@ -169,6 +170,7 @@ def test_bfloat16_and_mixed_parameters(form):
     np.testing.assert_allclose(kernel, jacobian @ jacobian.T, atol=0.05 * float(jnp.max(kernel)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block_size", [1, 3, 4, 100])
 def test_sums_over_blocks_of_points(block_size, x64, monkeypatch):
     monkeypatch.setattr("isgd_optax._gauss_newton._rows._MIN_COLUMNS", 40)
@@ -211,6 +213,7 @@ def mesh(axis_type):
     return jax.make_mesh((4,), ("points",), axis_types=(axis_type,))
 
 
+@pytest.mark.long
 @pytest.mark.devices(4)
 @pytest.mark.parametrize("kind", ["Auto", "Explicit"])
 def test_points_may_be_sharded_over_devices(form, kind, x64):

@@ -173,6 +173,7 @@ def test_one_step_is_the_dense_one(name, linear_solver):
     np.testing.assert_allclose(ravel_pytree(updates)[0], expected, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_training_lowers_the_loss_in_float32(name):
     make, scale = CASES[name]

@@ -74,6 +74,7 @@ def test_many_steps_reach_the_backward_euler_point(alpha, max_corrections, make_
     assert 1 < state.info.num_inner_steps < 60
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("num_points", [pytest.param(2, marks=pytest.mark.slow), 6])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_corrections_are_simplified_newton_iterations(
@@ -187,6 +188,7 @@ def test_momentum_is_left_out_where_the_last_step_has_raised_the_loss(make_probl
         assert (difference < 1e-12) == restarts
 
 
+@pytest.mark.long
 def test_single_precision_parameters_are_solved_for_in_double(make_problem, one_step, dense, damped):
     loss, params = make_problem(6)
     params = optax.tree.cast(params, jnp.float32)
