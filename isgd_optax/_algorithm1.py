@@ -36,7 +36,7 @@ def isgd_adam(
       inner_learning_rate: The learning rate γ of the inner Adam; a schedule begins anew with each implicit
         step, unless ``reset_inner`` is False.
       outer_learning_rate: The learning rate η of Adam after the implicit phase.
-      safeguard: Whether a step is refused that raises the loss, see :func:`implicit_step`.
+      safeguard: Whether a step is refused that raises this objective, see :func:`implicit_step`.
       reset_inner: Whether the inner Adam starts afresh at every step, see :func:`implicit_step`.
 
     Returns:
@@ -83,7 +83,7 @@ def isgd_lbfgs(
       num_inner_steps: The most L-BFGS steps within each of them, K1.
       memory_size: The number of curvature pairs that L-BFGS keeps, in both phases.
       rtol: The relative tolerance that ends the inner iteration; 0 makes exactly K1 steps.
-      safeguard: Whether a step is refused that raises the loss, see :func:`implicit_step`.
+      safeguard: Whether a step is refused that raises this objective, see :func:`implicit_step`.
 
     Returns:
       An ``optax.GradientTransformationExtraArgs``; ``update`` needs ``value_fn``. Without ``value`` the

@@ -83,8 +83,8 @@ def implicit_step(
         :class:`LearningRateController`.
       max_inner_steps: The most inner steps per step (the paper's K1).
       rtol: The relative tolerance of the implicit equation, in [0, 1) to be of use. With
-        ``rtol=0, atol=0`` exactly ``max_inner_steps`` are made (fewer only if an iterate is not
-        finite).
+        ``rtol=0, atol=0`` exactly ``max_inner_steps`` are made (fewer if an iterate is not
+        finite or the inner solver finds no step).
       atol: The absolute tolerance, in units of the parameters (of the metric, if there is one).
       safeguard: Whether to return the inner iterate with the lowest proximal value, and only if it satisfies
         L(θₙ₊₁) + ‖θₙ₊₁ − c‖²_D/(2α) ≤ L(θₙ) + ‖θₙ − c‖²_D/(2α) up to rounding, with c = θₙ unless there is

@@ -25,8 +25,8 @@ class ImplicitStepInfo(NamedTuple):
       at_bound: Whether α stands at a bound of its controller, which may be what holds the step back: raise
         ``max_learning_rate``, or choose a ``metric`` that suits the parameters.
       at_floor: Whether nothing is left to gain in this precision: what the step promises, or the step
-        itself, is lost in rounding errors, in this ``metric``. So it remains until a step gains something or
-        the loss is another one. Controllers then return to the last α that was of use.
+        itself, is lost in rounding errors, in this ``metric``. It stays true until a step gains something or
+        the loss changes. Controllers then return to the last α that was of use.
     """
 
     num_inner_steps: jax.Array

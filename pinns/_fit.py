@@ -108,9 +108,9 @@ def fit(
 
     Raises:
       TypeError: A model of another form, or an option that does not exist.
-      ValueError: A count or size out of range, a target for a problem without exact solution, a network that
-        changes when it is called, or a ``checkpoint_dir`` that holds another run, or no state that can be
-        read.
+      ValueError: A count or size out of range, a target for a problem without exact solution, a shorthand
+        beside its group, a network that changes when it is called, or a ``checkpoint_dir`` that holds another
+        run, or no state that can be read.
       RuntimeError: A ``checkpoint_dir`` in which another training is at work.
 
     Examples:

@@ -25,7 +25,7 @@ class Interpolated:
 
     twice continuously differentiable cubic ones (without a knot next to the ends, so that the error is of
     fourth order up to them) in one and two dimensions, and linear ones beyond. It can be traced and
-    differentiated; equal tables are equal functions.
+    differentiated, and is NaN outside of its table; equal tables are equal functions.
 
     Args:
       axes: The increasing coordinates of the grid, an array of shape (n,) for each of d axes.

@@ -9,7 +9,10 @@ from pinns._sampling import BatchSize, Sampling
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stop:
-    """When a training ends before its last step. It is looked at after every evaluation.
+    """When a training ends before its last step.
+
+    It is looked at after every evaluation, of which there are a hundred in all by default: for a limit of
+    seconds with a very large ``num_steps``, give :func:`pinns.fit` ``evaluate_every`` too.
 
     Args:
       rel_l2: Relative L2 error at which it ends; needs a problem with an exact solution.

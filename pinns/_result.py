@@ -50,11 +50,12 @@ class FitResult:
       model: The trained network, in the form in which it was given.
       params: The trained parameters, see :meth:`pinns.Problem.functional`; after a divergence the last good
         ones.
-      history: A row per evaluation: ``step``; ``loss`` and ``losses`` (by condition, without the number that
-        is its weight, with a function of the point) on the points that are trained on; ``fresh_loss`` and
-        ``fresh_losses``, the same on points that never are, or at given points, of which there are no others;
-        with an exact solution ``rel_l2``, ``max_error`` and ``rel_l2_by_output``; ``unknowns`` and
-        ``weights`` by name, where there are any; ``num_gradients``; ``seconds`` (of training alone). For the
+      history: A row per evaluation: ``step``; ``loss`` and ``losses`` (by condition, without a weight that is
+        a number, with one that is a function of the point) on the points that are trained on; ``fresh_loss``
+        and ``fresh_losses``, the same on points that never are, or at given points, of which there are no
+        others; with an exact solution ``rel_l2``, ``max_error`` and, of several outputs,
+        ``rel_l2_by_output``; ``unknowns`` and ``weights`` by name, where there are any; ``num_gradients``;
+        ``seconds`` (of training alone). For the
         steps since the last row, of the implicit step: the last ``learning_rate`` and ``residual``, the mean
         ``num_inner_steps``, and the fractions of steps that were ``accepted``, whose α stood ``at_bound`` of
         its controller, and that found nothing left to gain (``at_floor``). Beside these what
@@ -149,6 +150,7 @@ class FitResult:
             are divided by it). None estimates it from the residuals.
 
         Raises:
+          TypeError: A condition has another ``loss`` than squares.
           ValueError: Parameters of less than float64, or a level that is not between 0 and 1.
         """
         if params_dtype(self.params) != jnp.float64:
@@ -177,6 +179,7 @@ class FitResult:
 
         Raises:
           TypeError: Parameters of half precision, or ``key`` is no random key.
+          ValueError: All points are given: there are no new ones.
         """
         if key is not None:
             check_key(key)

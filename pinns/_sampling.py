@@ -120,6 +120,7 @@ class AdaptiveSampling(Sampling):
     Args:
       method: How candidates are drawn, see :class:`Sampling`.
       batch_size: Points per step, see :class:`Sampling`.
+      num_points: Numbers of points by condition or ``"auto"``, see :class:`Sampling`.
       every: Steps after which points are drawn anew.
       pool: Candidates for each point.
       exponent: The power k: 0 is uniform.
@@ -128,7 +129,7 @@ class AdaptiveSampling(Sampling):
         others are drawn anew plainly.
 
     Raises:
-      ValueError: A number out of range.
+      ValueError: A number out of range, or a ``resample_every`` beside ``every``.
 
     Examples:
       >>> from pinns import AdaptiveSampling

@@ -125,8 +125,8 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         vanishes on the boundary: they are written in the problem's coordinates.
 
     Returns:
-      A :class:`Scaled` problem, for :func:`pinns.fit` with ``model``. ``result.solution`` is then the
-      solution in its own units, ``result.model`` the network between the scalings.
+      A :class:`Scaled` problem, for :func:`pinns.fit` with ``model``. The result, called, is then
+      the solution in the problem's units, ``result.model`` the network between the scalings.
 
     Raises:
       TypeError: Several networks.

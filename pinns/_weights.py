@@ -32,8 +32,8 @@ class AdaptiveWeights:
       balance: ``"gradients"`` makes weighted gradients equally long, where all declared weights are equal;
         ``"losses"`` lets a weight fall with the root of its condition's loss.
       every: Steps between two changes.
-      rate: The rate η of the change, between 0 and 1. Before the rescaling, as in the reference: a ratio much
-        larger than 1/η is reached nearly at once.
+      rate: The rate η of the change, between 0 and 1. It acts before the rescaling, as in the reference, so
+        that a ratio far above 1/η is reached nearly at once.
       largest: Largest ratio of a weight to that which the condition declares.
 
     Raises:

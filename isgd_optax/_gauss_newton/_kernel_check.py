@@ -25,5 +25,5 @@ def check_factors(loss: "LeastSquares", params: optax.Params) -> None:
         listed = "; ".join(f"{path} ({reason})" for path, reason in missing.items())
         raise ValueError(
             "kernel='layers' needs every parameter to be the matrix of a product or an added vector; "
-            f"these enter otherwise: {listed}. With kernel='auto' they alone are given rows of J."
+            f"these enter otherwise: {listed}. With kernel='auto' they are given rows of J, others are not."
         )
