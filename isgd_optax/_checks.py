@@ -34,11 +34,14 @@ def check_at_least(name: str, value: Any, minimum: int) -> None:
         raise ValueError(f"{name} must be at least {minimum}, got {value}.")
 
 
-def check_count(name: str, value: Any, minimum: int) -> None:
-    """Raises TypeError or ValueError if ``value`` is known now and no whole number ≥ ``minimum``."""
+def check_count(name: str, value: Any, minimum: int) -> Any:
+    """``value`` as an integer; TypeError or ValueError if it is known now and none ≥ ``minimum``."""
     check_at_least(name, value, minimum)
-    if not isinstance(value, Tracer) and not (np.isfinite(value) and value == int(value)):
+    if isinstance(value, Tracer):
+        return value
+    if not (np.isfinite(value) and value == int(value)):
         raise ValueError(f"{name} must be a whole number, got {value}.")
+    return int(value)
 
 
 def _check_number(name: str, value: Any) -> None:
@@ -107,7 +110,7 @@ def check_params(params: optax.Params) -> None:
                 "together inside value_fn; with Equinox: params, static = eqx.partition(model, "
                 "eqx.is_inexact_array) and value_fn=lambda params: loss(eqx.combine(params, static))."
             )
-        if jnp.issubdtype(dtype, jnp.floating) or dtype == jax.dtypes.float0:
+        if jnp.issubdtype(dtype, jnp.floating):
             continue
         if jnp.issubdtype(dtype, jnp.complexfloating):
             raise TypeError(

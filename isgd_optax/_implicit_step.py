@@ -66,8 +66,8 @@ def implicit_step(
     * ``value``: L(params), to save its evaluation;
     * ``grad``: the gradient, if an earlier transformation has changed ``updates``.
 
-    Derivatives of updates and ``velocity``, in forward and reverse mode, by what ``value_fn``, α and
-    ``params`` depend on are those of the implicit equation, as exact as it is solved; the rest has none.
+    Derivatives of updates and ``velocity`` are those of the implicit equation, as exact as it is solved, and
+    NaN where a step ends at no strict minimum of the proximal objective; the rest has none.
 
     On a mesh of devices call it within ``jax.set_mesh(mesh)``: without, a :class:`LeastSquares` loss is not
     split up over axes of type ``Auto``, and refused on axes of type ``Explicit``. On the latter, arrays that
@@ -103,14 +103,14 @@ def implicit_step(
         begins with a higher loss than the one before leaves it out: the last step was no good.
       metric: The diagonal D of the norm :math:`\lVert v \rVert_D^2 = \sum_i D_i v_i^2` of the proximal
         term: ``"identity"``; ``"jacobi"``, for parameters of very different size, the largest diagonal so far
-        of JᵀJ (of a :class:`LeastSquares`) or of the squared gradient (of another loss), which makes α a
-        relative damping and solved steps independent of the parameters' units; or a pytree like the
+        of JᵀJ (of a :class:`LeastSquares`, α is a relative damping then) or of the squared gradient (of
+        another loss), which makes solved steps independent of the parameters' units; or a pytree like the
         parameters of positive numbers or arrays. All parameters have one unit under ``"identity"``: where
         α stands at its bound (``info.at_bound``), that may be the reason.
 
     Returns:
       An ``optax.GradientTransformationExtraArgs`` with :class:`ImplicitStepState`; scalars in it
-      are float32, or float64 if a parameter is.
+      are float32, or float64 if a parameter is (α of a controller, of the widest float that is enabled).
 
     Raises:
       ValueError: α ≤ 0 or not finite, ``max_inner_steps`` < 1, a negative tolerance, a momentum out of
@@ -148,7 +148,7 @@ def implicit_step(
       O'Donoghue and Candès, Adaptive restart for accelerated gradient schemes, 2015.
     """
     solver = as_inner_solver(inner)
-    _checks.check_count("max_inner_steps", max_inner_steps, 1)
+    max_inner_steps = _checks.check_count("max_inner_steps", max_inner_steps, 1)
     _checks.check_at_least("rtol", rtol, 0)
     _checks.check_at_least("atol", atol, 0)
     if momentum is not None:

@@ -26,10 +26,10 @@ class StepOutcome(NamedTuple):
       value_before: The loss L(θₙ) at the start.
       value_after: The loss at the inner solver's point, accepted or not.
       predicted_decrease: The prediction of L(θₙ) − L(p), by the trapezoidal rule
-        ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = (c − p)/α: exact for a quadratic L and a solved
+        ½⟨∇L(θₙ) + ∇L(p), θₙ − p⟩ with ∇L(p) = D(c − p)/α: exact for a quadratic L and a solved
         implicit equation, hence the decrease of the linear model for one Gauss–Newton step without
         corrections.
-      residual: The relative residual ‖(p − c) + α∇L(p)‖ / ‖p − c‖ at the inner solver's point p.
+      residual: The relative residual ‖(p − c) + αD⁻¹∇L(p)‖_D / ‖p − c‖_D at the inner solver's point p.
       num_inner_steps: The number of inner steps taken.
       at_floor: Whether nothing was left to gain: the step is lost in rounding errors, or an earlier one was
         and this one gains nothing either.

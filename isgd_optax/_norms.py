@@ -24,10 +24,12 @@ def norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.Array:
     """‖tree‖_D over all leaves, in float32 at least, whose range squares of the entries may leave."""
     if all(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(tree)):  # which has room
         return jnp.sqrt(squared_norm(tree, metric))
-    tops = [jnp.max(jnp.abs(_wide(leaf)), initial=0) for leaf in jax.tree.leaves(tree)]
-    largest = functools.reduce(jnp.maximum, tops, jnp.zeros((), jnp.float32))
+    dtype = _widest([_wide(leaf) for leaf in jax.tree.leaves(tree)])
+    tops = [jnp.max(jnp.abs(leaf), initial=0).astype(dtype) for leaf in jax.tree.leaves(tree)]
+    largest = functools.reduce(jnp.maximum, tops, jnp.zeros((), dtype))
     largest = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
-    return largest * jnp.sqrt(squared_norm(jax.tree.map(lambda leaf: _wide(leaf) / largest, tree), metric))
+    scaled = jax.tree.map(lambda leaf: leaf.astype(dtype) / largest, tree)
+    return largest * jnp.sqrt(squared_norm(scaled, metric))
 
 
 def vdot(one: optax.Params, other: optax.Params) -> jax.Array:
@@ -63,8 +65,12 @@ def advanced(params: optax.Params, length: jax.Array, way: optax.Updates) -> opt
 
 def _total(arrays: Sequence[jax.Array]) -> jax.Array:
     """The sum of all numbers, of a dtype that is right where JAX promotes none."""
-    dtype = max((a.dtype for a in arrays), key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
+    dtype = _widest(arrays)
     return sum((jnp.sum(a).astype(dtype) for a in arrays), jnp.zeros((), dtype))
+
+
+def _widest(arrays: Sequence[jax.Array]) -> jnp.dtype:
+    return max((a.dtype for a in arrays), key=lambda dtype: dtype.itemsize, default=jnp.dtype(jnp.float32))
 
 
 def _wide(leaf: jax.Array) -> jax.Array:

@@ -36,8 +36,10 @@ def usable_bounds(bounds: tuple[float, float], dtype: DTypeLike) -> tuple[float,
 
 def as_rate(alpha: ArrayLike, bounds: tuple[float, float], dtype: DTypeLike) -> jax.Array:
     """α in ``dtype``; one that is finite stays finite."""
-    alpha = jnp.asarray(alpha)
-    largest = jnp.minimum(alpha, usable_bounds(bounds, dtype)[1])
+    alpha, upper = jnp.asarray(alpha), usable_bounds(bounds, dtype)[1]
+    if jnp.issubdtype(alpha.dtype, jnp.floating):
+        upper = min(upper, float(jnp.finfo(alpha.dtype).max))
+    largest = jnp.minimum(alpha, upper)
     return jnp.where(jnp.isfinite(alpha), largest, alpha).astype(dtype)
 
 

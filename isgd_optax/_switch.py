@@ -60,7 +60,7 @@ def switch_after(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Algorithm 1.
     """
-    check_count("num_steps", num_steps, 0)
+    num_steps = check_count("num_steps", num_steps, 0)
     check_transformation("first", first)
     check_transformation("second", second)
     first = optax.with_extra_args_support(first)

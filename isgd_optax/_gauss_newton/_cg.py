@@ -50,7 +50,7 @@ def nystrom(rank: int = 50) -> Preconditioner:
     References:
       Frangella, Tropp and Udell, Randomized Nyström preconditioning, 2023, Algorithm 2.1 and Eq. 1.3.
     """
-    check_count("rank", rank, 1)
+    rank = check_count("rank", rank, 1)
 
     def init(product: Product, n: int, dtype: jnp.dtype) -> Callable[[jax.Array], Product]:
         basis, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(0), (n, min(rank, n)), dtype))
@@ -105,9 +105,9 @@ def cg(
       ValueError: A number is out of range, or both the preconditioner and its rank are given.
     """
     check_positive("rtol", rtol)
-    check_count("max_steps", max_steps, 1)
+    max_steps = check_count("max_steps", max_steps, 1)
     if preconditioner_rank is not None:
-        check_count("preconditioner_rank", preconditioner_rank, 0)
+        preconditioner_rank = check_count("preconditioner_rank", preconditioner_rank, 0)
         if preconditioner is not _DEFAULT:
             raise ValueError("cg takes either preconditioner or preconditioner_rank, not both.")
         preconditioner = nystrom(preconditioner_rank) if preconditioner_rank else None

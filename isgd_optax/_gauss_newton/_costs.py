@@ -41,6 +41,8 @@ def costs(blocks: Sequence[Sequence[LeafFactors]], weighted: Sequence[bool] | No
     columns, flops = 0, 0.0
     weighted = [False] * len(blocks[0]) if weighted is None else weighted
     for leaves, by_number in zip(zip(*blocks, strict=True), weighted, strict=True):
+        if not any(leaf.used for leaf in leaves):
+            continue
         if forms_rows(leaves, by_number):
             columns += leaves[0].size
             flops += num_rows**2 * leaves[0].size

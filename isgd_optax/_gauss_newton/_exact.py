@@ -73,7 +73,11 @@ def _init_qr(jacobian: Jacobian) -> Solve:
 
 def _dual_bytes(sizes: Sizes) -> int:
     n, p = sizes.num_residuals, sizes.num_params
-    forming = 2 * n * p if sizes.num_factors is None else 3 * sizes.num_factors + n * sizes.largest_layer
+    if sizes.num_factors is None:
+        copies = 2 if sizes.num_devices == 1 else 3  # of several each has its own rows and visitors'
+        forming = copies * n * p // sizes.num_devices
+    else:
+        forming = 3 * sizes.num_factors + n * sizes.largest_layer
     # The matrix, its upper triangle, a damped copy and its factor.
     return sizes.itemsize * (5 * n**2 + forming)
 

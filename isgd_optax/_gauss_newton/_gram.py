@@ -47,7 +47,7 @@ def gram(
         d = unit[k]
         weighted = d is not None and d.size > 1
         (by_rows if forms_rows(leaves, weighted) else by_factors).append(k)
-    by_rows = [k for k in by_rows if any(block[k].used for block in blocks)]
+    by_rows = [k for k in by_rows if blocks[0][k].size and any(block[k].used for block in blocks)]
 
     num_rows = [n * m for n, m in shapes]
     if by_rows:

@@ -59,12 +59,11 @@ class ResidualJacobian:
     ):
         params = varying_as(params, params, loss, metric)
         self.loss, self.params, self.kernel, self.row_block = loss, params, kernel, row_block
-        flat, self._unravel = ravel_pytree(params)
-        self._flat_dtype = flat.dtype
+        self.dtype = jax.dtypes.canonicalize_dtype(jnp.float64)
+        flat, self._unravel = ravel_pytree(self._wide(params))
         self.num_params = flat.size
         if not flat.size:
             raise ValueError("the parameters are empty arrays: there is nothing to fit.")
-        self.dtype = jax.dtypes.canonicalize_dtype(jnp.float64)
         self._metric = metric
         self._unit = None if metric is None else 1 / jnp.sqrt(self._broadcast(metric))  # D^(-1/2), flat
         self._models = [self._model(block) for block in loss.blocks]
@@ -79,9 +78,7 @@ class ResidualJacobian:
     def _model(self, block: "Residual") -> QuadraticModel | None:
         if block.loss is None:
             return None
-        outputs = block.residuals(self.params)
-        wide = outputs.astype(self.dtype)
-        return jax.lax.stop_gradient(block.models(wide))
+        return jax.lax.stop_gradient(block.models(block.residuals(self.params).astype(self.dtype)))
 
     def linearized(self, params: optax.Params) -> jax.Array:
         """√(w/N) B f(params), stacked, shape (N,): its derivative at the point of linearisation is J."""
@@ -147,11 +144,11 @@ class ResidualJacobian:
     def _sizes(self) -> Sizes:
         block_rows = self.row_block * max(block.num_residuals(self.params) for block in self.loss.blocks)
         sizes = Sizes(self.num_residuals, self.num_params, self.dtype.itemsize, block_rows=block_rows)
-        if self.kernel == "rows":
-            return sizes
+        if self.kernel == "rows" or self._num_devices > 1:
+            return sizes._replace(num_devices=self._num_devices)
         # Shapes alone: a solver that forms no K must not hold the factors of all points.
-        several = [jnp.size(d) > 1 for d in jax.tree.leaves(self._metric)]
-        counts = costs(jax.eval_shape(self._make_factors), several or None)
+        several = [jnp.size(d) > 1 for d in jax.tree.leaves(self._metric)] or None
+        counts = costs(jax.eval_shape(self._make_factors), several)
         return sizes._replace(
             num_factors=counts.num_factors, largest_layer=counts.largest_layer, gram_flops=counts.flops
         )
@@ -177,7 +174,7 @@ class ResidualJacobian:
 
     def gram(self) -> jax.Array:
         """K = JJᵀ, shape (N, N)."""
-        if any(_devices.num_lanes(block.num_points) > 1 for block in self.loss.blocks):
+        if self._num_devices > 1:
             return _devices.gram(self._row_blocks())
         if self.kernel == "rows":
             return _gram.symmetric_product(self.rows())
@@ -220,30 +217,34 @@ class ResidualJacobian:
         assert self._unit is None
         parts = [jnp.sum(part, axis=0) for part in self._each_block(_rows.squared_columns)]
         total = functools.reduce(jnp.add, parts)
-        # In the dtype of the sums: squares of small numbers underflow in the parameters' own.
-        return ravel_pytree(jax.tree.map(lambda p: jnp.asarray(p, self.dtype), self.params))[1](total)
+        return self._unravel(total)  # wide: squares of small numbers underflow in the parameters' own dtype
 
     def ravel(self, tree: optax.Updates) -> jax.Array:
         """A cotangent of the parameters in the unit of the metric, D^(−1/2) times it, shape (P,)."""
-        flat = ravel_pytree(tree)[0].astype(self.dtype)
+        flat = ravel_pytree(self._wide(tree))[0]
         return flat if self._unit is None else self._unit * flat
 
     def unravel(self, v: jax.Array) -> optax.Updates:
         """The displacement D^(−1/2) v of the parameters, in their dtypes, for v of shape (P,)."""
         scaled = v if self._unit is None else self._unit * v
-        return self._unravel(scaled.astype(self._flat_dtype))
+        return jax.tree.map(lambda x, p: x.astype(jnp.asarray(p).dtype), self._unravel(scaled), self.params)
 
     def measure(self, displacement: optax.Updates) -> jax.Array:
         """The displacement in the unit of the metric, D^(1/2) times it, shape (P,)."""
-        flat = ravel_pytree(displacement)[0].astype(self.dtype)
+        flat = ravel_pytree(self._wide(displacement))[0]
         return flat if self._unit is None else flat / self._unit
+
+    def _wide(self, tree: optax.Params) -> optax.Params:
+        return jax.tree.map(lambda x: jnp.asarray(x, self.dtype), tree)
+
+    @property
+    def _num_devices(self) -> int:  # over which rows of J are spread
+        return max(_devices.num_lanes(block.num_points) for block in self.loss.blocks)
 
     @property
     def _scales(self) -> list[jax.Array]:
         return [block.scale(self.dtype) for block in self.loss.blocks]
 
     def _broadcast(self, metric: optax.Params) -> jax.Array:
-        whole = jax.tree.map(
-            lambda p, d: jnp.broadcast_to(jnp.asarray(d, self.dtype), p.shape), self.params, metric
-        )
-        return ravel_pytree(whole)[0]
+        spread = lambda p, d: jnp.broadcast_to(jnp.asarray(d, self.dtype), p.shape)
+        return ravel_pytree(jax.tree.map(spread, self.params, metric))[0]

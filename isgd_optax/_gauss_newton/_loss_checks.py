@@ -5,7 +5,7 @@ from typing import Any
 import optax
 
 from isgd_optax._gauss_newton._losses import LeastSquares, Residual
-from isgd_optax._gauss_newton._residual_checks import check_forward_mode
+from isgd_optax._gauss_newton._residual_checks import check_derivatives
 
 _SAY_THE_LOSS = (
     "__call__",
@@ -28,7 +28,7 @@ def checked_least_squares(loss: Any, params: optax.Params) -> LeastSquares:
         )
     check_not_overridden(loss)
     for block in loss.blocks:
-        check_forward_mode(block.fn, params, block.points)
+        check_derivatives(block.fn, params, block.points)
     return loss
 
 

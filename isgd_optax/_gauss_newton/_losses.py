@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from isgd_optax._gauss_newton import _residual_checks as _checks
 from isgd_optax._gauss_newton._factors import ResidualFn
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
-from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_model
+from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_models
 from isgd_optax._gauss_newton._rows import along_points
 from isgd_optax._norms import sum_dtype
 from isgd_optax._sharding import without_explicit_axes
@@ -93,7 +93,8 @@ class Residual(FieldsAsLeaves):
 
     def residuals(self, params: optax.Params) -> jax.Array:
         """The residuals at every point, unscaled: shape (N, ...)."""
-        return _checks.one_array(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
+        found = _checks.one_array(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
+        return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(float)
 
     def num_residuals(self, params: optax.Params) -> int:
         """The number of residuals M at each point."""
@@ -112,14 +113,7 @@ class Residual(FieldsAsLeaves):
 
     def models(self, residuals: jax.Array) -> QuadraticModel | None:
         """The quadratic models of ``loss`` around ``residuals``, shape (N, ...); None for squares."""
-        if self.loss is None:
-            return None
-
-        def at_point(residual: jax.Array, point: ArrayTree) -> QuadraticModel:
-            loss = lambda flat: self._loss_at(flat.reshape(residual.shape), point)
-            return quadratic_model(loss, residual.reshape(-1))
-
-        return jax.vmap(at_point)(residuals, self.points)
+        return None if self.loss is None else quadratic_models(self._loss_at, residuals, self.points)
 
     def __call__(self, params: optax.Params) -> jax.Array:
         """The loss of the block, with the weight of each point but without that of the block."""

@@ -12,7 +12,9 @@ def available_bytes() -> int:
     On a CPU that is the machine's memory, or what the process's control group may have of it; where the
     system has no such query, 8 GiB.
     """
-    device = getattr(jax.config, "jax_default_device", None) or jax.local_devices()[0]
+    device = getattr(jax.config, "jax_default_device", None)
+    if device is None or isinstance(device, str):  # the name of a platform
+        device = jax.local_devices(backend=device)[0]
     stats = device.memory_stats() if isinstance(device, jax.Device) else None
     if stats and "bytes_limit" in stats:
         return int(0.8 * stats["bytes_limit"])

@@ -12,6 +12,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 from isgd_optax._gauss_newton._ahead import bind
 from isgd_optax._gauss_newton._layout import Use, View
+from isgd_optax._norms import as_wide_as
 
 # Calls whose body is evaluated in their place. Rules of derivatives of their own (custom_jvp, custom_vjp)
 # would be lost that way: such calls, and loops, are evaluated as they are.
@@ -237,5 +238,6 @@ def _inputs(use: Use, other: jax.Array, read: Callable[[Place], jax.Array]) -> j
     inputs = jnp.transpose(other, use.to_inputs).reshape(-1, use.matrix.size[axis])
     for factor, exponent in use.scale:
         value = read(factor) if isinstance(factor, int) else factor
+        inputs, value = as_wide_as(inputs, value), as_wide_as(value, inputs)
         inputs = inputs * value if exponent > 0 else inputs / value
     return use.matrix.widen(inputs, axis)

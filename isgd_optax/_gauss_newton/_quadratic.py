@@ -1,5 +1,6 @@
 """The second-order model of a convex loss of a residual, as a sum of squares."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,8 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from isgd_optax._norms import dot
-
-ConvexLoss = Callable[[jax.Array], jax.Array]
+from isgd_optax._tree import ArrayTree
 
 
 class QuadraticModel(NamedTuple):
@@ -31,23 +31,53 @@ class QuadraticModel(NamedTuple):
     slope: jax.Array
 
 
-def quadratic_model(loss: ConvexLoss, residual: jax.Array) -> QuadraticModel:
-    """The model of ``loss`` around ``residual``, of shape (M,).
+class _Expansion(NamedTuple):
+    """Value, gradient and eigendecomposition of the Hessian of ℓ around the residual of one point."""
 
-    Where ``loss`` is not convex, the directions of negative curvature count as straight, so that the
+    value: jax.Array
+    gradient: jax.Array
+    curvatures: jax.Array
+    vectors: jax.Array
+
+
+def quadratic_models(
+    loss_at: Callable[[jax.Array, ArrayTree], jax.Array], residuals: jax.Array, points: ArrayTree
+) -> QuadraticModel:
+    """The models of ``loss_at(residual, point)`` around the residuals of N points, shape (N, ...).
+
+    Where a loss is not convex, the directions of negative curvature count as straight, so that the
     matrix of the model is positive semidefinite for any loss.
 
     References:
       Schraudolph, Fast curvature matrix-vector products for second-order gradient descent, 2002 (the
       generalised Gauss–Newton matrix).
     """
-    value, gradient = jax.value_and_grad(loss)(residual)
-    hessian = jax.hessian(loss)(residual)
+
+    def expand(residual: jax.Array, point: ArrayTree) -> _Expansion:
+        loss = lambda flat: loss_at(flat.reshape(residual.shape), point)
+        flat = residual.reshape(-1)
+        value, gradient = jax.value_and_grad(loss)(flat)
+        hessian = jax.hessian(loss)(flat)
+        if flat.size == 1:
+            return _Expansion(value, gradient, hessian[0], jnp.ones_like(hessian))
+        return _Expansion(value, gradient, *jnp.linalg.eigh((hessian + hessian.T) / 2))
+
+    expansions = jax.vmap(expand)(residuals, points)
+    size = _typical_size(expansions)
+    flat = residuals.reshape(residuals.shape[0], -1)
+    return jax.vmap(functools.partial(_model, size=size))(expansions, flat)
+
+
+def _typical_size(expansions: _Expansion) -> jax.Array:
+    """|s| of a point with the mean gradient and the mean curvature; infinite where nothing is curved."""
+    gradient = jnp.mean(jnp.max(numbers(jnp.abs(expansions.gradient)), axis=1))
+    curvature = jnp.mean(jnp.max(numbers(jnp.abs(expansions.curvatures)), axis=1))
+    return jnp.where(curvature > 0, gradient / jnp.sqrt(2 * jnp.where(curvature > 0, curvature, 1)), jnp.inf)
+
+
+def _model(expansion: _Expansion, residual: jax.Array, size: jax.Array) -> QuadraticModel:
+    value, gradient, curvatures, vectors = expansion
     eps = jnp.finfo(residual.dtype).eps
-    if residual.size == 1:
-        curvatures, vectors = hessian[0], jnp.ones_like(hessian)
-    else:
-        curvatures, vectors = jnp.linalg.eigh((hessian + hessian.T) / 2)
     largest = jnp.max(jnp.abs(curvatures))
     # Below this a curvature is the rounding error of a larger one.
     curved = curvatures > residual.size * eps * largest
@@ -55,8 +85,9 @@ def quadratic_model(loss: ConvexLoss, residual: jax.Array) -> QuadraticModel:
     components = jnp.matmul(vectors.T, gradient, precision="highest")
     root = jnp.where(curved, jnp.sqrt(safe / 2), 0)
     # A gradient of moderate size over a tiny curvature (a saturated softmax) would be an s beside which the
-    # other points' are lost; what is beyond this bound, far above √ℓ, is left to v.
-    bound = 100 * jnp.sqrt(jnp.abs(value) + jnp.abs(dot(gradient, numbers(residual))))
+    # other points' are lost; what is beyond this bound, far above √ℓ and theirs, is left to v.
+    own = jnp.sqrt(jnp.abs(value) + jnp.abs(dot(gradient, numbers(residual))))
+    bound = 100 * jnp.maximum(own, size)
     full = components / jnp.sqrt(2 * safe)
     model_residual = jnp.where(curved, jnp.clip(full, -bound, bound), 0)
     # The gradient's rounding error along straight directions, divided by a small damping, would be a step.

@@ -31,19 +31,33 @@ def check_functions(fn: Any, loss: Any) -> None:
             )
 
 
-def check_forward_mode(fn: Any, params: Any, points: Any) -> None:
-    """Raises TypeError where parameters enter what has no forward derivative; JAX does so when it lowers."""
+def check_derivatives(fn: Any, params: Any, points: Any) -> None:
+    """Raises TypeError where parameters enter what has no derivative in forward or in reverse mode."""
     point = a_point(points)
-    if not _has(jax.make_jaxpr(fn)(params, point), "custom_vjp_call"):
-        return
-    # Of points alone it may be: JAX knows which of them a derivative goes through.
-    derivative = lambda params, point: jax.jvp(lambda p: fn(p, point), (params,), (params,))
-    if _has(jax.make_jaxpr(derivative)(params, point), "custom_lin"):
-        raise TypeError(
-            "a residual calls a function with a jax.custom_vjp, which has no derivative in forward mode, and "
-            "gauss_newton takes such: define it by jax.custom_jvp, or take another inner solver, e.g. "
-            "optax.lbfgs()."
-        )
+    program = jax.make_jaxpr(fn)(params, point)
+    if _has(program, "custom_vjp_call"):
+        # Of points alone it may be: JAX knows which of them a derivative goes through.
+        derivative = lambda params, point: jax.jvp(lambda p: fn(p, point), (params,), (params,))
+        if _has(jax.make_jaxpr(derivative)(params, point), "custom_lin"):
+            raise TypeError(
+                "a residual calls a function with a jax.custom_vjp, which has no derivative in forward mode, "
+                "and gauss_newton takes such: define it by jax.custom_jvp, or take another inner solver, "
+                f"e.g. optax.lbfgs(). {_DIFFRAX}"
+            )
+    if _has(program, "while"):
+        try:
+            jax.eval_shape(jax.jacrev(fn), params, point)
+        except ValueError as error:
+            if "Reverse-mode" not in str(error):
+                raise
+            raise TypeError(
+                "parameters enter a jax.lax.while_loop of a residual, which has no derivative in reverse "
+                "mode, and gauss_newton takes such: use jax.lax.scan, or jax.lax.fori_loop with a fixed "
+                f"number of steps, or for the solution of an equation jax.lax.custom_root. {_DIFFRAX}"
+            ) from error
+
+
+_DIFFRAX = "Of diffrax take adjoint=diffrax.DirectAdjoint(), which has both modes."
 
 
 def a_point(points: Any) -> Any:
@@ -66,6 +80,12 @@ def check_points(points: Any) -> int:
             "points must be dense arrays: the leading axes in a sparse one count its entries. "
             "Give points.todense(), or the numbers of the rows as points and take the rows in fn."
         )
+    for leaf in jax.tree.leaves(points):
+        if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "OSUMm":
+            raise TypeError(
+                f"points must be arrays of numbers, got {leaf.dtype}: number categories, and give times in a "
+                "unit."
+            )
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(points)]
     if not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes) or shapes[0][0] == 0:
         numbers = bool(shapes) and all(not shape for shape in shapes)

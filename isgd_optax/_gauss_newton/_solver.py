@@ -92,7 +92,7 @@ def gauss_newton(
       kernel: The way in which K is formed for ``"dual"``. ``"auto"``: each parameter that is a matrix in
         products by its inputs and backward factors, the others by rows of J, as their jaxpr tells;
         ``"layers"``: the same, but other parameters than matrices and added vectors are an error that names
-        them; ``"rows"``: from all rows of J.
+        them; ``"rows"``: from all rows of J, as always over several devices.
       row_block: The number of points whose rows of J are differentiated at once.
       cg_rtol: The relative tolerance of CG, of the names ``"cg"`` and ``"auto"``.
       cg_max_steps: The most steps of that CG.
@@ -140,10 +140,10 @@ def gauss_newton(
       Levenberg–Marquardt algorithm, 2012, to leading order.
     """
     check_choice("kernel", kernel, KERNELS)
-    check_count("row_block", row_block, 1)
-    check_count("cg_max_steps", cg_max_steps, 1)
-    check_count("preconditioner_rank", preconditioner_rank, 0)
-    check_count("max_corrections", max_corrections, 0)
+    row_block = check_count("row_block", row_block, 1)
+    cg_max_steps = check_count("cg_max_steps", cg_max_steps, 1)
+    preconditioner_rank = check_count("preconditioner_rank", preconditioner_rank, 0)
+    max_corrections = check_count("max_corrections", max_corrections, 0)
     check_positive("cg_rtol", cg_rtol)
     if geodesic_acceleration is not None:
         warnings.warn(

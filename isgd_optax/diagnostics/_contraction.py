@@ -60,7 +60,7 @@ def contraction(
       A :class:`Contraction`.
 
     Raises:
-      TypeError: ``loss`` is no :class:`LeastSquares`.
+      TypeError: ``loss`` is no :class:`LeastSquares`, or a block's loss is no sum of squares.
       ValueError: As of :func:`gram_matrix`.
 
     Examples:
@@ -75,12 +75,13 @@ def contraction(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Eq. 27.
     """
+    new_residual = jax.jit(loss.residuals)(new_params)
     gram, residual = compiled_gram(loss, params, kernel)
     eigenvalues, vectors = jnp.linalg.eigh(gram)
     project = lambda r: jnp.matmul(vectors.T, r.astype(gram.dtype), precision="highest")
     return Contraction(
         eigenvalues,
         project(residual),
-        project(loss.residuals(new_params)),
+        project(new_residual),
         1 / (1 + 2 * jnp.asarray(learning_rate) * jnp.maximum(eigenvalues, 0)),
     )

@@ -98,7 +98,7 @@ def compiled_gram(
     """K and the residuals."""
     _check(loss)
     check_choice("kernel", kernel, KERNELS)
-    check_count("row_block", row_block, 1)
+    row_block = check_count("row_block", row_block, 1)
     return _compiled(_gram, loss, params, kernel, row_block)
 
 

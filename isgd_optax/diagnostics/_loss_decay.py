@@ -74,7 +74,7 @@ def loss_decay(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Eqs. 10 and 11.
     """
-    check_count("num_nodes", num_nodes, 1)
+    num_nodes = check_count("num_nodes", num_nodes, 1)
     learning_rate = jnp.asarray(learning_rate)
     step = optax.tree.sub(new_params, params)
     base, sign = (new_params, -1) if implicit else (params, 1)

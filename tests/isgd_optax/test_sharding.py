@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted
+from isgd_optax import LeastSquares, Residual, gauss_newton, implicit_step, largest_trusted, linear_solvers
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 
 pytestmark = pytest.mark.devices(4)
@@ -142,6 +142,25 @@ def test_the_memory_of_each_device_shrinks_with_their_number(method, x64):
     one, two, four = (peak_memory(n, method) for n in (1, 2, 4))
     assert two < 0.95 * one  # for K, rows of two more devices pass through each: 3/2 of J for two devices
     assert four < 0.6 * two
+
+
+def test_the_memory_that_is_estimated_is_that_of_rows_where_devices_form_them(x64):
+    params, points = jnp.ones((100, 100)), jnp.ones((64, 100))
+    loss = lambda points: LeastSquares(Residual(lambda w, x: jnp.sum(jnp.tanh(x @ w)), points))
+
+    def gram(params, points):
+        jacobian = ResidualJacobian(loss(points), params)
+        estimates.append(linear_solvers.dual().num_bytes(jacobian.sizes))
+        return jacobian.gram()
+
+    estimates, needed = [], []
+    for number in (1, 2):
+        with devices(number) as put:
+            compiled = jax.jit(gram).lower(put(params), put(points, "points")).compile()
+        needed.append(compiled.memory_analysis().temp_size_in_bytes)
+    assert needed[1] > 10 * needed[0]  # rows for factors
+    assert estimates[0] > needed[0]
+    assert needed[1] < estimates[1] < 1.2 * needed[1]
 
 
 def step_on(axis_type, in_context, closes_over):
