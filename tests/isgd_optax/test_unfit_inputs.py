@@ -62,7 +62,8 @@ def test_a_learning_rate_in_float32_suits_parameters_in_float64(alpha, x64):
     params = jnp.asarray(0.5, jnp.float64)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _, state = update(implicit_step(optax.sgd(0.01), alpha), params, lambda p: (p - 1) ** 2)
+        solver = implicit_step(optax.sgd(0.01), alpha)
+        _, state = jax.jit(lambda p: update(solver, p, lambda p: (p - 1) ** 2))(params)
     assert state.info.accepted
 
 
