@@ -130,7 +130,8 @@ class FitResult:
         The errors are those that the noise of conditions declared ``noisy`` causes, or, where none is, of
         all residuals, of each condition with a variance of its own, see
         :func:`isgd_optax.diagnostics.covariance`; infinite for a coefficient that the
-        residuals do not determine, and in a slab of time without any of the problem's noisy measurements;
+        residuals do not determine, or whose determining conditions have too few residuals to tell their
+        variance, and in a slab of time without any of the problem's noisy measurements;
         NaN in float32, which is not enough, and where a condition has another ``loss`` than squares.
         """
         of_squares = all(block.loss is None for block in self.loss.blocks)

@@ -148,14 +148,12 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
             f"{type(model).__name__} maps its coordinates by code of its own, which sees them in [-1, 1] "
             "here: conditions that are built into it, a factor that vanishes on the boundary or a period, "
             "must be written there. Else give scaled(..., inputs=False).",
-            stacklevel=3,
         )
     elif plain.moves_coordinates() and holds_units(model):
         warn_at_caller(
             f"{type(model).__name__} holds an embedding that takes coordinates in the problem's units, and "
             "gets them in [-1, 1] here: give scaled(..., inputs=False), or hold it as the network's "
             "attribute embedding, which gets what its takes_units asks for.",
-            stacklevel=3,
         )
     function, params = plain.functional(model)
     dtype = params_dtype(params)
@@ -211,7 +209,6 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
             f"whose square {jnp.dtype(dtype).name} cannot hold: it is not scaled. Measure coordinates or "
             "outputs in units in which the equation is of order one, or train a float64 network with "
             "jax_enable_x64.",
-            stacklevel=3,
         )
     residual_sizes = tuple((name, _told(size) if usable[name] else 1.0) for name, size in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)

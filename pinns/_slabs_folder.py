@@ -43,7 +43,6 @@ class Folder:
             warn_at_caller(
                 f"slab {slab} was made of {result.num_steps} steps and stays so, since the next one began "
                 f"there: num_steps={num_steps} is for those without a next one; for all take another folder.",
-                stacklevel=3,
             )
         return dataclasses.replace(result, stop_reason=reason or result.stop_reason)
 

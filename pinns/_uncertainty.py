@@ -39,6 +39,8 @@ def covariance(
     found = diagnostics.covariance(
         loss, params, select=select, noisy=noisy or None, noise_std=noise_std, pooled=False
     )
+    if not noisy:
+        _warn_of_no_noise(found)
     size = {  # of the coefficient; a step of a logarithm is one relative to it
         name: 1.0 if u.positive else np.maximum(np.abs(found.estimate[name]), np.abs(u.start))
         for name, u in declared(problem.unknowns()).items()
@@ -55,6 +57,25 @@ def covariance(
             "the truth. Train longer, or lower the weights that make it slow."
         )
     return found
+
+
+def _warn_of_no_noise(found: diagnostics.Covariance) -> None:
+    """Warns where residuals of an equation are taken for noise, and do not tell how large that is."""
+    freedom = found.degrees_of_freedom
+    freedom = freedom if isinstance(freedom, dict) else dict.fromkeys(found.standard_error, freedom)
+    untold = [
+        name
+        for name, error in found.standard_error.items()
+        if not np.all(np.isfinite(error)) or np.any(np.asarray(freedom[name]) < 1)
+    ]
+    if untold:
+        warn_at_caller(
+            f"standard errors and intervals of {', '.join(untold)} tell nothing: no condition is declared "
+            "noisy, so that the residuals of each are taken for noise of its own size, which the few "
+            "residuals of an end, an integral or a norm cannot tell. Give the condition of the measurements "
+            "noisy=True; without measurements there is no noise, and result.error_estimate() tells how far "
+            "the solution may be off."
+        )
 
 
 def _noisy(problem: Problem) -> list[str]:

@@ -12,6 +12,7 @@ from pinns.problems import Problem
 
 Row = dict[str, Any]
 _PARTED = 10.0
+_SOLVED = 1e-13  # of the first loss: what is left of it where the residuals are met to 3e-7
 _UNSOLVED = 0.1  # of the first loss: what no solution leaves
 _REJECTED = 20  # steps in a row that are no accident
 
@@ -89,7 +90,10 @@ class Watch:
         if rejections:
             self._once("rejected", rejections)
         loss, fresh = row["loss"], row.get("fresh_loss")
-        if fresh is not None and row["step"] > 0 and fresh > _PARTED * loss:
+        # Not of rounding, nor of a moment in which the training has just met new points.
+        lately = history[-1:] if row["step"] >= self._num_steps else history[-2:]
+        parts = lambda r: r.get("fresh_loss", 0.0) > max(_PARTED * r["loss"], _SOLVED * first)
+        if fresh is not None and row["step"] > 0 and all(parts(r) for r in lately if r["step"] > 0):
             self._once(
                 "fresh",
                 f"at step {row['step']} the loss is {loss:.1e} on the points that are trained on and "
@@ -157,7 +161,7 @@ class Watch:
     def _once(self, kind: str, message: str) -> None:
         if kind not in self._said:
             self._said.add(kind)
-            warn_at_caller(message, stacklevel=5)
+            warn_at_caller(message)
 
     def reason(self, history: list[Row]) -> str | None:
         """The reason to stop after the last row, or None."""

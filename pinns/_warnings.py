@@ -1,5 +1,6 @@
 """What a training says of what it is given, before its first step."""
 
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from pinns._closures import closures
 from pinns._embeddings import holds_units, units_of
 from pinns.problems import Points, Problem
 
+_BETWEEN = ("pinns", "isgd_optax", "jax", "flax", "functools", "contextlib")
 _LARGE = 100.0
 _LEAST_DIFFERENT = 1000  # numbers along a coordinate
 
@@ -21,9 +23,16 @@ class FitWarning(UserWarning):
     """Something that a training noticed and that its loss does not tell."""
 
 
-def warn_at_caller(message: str, stacklevel: int = 4) -> None:
-    """Warns at the line that called fit."""
-    warnings.warn(message, FitWarning, stacklevel=stacklevel)
+def warn_at_caller(message: str) -> None:
+    """Warns at the user's line that led here, whatever lies between.
+
+    Python shows a message once for each line: below ``functools.cached_property`` that would be the same
+    line for every result.
+    """
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, FitWarning, stacklevel=level)
 
 
 def warn_few_residuals(num_residuals: int, num_parameters: int) -> None:

@@ -1,6 +1,8 @@
 """Standard errors and intervals of unknowns, and the estimate of the error."""
 
 import dataclasses
+import functools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,7 @@ from pinns import (
     laplacian,
 )
 from pinns._uncertainty import covariance
+from pinns._warnings import warn_at_caller
 
 KEY = jax.random.key(0)
 NOISE = 0.02
@@ -159,3 +162,51 @@ def test_a_coefficient_that_is_trained_as_zero_may_have_arrived(positive, x64):
     covariance(problem, loss, at(1e-5))  # warnings are errors
     with pytest.warns(FitWarning, match="has not reached its minimum"):
         covariance(problem, loss, at(0.1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Arc(Problem):
+    """u'' = −a through (0, 0), (½, 1) and (1, 0): a = 8, and nothing is measured."""
+
+    noisy: bool = False
+    domain = Box((0.0,), (1.0,))
+
+    def unknowns(self):
+        return {"a": 1.0}
+
+    def conditions(self):
+        top = FixedPoints(np.array([[0.5]]), np.array([[1.0]]))
+        return {
+            "equation": Condition(lambda u, x: laplacian(u, x)[2] + u.unknowns["a"], self.domain, 9),
+            "ends": Condition(lambda u, x: u(x), self.domain.boundary(), 2),
+            "top": Condition(lambda u, p: u(p["x"]) - p["value"], top, 1, noisy=self.noisy),
+        }
+
+
+def test_without_measurements_there_is_no_standard_error_and_it_is_said(x64):
+    pair = (lambda p, x: p["c"] @ jnp.stack([jnp.ones(()), x[0], x[0] ** 2])[:, None], {"c": jnp.zeros(3)})
+    for problem in (Arc(), Arc(noisy=True)):
+        function, params = problem.functional(pair)
+        loss = problem.loss(function, problem.sample(KEY, dtype=jnp.float64))
+        solved = params | {"unknowns": {"a": jnp.asarray(8.0)}}
+        solved["network"] = {"c": jnp.array([0.0, 4.0, -4.0])}
+        assert loss(solved) == 0
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = covariance(problem, loss, solved)
+        assert not np.isfinite(found.standard_error["a"])
+        words = [str(warning.message) for warning in caught]
+        assert [("no condition is declared noisy" in w) for w in words] == ([] if problem.noisy else [True])
+
+
+def test_a_warning_of_a_cached_property_stands_at_the_line_that_asks_for_it():
+    class Result(str):
+        unknowns = functools.cached_property(warn_at_caller)
+
+    one, two = Result("it has not arrived"), Result("it has not arrived")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        _ = one.unknowns
+        _ = two.unknowns
+    assert [warning.filename for warning in caught] == [__file__] * 2
+    assert caught[0].lineno != caught[1].lineno

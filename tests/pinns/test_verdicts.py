@@ -95,6 +95,22 @@ def test_slabs_are_advised_where_a_solution_goes_on_from_its_beginning(initial):
     assert {word in str(caught[0].message) for word in words} == {initial}
 
 
+@pytest.mark.parametrize(
+    ("fresh", "said"),
+    [((1e-15, 1e-15), False), ((1e-3, 1e-15), False), ((1e-15, 1e-3), False), ((1e-3, 1e-3), True)],
+    ids=["solved", "for a moment", "newly", "parted"],
+)
+def test_fresh_points_that_part_for_a_moment_or_by_rounding_are_no_warning(fresh, said):
+    watch = Watch(Logistic(), Options(Sampling(), Stop()), 10, 0)
+    rows = [{"step": 0, "loss": 1.0, "fresh_loss": 1.0}, {"step": 1, "loss": 1e-12, "fresh_loss": 2e-12}]
+    rows += [{"step": k, "loss": 1e-17, "fresh_loss": loss} for k, loss in enumerate(fresh, start=2)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for length in range(1, len(rows) + 1):
+            watch.warn(rows[:length], lambda: [])
+    assert bool(caught) == said
+
+
 def test_warnings_point_at_the_line_that_calls_fit(make_model):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
