@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +50,7 @@ def sum_dtype(dtype: DTypeLike) -> jnp.dtype:
     return jnp.dtype(dtype if wide else jnp.float32)  # not promoted: a strict setting forbids that
 
 
-def as_wide_as(x: jax.Array, other: jax.Array) -> jax.Array:
+def as_wide_as(x: Any, other: Any) -> Any:
     """``x`` in the wider one of both dtypes, for products of both: not promoted, for the same reason."""
     if not (hasattr(x, "dtype") and hasattr(other, "dtype")):
         return x  # Python's numbers are taken in the dtype of the other one

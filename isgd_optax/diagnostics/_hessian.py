@@ -95,8 +95,7 @@ def hessian_spectrum(
     given, unravel_given = ravel_pytree(params)
     flat = given.astype(sum_dtype(given.dtype))  # of half precision no eigenvalues are offered
     unravel = lambda v: unravel_given(v.astype(given.dtype))
-    num_steps = min(80, flat.size) if num_steps is None else num_steps
-    num_steps = check_count("num_steps", num_steps, 1)
+    num_steps = check_count("num_steps", min(80, flat.size) if num_steps is None else num_steps, 1)
     if num_steps > flat.size:
         raise ValueError(f"num_steps must be at most the {flat.size} parameters, got {num_steps}.")
     num_probes = check_count("num_probes", num_probes, 1)
