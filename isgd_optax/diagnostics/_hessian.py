@@ -95,13 +95,13 @@ def hessian_spectrum(
     given, unravel_given = ravel_pytree(params)
     flat = given.astype(sum_dtype(given.dtype))  # of half precision no eigenvalues are offered
     unravel = lambda v: unravel_given(v.astype(given.dtype))
-    num_steps = check_count("num_steps", min(80, flat.size) if num_steps is None else num_steps, 1)
-    if num_steps > flat.size:
-        raise ValueError(f"num_steps must be at most the {flat.size} parameters, got {num_steps}.")
+    length: int = check_count("num_steps", min(80, flat.size) if num_steps is None else num_steps, 1)
+    if length > flat.size:
+        raise ValueError(f"num_steps must be at most the {flat.size} parameters, got {length}.")
     num_probes = check_count("num_probes", num_probes, 1)
     grad = jax.grad(lambda p: jnp.asarray(value_fn(unravel(p))))
     product = lambda v: jax.jvp(grad, (flat,), (v,))[1]
-    lanczos = decomp.tridiag_sym(num_steps, reortho="full")
+    lanczos = decomp.tridiag_sym(length, reortho="full")
 
     def probe(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         vector = jax.random.normal(key, flat.shape, flat.dtype)
