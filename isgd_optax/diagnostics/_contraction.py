@@ -8,7 +8,7 @@ import optax
 from jax.typing import ArrayLike
 
 from isgd_optax._gauss_newton._losses import LeastSquares
-from isgd_optax.diagnostics._gram import compiled_gram
+from isgd_optax.diagnostics._gram import check_blocks, compiled_gram
 
 
 class Contraction(NamedTuple):
@@ -75,7 +75,8 @@ def contraction(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Eq. 27.
     """
-    new_residual = jax.jit(loss.residuals)(new_params)
+    check_blocks(loss)
+    new_residual = jax.jit(lambda params: loss.residuals(params))(new_params)
     gram, residual = compiled_gram(loss, params, kernel)
     eigenvalues, vectors = jnp.linalg.eigh(gram)
     project = lambda r: jnp.matmul(vectors.T, r.astype(gram.dtype), precision="highest")

@@ -96,7 +96,7 @@ def compiled_gram(
     loss: LeastSquares, params: optax.Params, kernel: str, row_block: int = ROW_BLOCK
 ) -> tuple[jax.Array, jax.Array]:
     """K and the residuals."""
-    _check(loss)
+    check_blocks(loss)
     check_choice("kernel", kernel, KERNELS)
     row_block = check_count("row_block", row_block, 1)
     return _compiled(_gram, loss, params, kernel, row_block)
@@ -104,11 +104,12 @@ def compiled_gram(
 
 def compiled_rows(loss: LeastSquares, params: optax.Params) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """J, the residuals, and half of what ∇L has beside 2 Jᵀr where a loss has no curvature, or None."""
-    _check(loss)
+    check_blocks(loss)
     return _compiled(_rows, loss, params)
 
 
-def _check(loss: LeastSquares) -> None:
+def check_blocks(loss: LeastSquares) -> None:
+    """Raises TypeError for another loss, or one whose classes compute it otherwise."""
     if not isinstance(loss, LeastSquares):
         raise TypeError(f"the Gram matrix needs a LeastSquares of Residual blocks, got {loss!r}.")
     check_not_overridden(loss)
