@@ -32,10 +32,13 @@ def meant(error: Exception, problem: Problem) -> str:
         return " Choose by jnp.where(condition, a, b) instead of if."
     if isinstance(error, TracerArrayConversionError):
         return " Write it with jax.numpy; what only NumPy or SciPy can do, tabulate: pinns.Interpolated."
+    unknowns = sorted(problem.unknowns())
+    if isinstance(error, AttributeError) and isinstance(error.obj, dict) and sorted(error.obj) == unknowns:
+        return f" Unknowns are chosen by name: u.unknowns[{error.name!r}], of {unknowns}."
     if "attribute 'unknowns'" in text:
         return " There are u.unknowns where the problem declares them: def unknowns(self)."
-    if isinstance(error, KeyError) and problem.unknowns():
-        return f" The problem's unknowns are {sorted(problem.unknowns())}."
+    if isinstance(error, KeyError) and unknowns:
+        return f" The problem's unknowns are {unknowns}."
     if "not subscriptable" in text:
         return " u has names, u['a'], where fit is given several networks as a dictionary."
     if "contracting dimension" in text:

@@ -89,6 +89,13 @@ def test_a_residual_that_fails_is_named(region, note, train):
     assert re.search(f"In the residual of condition 'a'.*{note}", "\n".join(caught.value.__notes__))
 
 
+def test_an_unknown_that_is_asked_for_as_an_attribute(train):
+    problem = problem_of(lambda u, x: u.unknowns.k * u(x), unknowns=lambda self: {"k": 1.0})
+    with pytest.raises(AttributeError) as caught:
+        train(optax.adam(1e-2), 2, problem=problem)
+    assert "chosen by name: u.unknowns['k']" in "".join(caught.value.__notes__)
+
+
 def test_parts_of_a_problem():
     residual = lambda u, x: u(x)
     with pytest.raises(TypeError, match="region must be a Box"):
