@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-from jax.errors import TracerArrayConversionError, TracerBoolConversionError
+from jax.errors import (
+    ConcretizationTypeError,
+    TracerArrayConversionError,
+    TracerBoolConversionError,
+    TracerIntegerConversionError,
+)
 
 from pinns.problems import Problem
 
@@ -32,8 +37,13 @@ def meant(error: Exception, problem: Problem) -> str:
         return " Choose by jnp.where(condition, a, b) instead of if."
     if isinstance(error, TracerArrayConversionError):
         return " Write it with jax.numpy; what only NumPy or SciPy can do, tabulate: pinns.Interpolated."
+    if isinstance(error, TracerIntegerConversionError):
+        return " Make an array of JAX of what is indexed: jnp.asarray(table)[i]."
+    if isinstance(error, ConcretizationTypeError):
+        return " It is compiled before there are numbers: leave out float(), write jnp.sin for math.sin."
     unknowns = sorted(problem.unknowns())
-    if isinstance(error, AttributeError) and isinstance(error.obj, dict) and sorted(error.obj) == unknowns:
+    of_dictionary = isinstance(error, AttributeError) and isinstance(error.obj, dict)
+    if of_dictionary and unknowns and sorted(error.obj) == unknowns:
         return f" Unknowns are chosen by name: u.unknowns[{error.name!r}], of {unknowns}."
     if "attribute 'unknowns'" in text:
         return " There are u.unknowns where the problem declares them: def unknowns(self)."

@@ -1,6 +1,7 @@
 """What users mistake is said in their words, before anything is compiled."""
 
 import dataclasses
+import math
 import re
 import warnings
 
@@ -80,11 +81,21 @@ def test_optimizers_that_are_not_called(optimizer, message, train):
 
 
 @pytest.mark.parametrize(
-    ("region", "note"), [(LINE, r"one point of shape \(1,\)"), (VALUES, r"x\['x'\] is the point")]
+    ("residual", "region", "note"),
+    [
+        (lambda u, x: u(jnp.concatenate([x, x])), LINE, r"one point of shape \(1,\)"),
+        (lambda u, x: u(jnp.concatenate([x, x])), VALUES, r"x\['x'\] is the point"),
+        (lambda u, x: u(x) - np.sin(x), LINE, r"jax\.numpy"),
+        (lambda u, x: u(x) * jnp.ones((1, 1)) - np.sin(x), LINE, r"jax\.numpy"),
+        (lambda u, p: u(p["x"]) - np.ones(3)[p["value"].astype(int)], VALUES, r"jax\.numpy"),
+        (lambda u, x: u(x) - [1.0, 2.0][x.astype(int)[0]], LINE, r"jnp\.asarray\(table\)"),
+        (lambda u, x: u(x) - math.sin(x[0]), LINE, r"jnp\.sin for math\.sin"),
+    ],
+    ids=["shape", "values", "numpy", "ranks", "index of numpy", "index", "math"],
 )
-def test_a_residual_that_fails_is_named(region, note, train):
-    problem = problem_of(lambda u, x: u(jnp.concatenate([x, x])), region)
-    with pytest.raises(TypeError) as caught:
+def test_a_residual_that_fails_is_named(residual, region, note, train):
+    problem = problem_of(residual, region)
+    with pytest.raises(TypeError) as caught, jax.numpy_rank_promotion("allow"):
         train(optax.adam(1e-2), 2, problem=problem)
     assert re.search(f"In the residual of condition 'a'.*{note}", "\n".join(caught.value.__notes__))
 
