@@ -42,8 +42,7 @@ def meant(error: Exception, problem: Problem) -> str:
     if isinstance(error, ConcretizationTypeError):
         return " It is compiled before there are numbers: leave out float(), write jnp.sin for math.sin."
     unknowns = sorted(problem.unknowns())
-    of_dictionary = isinstance(error, AttributeError) and isinstance(error.obj, dict)
-    if of_dictionary and unknowns and sorted(error.obj) == unknowns:
+    if isinstance(error, AttributeError) and unknowns and isinstance(error.obj, dict):
         return f" Unknowns are chosen by name: u.unknowns[{error.name!r}], of {unknowns}."
     if "attribute 'unknowns'" in text:
         return " There are u.unknowns where the problem declares them: def unknowns(self)."
