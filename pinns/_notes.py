@@ -42,8 +42,9 @@ def meant(error: Exception, problem: Problem) -> str:
     if isinstance(error, ConcretizationTypeError):
         return " It is compiled before there are numbers: leave out float(), write jnp.sin for math.sin."
     unknowns = sorted(problem.unknowns())
-    if isinstance(error, AttributeError) and unknowns and isinstance(error.obj, dict):
-        return f" Unknowns are chosen by name: u.unknowns[{error.name!r}], of {unknowns}."
+    asked, name = (getattr(error, part, None) for part in ("obj", "name"))
+    if unknowns and isinstance(asked, dict) and asked.keys() == set(unknowns):
+        return f" Unknowns are chosen by name: u.unknowns[{name!r}], of {unknowns}."
     if "attribute 'unknowns'" in text:
         return " There are u.unknowns where the problem declares them: def unknowns(self)."
     if isinstance(error, KeyError) and unknowns:
