@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from isgd_optax import Residual
 from pinns._embeddings import holds_units, units_of
 from pinns._evaluation import predict
 from pinns._functional import params_dtype
+from pinns._notes import meant
 from pinns._numbers import root_mean_square
 from pinns._points import data_key
 from pinns._scaled_network import ScaledFunctional
@@ -177,7 +179,7 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
     @jax.jit
     def residuals(outputs: jax.Array) -> list[jax.Array]:
         between = ScaledFunctional(function.inner, function.middle, function.half, outputs / probe)
-        return [block.residuals(params) for block in problem.loss(between, points).blocks]
+        return [_residuals(block, params, problem) for block in problem.loss(between, points).blocks]
 
     sources = np.array([rms(r) for r in residuals(jnp.zeros_like(probe))])
     sizes, beyond = output_sizes(residuals, num_outputs, probe.dtype)
@@ -209,6 +211,14 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
     residual_sizes = tuple((name, _told(size) if usable[name] else 1.0) for name, size in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)
     return Scaled(problem, tuple(_told(size) for size in outputs), residual_sizes, inputs)
+
+
+def _residuals(block: Residual, params: optax.Params, problem: Problem) -> jax.Array:
+    try:
+        return block.residuals(params)
+    except Exception as error:  # whatever it is, it goes on its way with a note
+        error.add_note(f"In the residual of condition {block.name!r}.{meant(error, problem)}")
+        raise
 
 
 def _told(size: float) -> float:

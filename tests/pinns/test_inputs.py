@@ -22,6 +22,7 @@ from pinns import (
     Problem,
     SingularlyPerturbedODE,
     plot_history,
+    scaled,
     second_derivatives,
 )
 
@@ -98,6 +99,12 @@ def test_a_residual_that_fails_is_named(residual, region, note, train):
     with pytest.raises(TypeError) as caught, jax.numpy_rank_promotion("allow"):
         train(optax.adam(1e-2), 2, problem=problem)
     assert re.search(f"In the residual of condition 'a'.*{note}", "\n".join(caught.value.__notes__))
+
+
+def test_a_residual_that_fails_is_named_by_scaled(make_model):
+    with pytest.raises(TypeError) as caught:
+        scaled(problem_of(lambda u, x: u(x) - np.sin(x)), make_model((2,)), jax.random.key(0))
+    assert re.search(r"In the residual of condition 'a'\..*jax\.numpy", "\n".join(caught.value.__notes__))
 
 
 def test_an_unknown_that_is_asked_for_as_an_attribute(train):
