@@ -1,7 +1,6 @@
 """Compiled programs that are kept: what differs only in arrays is compiled once in a process."""
 
 import hashlib
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jax.errors import UnexpectedTracerError
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pinns._placement import put
+from pinns._traces import check_kept
 
 _KEPT = 32  # programs of a process, the last used ones
 _programs: OrderedDict[str, Any] = OrderedDict()
@@ -54,7 +53,7 @@ class Program:
         traced = jax.jit(self._fn).trace(*args)
         closed = traced.jaxpr
         if len(closed.jaxpr.invars) > len(leaves):
-            _check_kept(self._fn, args)
+            check_kept(jax.make_jaxpr(lambda *args: self._fn(*args))(*args))
         results = jax.tree.structure(traced.out_info)
         constants = _beside(leaves, [jnp.asarray(constant) for constant in closed.consts])
 
@@ -64,22 +63,6 @@ class Program:
         lowered = jax.jit(program, donate_argnums=1 if self._donate else ()).lower(constants, leaves)
         compiled = _kept(lowered, [leaf.sharding for leaf in (*constants, *leaves)])
         return lambda *args: jax.tree.unflatten(results, compiled(constants, jax.tree.leaves(args)))
-
-
-def _check_kept(fn: Callable[..., Any], args: Any) -> None:
-    """Raises ValueError for a value that was kept while another program was traced."""
-    for constant in jax.make_jaxpr(lambda *args: fn(*args))(*args).consts:
-        try:
-            jnp.copy(constant)
-        except UnexpectedTracerError as error:
-            place = re.search(r"created on line (.*\))", str(error))
-            raise ValueError(
-                f"a value{f' computed at {place[1]}' if place else ''} is kept from one call to the next "
-                "(functools.cache, a cached_property of another object than the problem, a global), and was "
-                "first asked for while a program was traced, so that it is no number. Compute it before, in "
-                "__post_init__ or where its module is loaded, or with NumPy, or under "
-                "jax.ensure_compile_time_eval()."
-            ) from error
 
 
 def _beside(leaves: list[jax.Array], constants: list[jax.Array]) -> list[jax.Array]:

@@ -51,10 +51,13 @@ def test_cached_properties_are_numbers(make_model):
     assert jax.grad(lambda rate: Decay(rate).coefficient)(1.0) == 2.0
 
 
-def test_what_else_is_kept_is_told(train, make_model):
+def test_what_else_is_kept_is_told(train, make_model, tmp_path):
     @functools.cache
     def kept(rate):
         return jnp.asarray(rate) * 2
 
-    with pytest.raises(ValueError, match=r"computed at .*test_cached\.py.*kept\) is kept.*in __post_init__"):
-        train(optax.adam(1e-2), 2, problem=Decay(of=kept), model=make_model((2,)))
+    told = r"computed at .*test_cached\.py.*kept\) is kept.*in __post_init__"
+    for options in ({}, {"checkpoint_dir": tmp_path}):
+        kept.cache_clear()
+        with pytest.raises(ValueError, match=told):
+            train(optax.adam(1e-2), 2, problem=Decay(of=kept), model=make_model((2,)), **options)
