@@ -113,6 +113,7 @@ def outer_broadcast(call: Callable[[], Any]) -> str | None:
         with jax.numpy_rank_promotion("raise"):
             call()
     except ValueError as error:
+        call()  # what comes after these arrays may fail
         promoted = re.search(r"on shapes (.*?) and with .*rank_promotion", str(error))
         texts = re.findall(r"\(.*?\)", promoted[1]) if promoted else []
         shapes = [tuple(map(int, re.findall(r"\d+", text))) for text in texts]

@@ -81,12 +81,13 @@ def check_model(problem: Problem, function: Functional, params: optax.Params, dt
             try:
                 with jax.named_scope(f"condition[{quote(name, safe='')}]"):  # slashes part scopes
                     residual = condition.residual(u, x)
+                shapes = outer_broadcast(functools.partial(_trace, condition.residual, u, x))
             except Exception as error:  # whatever it is, it goes on its way with a note
                 error.add_note(where(name, x, problem) + meant(error, problem))
                 raise
             _check_residual(name, residual)
             sizes[name] = jnp.size(residual)
-            if shapes := outer_broadcast(functools.partial(condition.residual, u, x)):
+            if shapes:
                 outer[name] = shapes
 
     x = jnp.zeros(problem.domain.dim, dtype)
@@ -146,6 +147,15 @@ def _one_of(points: Any) -> Any:
             return jnp.asarray(np.full(leaf.shape[1:], VALUE if is_value else 0, leaf.dtype))
 
     return jax.tree_util.tree_map_with_path(one, points)
+
+
+def _trace(residual: Callable[..., Any], u: Any, x: Any) -> None:
+    """Calls a residual at a point without numbers, as a training does: NumPy takes none."""
+
+    def call(x: Any) -> None:
+        residual(u, x)
+
+    jax.eval_shape(call, x)
 
 
 def _traced(fn: Callable[..., Any], *args: Any) -> ClosedJaxpr:

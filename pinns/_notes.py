@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-from jax.errors import TracerArrayConversionError, TracerBoolConversionError
+from jax.errors import (
+    ConcretizationTypeError,
+    TracerArrayConversionError,
+    TracerBoolConversionError,
+    TracerIntegerConversionError,
+)
 
 from pinns.problems import Problem
 
@@ -32,10 +37,18 @@ def meant(error: Exception, problem: Problem) -> str:
         return " Choose by jnp.where(condition, a, b) instead of if."
     if isinstance(error, TracerArrayConversionError):
         return " Write it with jax.numpy; what only NumPy or SciPy can do, tabulate: pinns.Interpolated."
+    if isinstance(error, TracerIntegerConversionError):
+        return " Make an array of JAX of what is indexed: jnp.asarray(table)[i]."
+    if isinstance(error, ConcretizationTypeError):
+        return " It is compiled before there are numbers: leave out float(), write jnp.sin for math.sin."
+    unknowns = sorted(problem.unknowns())
+    asked, name = (getattr(error, part, None) for part in ("obj", "name"))
+    if unknowns and isinstance(asked, dict) and asked.keys() == set(unknowns):
+        return f" Unknowns are chosen by name: u.unknowns[{name!r}], of {unknowns}."
     if "attribute 'unknowns'" in text:
         return " There are u.unknowns where the problem declares them: def unknowns(self)."
-    if isinstance(error, KeyError) and problem.unknowns():
-        return f" The problem's unknowns are {sorted(problem.unknowns())}."
+    if isinstance(error, KeyError) and unknowns:
+        return f" The problem's unknowns are {unknowns}."
     if "not subscriptable" in text:
         return " u has names, u['a'], where fit is given several networks as a dictionary."
     if "contracting dimension" in text:

@@ -12,6 +12,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pinns._placement import put
+from pinns._traces import check_kept
 
 _KEPT = 32  # programs of a process, the last used ones
 _programs: OrderedDict[str, Any] = OrderedDict()
@@ -51,6 +52,8 @@ class Program:
     def _compile(self, args: Any, leaves: list[jax.Array]) -> Callable[..., Any]:
         traced = jax.jit(self._fn).trace(*args)
         closed = traced.jaxpr
+        if len(closed.jaxpr.invars) > len(leaves):
+            check_kept(jax.make_jaxpr(lambda *args: self._fn(*args))(*args))
         results = jax.tree.structure(traced.out_info)
         constants = _beside(leaves, [jnp.asarray(constant) for constant in closed.consts])
 

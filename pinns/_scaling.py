@@ -9,17 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from isgd_optax import Residual
 from pinns._embeddings import holds_units, units_of
 from pinns._evaluation import predict
 from pinns._functional import params_dtype
+from pinns._notes import meant
 from pinns._numbers import root_mean_square
 from pinns._points import data_key
 from pinns._scaled_network import ScaledFunctional
+from pinns._sizes import output_sizes, rms
 from pinns._warnings import warn_at_caller
 from pinns.problems import Condition, Problem
 from pinns.problems._base import conditions_of
 
-_ROUNDS = 3
 _POINTS = 256
 
 
@@ -175,24 +177,17 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
     @jax.jit
     def residuals(outputs: jax.Array) -> list[jax.Array]:
         between = ScaledFunctional(function.inner, function.middle, function.half, outputs / probe)
-        return [block.residuals(params) for block in problem.loss(between, points).blocks]
+        return [_residuals(block, params, problem) for block in problem.loss(between, points).blocks]
 
-    rms = lambda x: float(root_mean_square(x))
-    sizes = np.ones(num_outputs)
-    rest = residuals(jnp.zeros_like(probe))
-    sources = np.array([rms(r) for r in rest])
-    for _ in range(_ROUNDS):
-        slopes = np.zeros((len(rest), num_outputs))
-        for j in range(num_outputs):
-            one = jnp.zeros_like(probe).at[j].set(jnp.asarray(sizes[j], probe.dtype))
-            slopes[:, j] = [rms(r - r0) / sizes[j] for r, r0 in zip(residuals(one), rest, strict=True)]
-        sizes, known = _output_sizes(sources, slopes, sizes, np.zeros(num_outputs, bool))
-        while 0 < known.sum() < num_outputs:  # the others are driven by these, if by anything
-            driving = residuals(jnp.asarray(np.where(known, sizes, 0), probe.dtype))
-            before, driven = known, np.array([rms(r) for r in driving])
-            sizes, known = _output_sizes(driven, slopes, sizes, known)
-            if (known == before).all():
-                break
+    sources = np.array([rms(r) for r in residuals(jnp.zeros_like(probe))])
+    sizes, beyond = output_sizes(residuals, num_outputs, probe.dtype)
+    for j in beyond:
+        warn_at_caller(
+            f"output {j} balances the sources and data of its conditions at a size that {probe.dtype.name} "
+            "cannot hold: it gets the size one. Measure it in a unit in which it is of order one, or train a "
+            "float64 network with jax_enable_x64.",
+            stacklevel=3,
+        )
     balanced = residuals(jnp.asarray(sizes, probe.dtype))
     blocks = problem.loss(function, points).blocks
     total = {
@@ -215,6 +210,14 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
     return Scaled(problem, tuple(_told(size) for size in outputs), residual_sizes, inputs)
 
 
+def _residuals(block: Residual, params: optax.Params, problem: Problem) -> jax.Array:
+    try:
+        return block.residuals(params)
+    except Exception as error:  # whatever it is, it goes on its way with a note
+        error.add_note(f"In the residual of condition {block.name!r}.{meant(error, problem)}")
+        raise
+
+
 def _told(size: float) -> float:
     """A size by four digits: the last ones are another processor's others, and a run is told by them."""
     return float(f"{float(size):.3e}")
@@ -230,17 +233,3 @@ def _sizes_of(values: jax.Array) -> jax.Array:
     """Root mean squares of the columns, 1 for one that vanishes."""
     sizes = root_mean_square(values, axis=0)
     return jnp.where(sizes > 0, sizes, 1)
-
-
-def _output_sizes(
-    sources: np.ndarray, slopes: np.ndarray, before: np.ndarray, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The sizes at which outputs balance the sources of the conditions in which they count, and which do."""
-    sizes, known = before.copy(), known.copy()
-    for j in np.flatnonzero(~known):
-        slope = slopes[:, j]
-        counts = (slope > 0) & (slope >= 0.1 * slopes.max(axis=1)) & (sources > 0)
-        ratios = sources[counts] / slope[counts]
-        if ratios.size and np.all(np.isfinite(ratios)):
-            sizes[j], known[j] = ratios.max(), True
-    return sizes, known

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+from jax.errors import UnexpectedTracerError
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from pinns._bounds import inner_programs
@@ -25,9 +28,30 @@ def program_text(closed: ClosedJaxpr) -> str:
 
 def constants(program: ClosedJaxpr | Jaxpr) -> list[Any]:
     """The arrays in a program and in those inside of it, which are not printed with it."""
-    closed = isinstance(program, ClosedJaxpr)
-    found = list(program.consts) if closed else []
-    for equation in (program.jaxpr if closed else program).eqns:
+    found: list[Any] = []
+    if isinstance(program, ClosedJaxpr):
+        check_kept(program)
+        found += program.consts
+        program = program.jaxpr
+    for equation in program.eqns:
         for inner in inner_programs(equation.params):
             found += constants(inner)
     return found
+
+
+def check_kept(program: ClosedJaxpr) -> None:
+    """Raises ValueError for a value in a program that was kept while another one was traced."""
+    for constant in program.consts:
+        if not isinstance(constant, Tracer):
+            continue
+        try:
+            jnp.copy(constant)
+        except UnexpectedTracerError as error:
+            place = re.search(r"created on line (.*\))", str(error))
+            raise ValueError(
+                f"a value{f' computed at {place[1]}' if place else ''} is kept from one call to the next "
+                "(functools.cache, a cached_property of another object than the problem, a global), and was "
+                "first asked for while a program was traced, so that it is no number. Compute it before, in "
+                "__post_init__ or where its module is loaded, or with NumPy, or under "
+                "jax.ensure_compile_time_eval()."
+            ) from error

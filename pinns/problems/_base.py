@@ -13,6 +13,7 @@ from isgd_optax import FieldsAsLeaves, LeastSquares, Residual
 from pinns._functional import Functional, functional
 from pinns._identity import ByContent, is_cached
 from pinns._unknowns import Unknown
+from pinns.problems._cached import keep_numbers
 from pinns.problems._condition import Condition
 
 Points = dict[str, jax.Array]
@@ -47,6 +48,7 @@ class Problem:
     """Base class of problems: give it ``domain`` and ``conditions``, and ``exact`` if it is known.
 
     A subclass is a frozen dataclass; its fields are the equation's parameters and the numbers of points.
+    What is computed from them once may be a ``functools.cached_property``.
     Second derivatives come from :func:`pinns.second_derivatives`.
 
     Examples:
@@ -90,6 +92,10 @@ class Problem:
     """The domain in which the solution lives, a :class:`pinns.Box` or any other :class:`pinns.Domain`."""
     scales_inputs: ClassVar[bool] = False
     """Whether the network gets coordinates of size one, whatever the domain."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        keep_numbers(cls)
 
     def conditions(self) -> Mapping[str, Condition]:
         """What the solution must satisfy, by name (``"pde"``, ``"boundary"``, ``"initial"``, ...).

@@ -1,6 +1,7 @@
 """What users mistake is said in their words, before anything is compiled."""
 
 import dataclasses
+import math
 import re
 import warnings
 
@@ -21,6 +22,7 @@ from pinns import (
     Problem,
     SingularlyPerturbedODE,
     plot_history,
+    scaled,
     second_derivatives,
 )
 
@@ -80,13 +82,36 @@ def test_optimizers_that_are_not_called(optimizer, message, train):
 
 
 @pytest.mark.parametrize(
-    ("region", "note"), [(LINE, r"one point of shape \(1,\)"), (VALUES, r"x\['x'\] is the point")]
+    ("residual", "region", "note"),
+    [
+        (lambda u, x: u(jnp.concatenate([x, x])), LINE, r"one point of shape \(1,\)"),
+        (lambda u, x: u(jnp.concatenate([x, x])), VALUES, r"x\['x'\] is the point"),
+        (lambda u, x: u(x) - np.sin(x), LINE, r"jax\.numpy"),
+        (lambda u, x: u(x) * jnp.ones((1, 1)) - np.sin(x), LINE, r"jax\.numpy"),
+        (lambda u, p: u(p["x"]) - np.ones(3)[p["value"].astype(int)], VALUES, r"jax\.numpy"),
+        (lambda u, x: u(x) - [1.0, 2.0][x.astype(int)[0]], LINE, r"jnp\.asarray\(table\)"),
+        (lambda u, x: u(x) - math.sin(x[0]), LINE, r"jnp\.sin for math\.sin"),
+    ],
+    ids=["shape", "values", "numpy", "ranks", "index of numpy", "index", "math"],
 )
-def test_a_residual_that_fails_is_named(region, note, train):
-    problem = problem_of(lambda u, x: u(jnp.concatenate([x, x])), region)
-    with pytest.raises(TypeError) as caught:
+def test_a_residual_that_fails_is_named(residual, region, note, train):
+    problem = problem_of(residual, region)
+    with pytest.raises(TypeError) as caught, jax.numpy_rank_promotion("allow"):
         train(optax.adam(1e-2), 2, problem=problem)
     assert re.search(f"In the residual of condition 'a'.*{note}", "\n".join(caught.value.__notes__))
+
+
+def test_a_residual_that_fails_is_named_by_scaled(make_model):
+    with pytest.raises(TypeError) as caught:
+        scaled(problem_of(lambda u, x: u(x) - np.sin(x)), make_model((2,)), jax.random.key(0))
+    assert re.search(r"In the residual of condition 'a'\..*jax\.numpy", "\n".join(caught.value.__notes__))
+
+
+def test_an_unknown_that_is_asked_for_as_an_attribute(train):
+    problem = problem_of(lambda u, x: u.unknowns.k * u(x), unknowns=lambda self: {"k": 1.0})
+    with pytest.raises(AttributeError) as caught:
+        train(optax.adam(1e-2), 2, problem=problem)
+    assert "chosen by name: u.unknowns['k']" in "".join(caught.value.__notes__)
 
 
 def test_parts_of_a_problem():

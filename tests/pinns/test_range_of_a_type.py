@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from pinns import Box, Condition, FitWarning, Problem, errors, errors_by_output, scaled
+from pinns import Box, Condition, FitWarning, Problem, errors, errors_by_output, gradient, scaled
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,31 @@ def test_an_infinite_loss_is_neither_independent_nor_a_root(train, recwarn):
     assert "squares of residuals leave the range of their type" in said
     assert "does not depend" not in said
     assert "logarithm" not in said
+
+
+@dataclasses.dataclass(frozen=True)
+class Large(Problem):
+    """u' = 0 with data far larger than a network's output."""
+
+    data: float
+    factor: float = 1.0
+    domain = Box((0.0,), (1.0,))
+
+    def conditions(self):
+        return {
+            "pde": Condition(lambda u, x: gradient(u, x)[1][0], self.domain, 20),
+            "data": Condition(lambda u, x: self.factor * u(x) - self.data, self.domain.face(0, "lower"), 1),
+        }
+
+
+def test_data_beyond_the_rounding_of_an_output_give_its_size(make_model):
+    """Differences of residuals as large as the data would lose the network in rounding."""
+    model = make_model((2,))
+    problem = scaled(Large(1e12), model, jax.random.key(0))
+    assert problem.outputs[0] * abs(model(-jnp.ones(1))[0]) == pytest.approx(1e12, rel=1e-3)
+
+
+def test_a_size_that_a_type_cannot_hold_is_said(make_model):
+    with pytest.warns(FitWarning, match=r"output 0 .*float32 cannot hold.*of order one"):
+        problem = scaled(Large(1e15, factor=1e-26), make_model((2,)), jax.random.key(0))
+    assert problem.outputs[0] < 1e3
