@@ -186,7 +186,6 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
             f"output {j} balances the sources and data of its conditions at a size that {probe.dtype.name} "
             "cannot hold: it gets the size one. Measure it in a unit in which it is of order one, or train a "
             "float64 network with jax_enable_x64.",
-            stacklevel=3,
         )
     balanced = residuals(jnp.asarray(sizes, probe.dtype))
     blocks = problem.loss(function, points).blocks
