@@ -53,8 +53,8 @@ def isgd_adam(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Algorithm 1.
     """
-    check_count("num_implicit_steps", num_implicit_steps, 0)
-    check_count("num_inner_steps", num_inner_steps, 1)
+    num_implicit_steps = check_count("num_implicit_steps", num_implicit_steps, 0)
+    num_inner_steps = check_count("num_inner_steps", num_inner_steps, 1)
     implicit = implicit_step(
         optax.adam(inner_learning_rate),
         learning_rate,
@@ -83,7 +83,7 @@ def isgd_lbfgs(
       num_inner_steps: The most L-BFGS steps within each of them, K1.
       memory_size: The number of curvature pairs that L-BFGS keeps, in both phases.
       rtol: The relative tolerance that ends the inner iteration; 0 makes exactly K1 steps.
-      safeguard: Whether a step is refused that raises this objective, see :func:`implicit_step`.
+      safeguard: Whether a step is refused that raises L + ‖θ − θₙ‖²/2α, see :func:`implicit_step`.
 
     Returns:
       An ``optax.GradientTransformationExtraArgs``; ``update`` needs ``value_fn``. Without ``value`` the
@@ -100,8 +100,8 @@ def isgd_lbfgs(
       Li, Chen and Huang, Implicit Stochastic Gradient Descent for Training Physics-informed Neural
       Networks, 2023, Section 2.4.
     """
-    check_count("num_implicit_steps", num_implicit_steps, 0)
-    check_count("num_inner_steps", num_inner_steps, 1)
+    num_implicit_steps = check_count("num_implicit_steps", num_implicit_steps, 0)
+    num_inner_steps = check_count("num_inner_steps", num_inner_steps, 1)
     implicit = implicit_step(
         optax.lbfgs(memory_size=memory_size),
         learning_rate,

@@ -35,13 +35,16 @@ def check_at_least(name: str, value: Any, minimum: int) -> None:
 
 
 def check_count(name: str, value: Any, minimum: int) -> Any:
-    """``value`` as an integer; TypeError or ValueError if it is known now and none ≥ ``minimum``."""
+    """``value`` as an integer; raises TypeError or ValueError unless it is a whole number ≥ ``minimum``.
+
+    One that is not known yet is returned as it is; one beyond int32 is as good as its largest number.
+    """
     check_at_least(name, value, minimum)
     if isinstance(value, Tracer):
         return value
     if not (np.isfinite(value) and value == int(value)):
         raise ValueError(f"{name} must be a whole number, got {value}.")
-    return int(value)
+    return min(int(value), np.iinfo(np.int32).max)
 
 
 def _check_number(name: str, value: Any) -> None:

@@ -15,7 +15,7 @@ def squared_norm(tree: optax.Params, metric: optax.Params | None = None) -> jax.
     leaves = jax.tree.leaves(tree)
     weights = [None] * len(leaves) if metric is None else jax.tree.leaves(metric)
     squares = [
-        square if weight is None else weight * square
+        square if weight is None else as_wide_as(weight, square) * as_wide_as(square, weight)
         for square, weight in zip((jnp.square(_wide(leaf)) for leaf in leaves), weights, strict=True)
     ]
     return _total(squares)

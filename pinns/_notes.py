@@ -39,7 +39,7 @@ def meant(error: Exception, problem: Problem) -> str:
         return " Write it with jax.numpy; what only NumPy or SciPy can do, tabulate: pinns.Interpolated."
     if isinstance(error, TracerIntegerConversionError):
         return " Make an array of JAX of what is indexed: jnp.asarray(table)[i]."
-    if isinstance(error, ConcretizationTypeError):
+    if isinstance(error, ConcretizationTypeError) and "`float` function" in text:
         return " It is compiled before there are numbers: leave out float(), write jnp.sin for math.sin."
     unknowns = sorted(problem.unknowns())
     asked, name = (getattr(error, part, None) for part in ("obj", "name"))

@@ -158,9 +158,8 @@ class FitResult:
             raise ValueError("intervals need parameters of float64: set jax_enable_x64 and train in float64.")
         if not self.problem.unknowns():
             return {}
-        found = self._covariance
-        if noise_std is not None:
-            found = covariance(self.problem, self.loss, self.params, noise_std)
+        given = noise_std is not None
+        found = covariance(self.problem, self.loss, self.params, noise_std) if given else self._covariance
         return intervals(self.problem, self.params, found, level)
 
     @functools.cached_property

@@ -149,13 +149,13 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         warn_at_caller(
             f"{type(model).__name__} maps its coordinates by code of its own, which sees them in [-1, 1] "
             "here: conditions that are built into it, a factor that vanishes on the boundary or a period, "
-            "must be written there. Else give scaled(..., inputs=False).",
+            "must be written there. Else give scaled(..., inputs=False)."
         )
     elif plain.moves_coordinates() and holds_units(model):
         warn_at_caller(
             f"{type(model).__name__} holds an embedding that takes coordinates in the problem's units, and "
             "gets them in [-1, 1] here: give scaled(..., inputs=False), or hold it as the network's "
-            "attribute embedding, which gets what its takes_units asks for.",
+            "attribute embedding, which gets what its takes_units asks for."
         )
     function, params = plain.functional(model)
     dtype = params_dtype(params)
@@ -184,8 +184,8 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
     for j in beyond:
         warn_at_caller(
             f"output {j} balances the sources and data of its conditions at a size that {probe.dtype.name} "
-            "cannot hold: it gets the size one. Measure it in a unit in which it is of order one, or train a "
-            "float64 network with jax_enable_x64.",
+            "cannot hold, and is not scaled by it. Measure it in a unit in which it is of order one"
+            + (", or train a float64 network with jax_enable_x64." if probe.dtype != np.float64 else "."),
         )
     balanced = residuals(jnp.asarray(sizes, probe.dtype))
     blocks = problem.loss(function, points).blocks
@@ -202,7 +202,7 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
             f"the residual of condition {name!r} has the size {size:.1e} with the untrained network, "
             f"whose square {jnp.dtype(dtype).name} cannot hold: it is not scaled. Measure coordinates or "
             "outputs in units in which the equation is of order one, or train a float64 network with "
-            "jax_enable_x64.",
+            "jax_enable_x64."
         )
     residual_sizes = tuple((name, _told(size) if usable[name] else 1.0) for name, size in total.items())
     outputs = sizes / np.asarray(probe, dtype=float)

@@ -42,7 +42,7 @@ class Folder:
         if reason is None:
             warn_at_caller(
                 f"slab {slab} was made of {result.num_steps} steps and stays so, since the next one began "
-                f"there: num_steps={num_steps} is for those without a next one; for all take another folder.",
+                f"there: num_steps={num_steps} is for those without a next one; for all take another folder."
             )
         return dataclasses.replace(result, stop_reason=reason or result.stop_reason)
 

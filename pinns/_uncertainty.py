@@ -39,7 +39,7 @@ def covariance(
     found = diagnostics.covariance(
         loss, params, select=select, noisy=noisy or None, noise_std=noise_std, pooled=False
     )
-    if not noisy:
+    if not noisy and noise_std is None:
         _warn_of_no_noise(found)
     size = {  # of the coefficient; a step of a logarithm is one relative to it
         name: 1.0 if u.positive else np.maximum(np.abs(found.estimate[name]), np.abs(u.start))
@@ -63,11 +63,7 @@ def _warn_of_no_noise(found: diagnostics.Covariance) -> None:
     """Warns where residuals of an equation are taken for noise, and do not tell how large that is."""
     freedom = found.degrees_of_freedom
     freedom = freedom if isinstance(freedom, dict) else dict.fromkeys(found.standard_error, freedom)
-    untold = [
-        name
-        for name, error in found.standard_error.items()
-        if not np.all(np.isfinite(error)) or np.any(np.asarray(freedom[name]) < 1)
-    ]
+    untold = [name for name, degrees in freedom.items() if np.any(np.asarray(degrees) < 1)]
     if untold:
         warn_at_caller(
             f"standard errors and intervals of {', '.join(untold)} tell nothing: no condition is declared "

@@ -12,7 +12,7 @@ from pinns.problems import Problem
 
 Row = dict[str, Any]
 _PARTED = 10.0
-_SOLVED = 1e-13  # of the first loss: what is left of it where the residuals are met to 3e-7
+_SOLVED = 1e-13  # of the first loss, or of 1: what is left where the residuals are met to 3e-7
 _UNSOLVED = 0.1  # of the first loss: what no solution leaves
 _REJECTED = 20  # steps in a row that are no accident
 
@@ -91,8 +91,8 @@ class Watch:
             self._once("rejected", rejections)
         loss, fresh = row["loss"], row.get("fresh_loss")
         # Not of rounding, nor of a moment in which the training has just met new points.
-        lately = history[-1:] if row["step"] >= self._num_steps else history[-2:]
-        parts = lambda r: r.get("fresh_loss", 0.0) > max(_PARTED * r["loss"], _SOLVED * first)
+        lately = history[-2:] if self.reason(history) is None else history[-1:]
+        parts = lambda r: r.get("fresh_loss", 0.0) > max(_PARTED * r["loss"], _SOLVED * min(first, 1.0))
         if fresh is not None and row["step"] > 0 and all(parts(r) for r in lately if r["step"] > 0):
             self._once(
                 "fresh",

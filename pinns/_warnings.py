@@ -30,7 +30,7 @@ def warn_at_caller(message: str) -> None:
     line for every result.
     """
     frame, level = sys._getframe(), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, FitWarning, stacklevel=level)
 

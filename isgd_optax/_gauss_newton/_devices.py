@@ -21,6 +21,13 @@ def num_lanes(num_points: int) -> int:
     return 1 if mesh is None or num_points % mesh.size else mesh.size
 
 
+def rows_of_each(sizes: Sequence[tuple[int, int]]) -> int | None:
+    """Rows of J on each device, for numbers of points and of residuals at each; None if none are shared."""
+    lanes = [num_lanes(num_points) for num_points, _ in sizes]
+    rows = (n * m // parts for (n, m), parts in zip(sizes, lanes, strict=True))
+    return sum(rows) if max(lanes) > 1 else None
+
+
 def each_lane(fn: Callable[[Points], jax.Array], points: Points, lanes: int) -> jax.Array:
     """``fn`` of each device's part of the points, stacked, shape (lanes, ...), sharded along the first axis.
 

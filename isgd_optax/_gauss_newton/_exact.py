@@ -74,8 +74,8 @@ def _init_qr(jacobian: Jacobian) -> Solve:
 def _dual_bytes(sizes: Sizes) -> int:
     n, p = sizes.num_residuals, sizes.num_params
     if sizes.num_factors is None:
-        copies = 2 if sizes.num_devices == 1 else 3  # of several each has its own rows and visitors'
-        forming = copies * n * p // sizes.num_devices
+        # Of several devices each has its own rows and visitors'.
+        forming = 2 * n * p if sizes.device_rows is None else 3 * sizes.device_rows * p
     else:
         forming = 3 * sizes.num_factors + n * sizes.largest_layer
     # The matrix, its upper triangle, a damped copy and its factor.

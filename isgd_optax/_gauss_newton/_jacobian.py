@@ -144,8 +144,9 @@ class ResidualJacobian:
     def _sizes(self) -> Sizes:
         block_rows = self.row_block * max(block.num_residuals(self.params) for block in self.loss.blocks)
         sizes = Sizes(self.num_residuals, self.num_params, self.dtype.itemsize, block_rows=block_rows)
-        if self.kernel == "rows" or self._num_devices > 1:
-            return sizes._replace(num_devices=self._num_devices)
+        sizes = sizes._replace(device_rows=self._device_rows())
+        if self.kernel == "rows" or sizes.device_rows is not None:
+            return sizes
         # Shapes alone: a solver that forms no K must not hold the factors of all points.
         several = [jnp.size(d) > 1 for d in jax.tree.leaves(self._metric)] or None
         counts = costs(jax.eval_shape(self._make_factors), several)
@@ -174,7 +175,7 @@ class ResidualJacobian:
 
     def gram(self) -> jax.Array:
         """K = JJᵀ, shape (N, N)."""
-        if self._num_devices > 1:
+        if self._device_rows() is not None:
             return _devices.gram(self._row_blocks())
         if self.kernel == "rows":
             return _gram.symmetric_product(self.rows())
@@ -237,9 +238,8 @@ class ResidualJacobian:
     def _wide(self, tree: optax.Params) -> optax.Params:
         return jax.tree.map(lambda x: jnp.asarray(x, self.dtype), tree)
 
-    @property
-    def _num_devices(self) -> int:  # over which rows of J are spread
-        return max(_devices.num_lanes(block.num_points) for block in self.loss.blocks)
+    def _device_rows(self) -> int | None:
+        return _devices.rows_of_each([(b.num_points, b.num_residuals(self.params)) for b in self.loss.blocks])
 
     @property
     def _scales(self) -> list[jax.Array]:

@@ -19,7 +19,8 @@ class Sizes(NamedTuple):
       largest_layer: Parameters of the largest layer whose own rows of J are formed on the way to K.
       block_rows: Rows of J that are differentiated at once where J is never whole.
       gram_flops: Operations that form K; None stands for N²P, half the product of J with its transpose.
-      num_devices: Devices over which the rows of J are spread; the bytes are those of one of them.
+      device_rows: Rows of J that one device holds where several share them, and K is formed from rows; None
+        where one holds all.
     """
 
     num_residuals: int
@@ -29,7 +30,7 @@ class Sizes(NamedTuple):
     largest_layer: int = 0
     block_rows: int = 256
     gram_flops: float | None = None
-    num_devices: int = 1
+    device_rows: int | None = None
 
 
 class Jacobian(Protocol):

@@ -14,7 +14,7 @@ from isgd_optax._gauss_newton._factors import ResidualFn
 from isgd_optax._gauss_newton._jacobian import ResidualJacobian
 from isgd_optax._gauss_newton._quadratic import QuadraticModel, quadratic_models
 from isgd_optax._gauss_newton._rows import along_points
-from isgd_optax._norms import sum_dtype
+from isgd_optax._norms import scalar_dtype, sum_dtype
 from isgd_optax._sharding import without_explicit_axes
 from isgd_optax._tree import ArrayTree, FieldsAsLeaves, as_pytree
 
@@ -94,7 +94,7 @@ class Residual(FieldsAsLeaves):
     def residuals(self, params: optax.Params) -> jax.Array:
         """The residuals at every point, unscaled: shape (N, ...)."""
         found = _checks.one_array(jax.vmap(self.fn, in_axes=(None, 0))(params, self.points))
-        return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(float)
+        return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(scalar_dtype(params))
 
     def num_residuals(self, params: optax.Params) -> int:
         """The number of residuals M at each point."""

@@ -63,16 +63,17 @@ def quadratic_models(
         return _Expansion(value, gradient, *jnp.linalg.eigh((hessian + hessian.T) / 2))
 
     expansions = jax.vmap(expand)(residuals, points)
-    size = _typical_size(expansions)
+    size = _largest_size(expansions)
     flat = residuals.reshape(residuals.shape[0], -1)
     return jax.vmap(functools.partial(_model, size=size))(expansions, flat)
 
 
-def _typical_size(expansions: _Expansion) -> jax.Array:
-    """|s| of a point with the mean gradient and the mean curvature; infinite where nothing is curved."""
-    gradient = jnp.mean(jnp.max(numbers(jnp.abs(expansions.gradient)), axis=1))
-    curvature = jnp.mean(jnp.max(numbers(jnp.abs(expansions.curvatures)), axis=1))
-    return jnp.where(curvature > 0, gradient / jnp.sqrt(2 * jnp.where(curvature > 0, curvature, 1)), jnp.inf)
+def _largest_size(expansions: _Expansion) -> jax.Array:
+    """|s| of a point with the largest gradient and curvature there are; infinite where nothing is curved."""
+    gradient = jnp.max(numbers(jnp.abs(expansions.gradient)))
+    curvature = jnp.max(numbers(jnp.abs(expansions.curvatures)))
+    root = jnp.sqrt(2.0) * jnp.sqrt(jnp.where(curvature > 0, curvature, 1))
+    return jnp.where(curvature > 0, gradient / root.astype(gradient.dtype), jnp.inf)
 
 
 def _model(expansion: _Expansion, residual: jax.Array, size: jax.Array) -> QuadraticModel:

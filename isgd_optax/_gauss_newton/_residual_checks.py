@@ -13,6 +13,8 @@ from jax.extend.core import ClosedJaxpr
 from isgd_optax._collectives import equations
 from isgd_optax._tree import is_array
 
+_DIFFRAX = "Of diffrax take adjoint=diffrax.DirectAdjoint(), which has both modes."
+
 
 def check_functions(fn: Any, loss: Any) -> None:
     """Raises TypeError unless both are functions that can be told from others; ``loss`` may be None."""
@@ -46,7 +48,7 @@ def check_derivatives(fn: Any, params: Any, points: Any) -> None:
             )
     if _has(program, "while"):
         try:
-            jax.eval_shape(jax.jacrev(fn), params, point)
+            jax.eval_shape(jax.jacrev(lambda p, x: fn(p, x).astype(float)), params, point)
         except ValueError as error:
             if "Reverse-mode" not in str(error):
                 raise
@@ -55,9 +57,6 @@ def check_derivatives(fn: Any, params: Any, points: Any) -> None:
                 "mode, and gauss_newton takes such: use jax.lax.scan, or jax.lax.fori_loop with a fixed "
                 f"number of steps, or for the solution of an equation jax.lax.custom_root. {_DIFFRAX}"
             ) from error
-
-
-_DIFFRAX = "Of diffrax take adjoint=diffrax.DirectAdjoint(), which has both modes."
 
 
 def a_point(points: Any) -> Any:
@@ -83,8 +82,8 @@ def check_points(points: Any) -> int:
     for leaf in jax.tree.leaves(points):
         if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "OSUMm":
             raise TypeError(
-                f"points must be arrays of numbers, got {leaf.dtype}: number categories, and give times in a "
-                "unit."
+                f"points must be arrays of numbers, got {leaf.dtype}: give numbers for categories "
+                "and times in a unit."
             )
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(points)]
     if not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes) or shapes[0][0] == 0:

@@ -160,7 +160,7 @@ def test_the_memory_that_is_estimated_is_that_of_rows_where_devices_form_them(x6
         needed.append(compiled.memory_analysis().temp_size_in_bytes)
     assert needed[1] > 10 * needed[0]  # rows for factors
     assert estimates[0] > needed[0]
-    assert needed[1] < estimates[1] < 1.2 * needed[1]
+    assert 0.7 * needed[1] < estimates[1] < 2 * needed[1]
 
 
 def step_on(axis_type, in_context, closes_over):

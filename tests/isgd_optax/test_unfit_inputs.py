@@ -24,7 +24,9 @@ def test_a_loop_without_a_derivative_in_reverse_mode_is_named():
     with pytest.raises(TypeError, match=r"enter a jax.lax.while_loop.*lax.scan.*DirectAdjoint"):
         update(implicit_step(gauss_newton(), 1.0), loss=LeastSquares(Residual(root, jnp.ones(3))))
     of_points = lambda p, x: p * jax.lax.while_loop(lambda s: s < 1, lambda s: s + x, x)
-    update(implicit_step(gauss_newton(), 1.0), loss=LeastSquares(Residual(of_points, jnp.ones(3))))
+    whole = lambda p, x: jnp.round(of_points(p, x)).astype(jnp.int32)
+    for fn in (of_points, whole):
+        update(implicit_step(gauss_newton(), 1.0), loss=LeastSquares(Residual(fn, jnp.ones(3))))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 from pinns import Box, Condition, Problem, gradient
 
 
-class Material:
-    """A part of a problem, which is none itself."""
+@dataclasses.dataclass(frozen=True)
+class Material(Problem):
+    """A part of problems."""
 
     @functools.cached_property
     def decay(self):
@@ -20,7 +21,7 @@ class Material:
 
 
 @dataclasses.dataclass(frozen=True)
-class Decay(Material, Problem):
+class Decay(Material):
     """u' = −k u with coefficients that are computed once."""
 
     rate: float = 1.0

@@ -199,6 +199,31 @@ def test_without_measurements_there_is_no_standard_error_and_it_is_said(x64):
         assert [("no condition is declared noisy" in w) for w in words] == ([] if problem.noisy else [True])
 
 
+def test_where_the_noise_is_known_or_told_nothing_is_said(x64):
+    """Nor of a coefficient that no condition holds: that is no matter of noise."""
+    points = jnp.linspace(0.0, 1.0, 9)[:, None]
+
+    class Line(Problem):
+        domain = Box((0.0,), (1.0,))
+
+        def unknowns(self):
+            return {"k": 2.0, "free": 1.0}
+
+        def conditions(self):
+            noise = 1e-3 * jnp.cos(50 * points)
+            data = FixedPoints(points, 2 * points + noise)
+            return {"data": Condition(lambda u, p: u.unknowns["k"] * p["x"] - p["value"], data, 9)}
+
+    pair = (lambda p, x: p * x, jnp.ones(()))
+    problem = Line()
+    function, params = problem.functional(pair)
+    loss = problem.loss(function, problem.sample(KEY, dtype=jnp.float64))
+    for noise_std in (None, 1e-3):
+        found = covariance(problem, loss, params, noise_std)  # warnings are errors
+        assert np.isinf(found.standard_error["free"])
+        assert 1e-4 < found.standard_error["k"] < 1e-2
+
+
 def test_a_warning_of_a_cached_property_stands_at_the_line_that_asks_for_it():
     class Result(str):
         unknowns = functools.cached_property(warn_at_caller)
