@@ -95,7 +95,7 @@ def differentiable(
     program, shape = jax.make_jaxpr(jax.jit(solve), return_shape=True)()
     result = jax.tree.structure(shape)
     # Without their constants: the rule below outlives the trace, which jax.checking_leaks reports.
-    solver, body = program.jaxpr, loss.jaxpr
+    solver, body = (p.jaxpr.replace(constvars=p.jaxpr.constvars) for p in (program, loss))
 
     @jax.custom_jvp
     def solved(solve_constants: Constants, inputs: Inputs) -> Solved[Aux]:

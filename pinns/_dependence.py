@@ -48,7 +48,11 @@ def _inside(equation: Any, given: list[bool], found: Found) -> list[bool]:
     kind, params = equation.primitive.name, equation.params
     everywhere = [any(given)] * len(equation.outvars)
     if kind == "scan":
-        return _loop(params["jaxpr"], given, params["num_consts"], params["num_carry"], found)
+        body = params["jaxpr"].jaxpr
+        # What is scanned over has an axis more outside; the parameters that tell it are not those of all JAX.
+        carry = _num_alike(equation.outvars, body.outvars)
+        consts = _num_alike(equation.invars, body.invars) - carry
+        return _loop(params["jaxpr"], given, consts, carry, found)
     if kind == "while":
         of_condition, of_body = params["cond_nconsts"], params["body_nconsts"]
         carried = _loop(params["body_jaxpr"], given[of_condition:], of_body, len(everywhere), found)
@@ -64,6 +68,10 @@ def _inside(equation: Any, given: list[bool], found: Found) -> list[bool]:
         of_inner = _follow(program, given if known else [any(given)] * len(program.invars), found)
         results = of_inner if known and len(of_inner) == len(everywhere) else everywhere
     return results
+
+
+def _num_alike(outside: Sequence[Any], inside: Sequence[Any]) -> int:
+    return sum(a.aval.ndim == b.aval.ndim for a, b in zip(outside, inside, strict=True))
 
 
 def _loop(body: ClosedJaxpr, given: list[bool], consts: int, carry: int, found: Found) -> list[bool]:
