@@ -179,13 +179,12 @@ def scaled(problem: Problem, model: Any, key: jax.Array, *, inputs: bool = True)
         between = ScaledFunctional(function.inner, function.middle, function.half, outputs / probe)
         return [_residuals(block, params, problem) for block in problem.loss(between, points).blocks]
 
-    sources = np.array([rms(r) for r in residuals(jnp.zeros_like(probe))])
-    sizes, beyond = output_sizes(residuals, num_outputs, probe.dtype)
+    sizes, beyond, sources = output_sizes(residuals, num_outputs, probe.dtype)
     for j in beyond:
         warn_at_caller(
             f"output {j} balances the sources and data of its conditions at a size that {probe.dtype.name} "
             "cannot hold, and is not scaled by it. Measure it in a unit in which it is of order one"
-            + (", or train a float64 network with jax_enable_x64." if probe.dtype != np.float64 else "."),
+            + (", or train a float64 network with jax_enable_x64." if probe.dtype != np.float64 else ".")
         )
     balanced = residuals(jnp.asarray(sizes, probe.dtype))
     blocks = problem.loss(function, points).blocks

@@ -19,13 +19,19 @@ def rms(x: jax.Array) -> float:
     return float(root_mean_square(x))
 
 
-def output_sizes(residuals: Residuals, num_outputs: int, dtype: jnp.dtype) -> tuple[np.ndarray, list[int]]:
-    """The sizes of the outputs, and which of them would have one that the type cannot hold.
+def output_sizes(
+    residuals: Residuals, num_outputs: int, dtype: jnp.dtype
+) -> tuple[np.ndarray, list[int], np.ndarray]:
+    """The sizes of the outputs, which of them would have one that the type cannot hold, and all sources.
 
     Args:
       residuals: The residuals of each condition, given the sizes of the outputs; compiled.
       num_outputs: The number of outputs.
       dtype: The type of the sizes.
+
+    Returns:
+      Shape (num_outputs,); numbers of outputs; and by condition the size of its residual where all outputs
+      are zero.
     """
     rest = residuals(jnp.zeros(num_outputs, dtype))
     sources = np.array([rms(r) for r in rest])
@@ -44,7 +50,7 @@ def output_sizes(residuals: Residuals, num_outputs: int, dtype: jnp.dtype) -> tu
             sizes, known, beyond = _balanced(driven, slopes, sizes, known, dtype)
             if (known == before).all():
                 break
-    return sizes, np.flatnonzero(beyond).tolist()
+    return sizes, np.flatnonzero(beyond).tolist(), sources
 
 
 def _changes(

@@ -157,10 +157,8 @@ def _is_in_parts(region: Region, num_points: int, program: str) -> bool:
     del program  # part of what it is kept by
     try:
         asked = asked_for(region, num_points)
-    # A user's region may know samplers by their names alone, and raise what it likes of this one. Nothing is
-    # hidden: what is wrong with it otherwise, drawing its points raises.
-    except Exception:
-        return True
+    except Exception:  # a user's region may know samplers by name alone, and raise what it likes of this one
+        return True  # nothing is hidden: what is wrong with it otherwise, drawing its points raises
     return not asked or any(number < num_points for number, _ in asked)
 
 

@@ -52,9 +52,11 @@ def test_counts_may_be_written_as_floats():
 
 
 def test_contraction_refuses_losses_that_are_no_squares_before_it_computes():
-    loss = LeastSquares(Residual(lambda p, x: p * x, jnp.ones(3), loss=jnp.abs))
+    called = []
+    fn = lambda p, x: called.append(x) or p * x
     with pytest.raises(TypeError, match="no sum of squares"):
-        diagnostics.contraction(loss, START, START, 1.0)
+        diagnostics.contraction(LeastSquares(Residual(fn, jnp.ones(3), loss=jnp.abs)), START, START, 1.0)
+    assert not called
 
 
 @pytest.mark.parametrize(
